@@ -1,0 +1,62 @@
+// Everything that was observed, append-only, and everything that could not be seen. Bounded: every kind of fact has a cap, and what was
+// dropped is a counted Gap.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "evidence/fact.hpp"
+
+namespace evidence {
+
+/// What kind of witness a source is; decides what its silence means.
+enum class SourceKind : std::uint8_t { unknown, server_log, kernel_log, stdio, access_log, proxy_error_log, proxy_access_log, journal, container, process_list, command, config, proc, cgroup, watch };
+
+std::string_view source_text(SourceKind kind);  // "kernel log", "server log"... as the report names it
+
+struct Source {
+  std::string name;                              // the path as the user knows it
+  SourceKind kind = SourceKind::unknown;
+  std::optional<base::Instant> first, last;      // of its records, by their own clock
+  std::uint64_t bytes = 0, lines = 0, understood = 0;
+  bool suppressed = false, lost = false;         // rate-limited lines; records missing inside (sequence gap, ring overrun, cut by cap)
+  bool kernel_facility_known = false;            // kernel log in a form that tells forged records apart
+  bool whole_boot = false;                       // starts at the boot itself
+  bool live = false;                             // read from the running system: covers until now
+};
+
+struct Gap {
+  std::string wanted;   // "kernel log"
+  std::string reason;   // "cannot read /dev/kmsg: Operation not permitted"
+  std::string remedy;   // "run as root, or grant CAP_SYSLOG"
+  std::size_t count = 1;
+  Subject about;
+};
+
+class Evidence {
+ public:
+  SourceId add_source(Source source);
+  /// no_fact when the kind's cap is reached; the drop is counted as a Gap.
+  FactId add(Fact fact);
+  /// Counted per (wanted, reason).
+  void gap(Gap gap);
+
+  std::vector<Source> sources;
+  std::deque<Fact> facts;  // stable addresses while it grows
+  std::vector<Gap> gaps;
+
+  const Source& source_of(const Fact& fact) const { return sources[fact.origin.source]; }
+
+ private:
+  std::array<std::size_t, std::variant_size_v<What>> counts_{};
+};
+
+/// The most facts of one kind that are kept; a kind that is only decoration (task table rows) keeps fewer.
+constexpr std::size_t kind_cap = 50'000;
+
+template <class T>
+const T* as(const Fact& fact) { return std::get_if<T>(&fact.what); }
+
+}  // namespace evidence

@@ -1,0 +1,175 @@
+// What was observed, one struct a kind of observation: plain values in SI units (seconds, bytes), nothing concluded. A fact says who it is
+// about, when, and where it was read; its words and NDJSON form are in vocabulary.hpp. Adding a kind: the struct here, in `What`, and its
+// row in vocabulary.hpp (docs/vocabulary.md is printed from that and a test holds it fresh).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/instant.hpp"
+
+namespace evidence {
+
+using FactId = std::uint32_t;    // index into Evidence::facts
+using SourceId = std::uint32_t;  // index into Evidence::sources
+constexpr FactId no_fact = UINT32_MAX;
+
+/// Where it was read. Line and column count from 1; 0 = not a place in a text.
+struct Origin {
+  SourceId source = 0;
+  std::uint32_t line = 0, column = 0;
+  std::uint64_t offset = 0;
+};
+
+/// Who a fact is about. `pid` is as the witness names it; `space` says in which pid namespace that is.
+enum class PidSpace : std::uint8_t {
+  server,  // as the server's own log names it: its own namespace, which may be the host's
+  host,    // the initial namespace: kernel log, BPF, our /proc
+};
+
+struct Subject {
+  int pid = 0;  // 0 = nobody in particular
+  PidSpace space = PidSpace::server;
+  std::string unit;       // systemd unit, container or pod, where the witness names one
+};
+
+// ---- the server's own log -------------------------------------------------------------------------------------------
+struct ServerStarted   { std::string flavour, version; };               // "Starting gunicorn 23.0.0"; about the master
+struct ServerListening { std::string addresses; };                       // "Listening at: http://127.0.0.1:8000,unix:/run/x (12)"
+struct ServerUses      { std::string worker_class; };                    // "Using worker: sync"
+struct WorkerBooted    {};                                               // forked; the application is not imported yet
+struct WorkerReady     {};                                               // the application runs (uvicorn: "Application startup complete.")
+struct WorkerExiting   {};                                               // the worker's own last word, by exit or after an abort
+struct WorkerTimedOut  { bool dirty = false; };                          // "WORKER TIMEOUT (pid:N)": the master's first stage
+/// The master's line about a child's end. Neither signal nor exit code when the line says only that it ended.
+struct WorkerReaped    { std::optional<int> signal, exit_code; bool core = false, says_out_of_memory = false; };
+struct WorkerDraining  { std::string why; };                             // "max_requests", "shutdown", "connections", "reloader"
+struct WorkerOrphaned  {};                                               // "Parent changed, shutting down": the master is gone
+struct WorkerOverstayed{};                                               // "Worker graceful timeout" (gevent)
+struct MasterSignalled { std::string signal; bool ignored = false; };    // "Handling signal: hup"; lower-case name
+struct MasterReloaded  {};                                               // "Hang up: Master"
+struct MasterStopped   { std::string name, reason; };                    // "Shutting down: Master", "Reason: Worker failed to boot."
+struct MasterCrashed   {};                                               // "Unhandled exception in main loop"
+struct MasterHalted    { std::string reason; int code = 0; };            // HaltServer raised inside stop(): only on stderr
+struct MasterPromoted  {};                                               // after USR2, the new master took over
+struct AppFailed {                                                       // an exception with its traceback, in the log or on stderr
+  std::string phase;                                                     // "boot", "request", "master", "stdio", "import"
+  std::string type, message;                                             // "ModuleNotFoundError", "No module named 'x'"
+  std::string where;                                                     // innermost frame: path:line
+  std::string function;
+  std::string method, uri;                                               // phase request, where the line names them
+  bool by_abort = false;                                                 // SystemExit from handle_abort: this was the timeout's first stage
+  bool no_request = false;                                               // "(no URI read)": an idle connection
+};
+/// The server says it cannot start (or go on after HUP). kind: app-not-found import-error worker-class dependency config bind permission
+/// address-in-use usage user pidfile log tmp descriptors processes threads.
+struct BootRefused     { std::string kind, detail; };
+struct BindFailed      { std::string address, reason; bool last = false; };  // last: "Can't connect to", after five tries
+struct ControlSocket   { std::string path, problem; };                   // gunicorn 25.1+; problem empty when it listens
+/// A line whose cause is known from its text: "shared-connection", "cuda-after-fork", "too-many-files", "no-threads", "memory-error",
+/// "no-space", "fork-failed", "tmp-missing".
+struct AppSymptom      { std::string kind, text; };
+/// Access-log rows, added up; one fact a file and kind of log, rewritten as rows come.
+struct AccessRows      { std::uint64_t rows = 0, server_errors = 0, rows_502 = 0, rows_504 = 0, rows_499 = 0; double slowest_s = 0, p50_s = 0, p99_s = 0; };
+
+// ---- the kernel log -------------------------------------------------------------------------------------------------
+struct OomInvoked      { std::string comm; int order = 0, oom_score_adj = 0; std::optional<int> pid; };
+/// "Killed process". `pid` may be a thread's; `tgid` stands in the oom-kill: line, where that was not rate-limited away.
+struct OomKill {
+  std::optional<int> tgid;
+  int pid = 0;
+  std::string comm;
+  std::string constraint;                                                // "memcg", "none", "cpuset", "mempolicy", "" unknown
+  std::string oom_memcg, task_memcg;
+  std::uint64_t anon_rss = 0, total_vm = 0, limit = 0, usage = 0;        // bytes; 0 unknown
+  std::optional<int> uid;
+  bool group = false;                                                    // killed because of memory.oom.group
+  bool forged = false;                                                   // written by user space (facility is not kern)
+};
+struct OomCandidate    { int pid = 0; std::string comm; };               // <= 5.0: "Kill process P ... or sacrifice child"; not the victim
+struct OomTask         { int pid = 0, tgid = 0; std::uint64_t rss = 0; std::string comm; };  // a row of the task table
+struct OomGroup        { std::string cgroup; };
+struct OomReaped       { int pid = 0; std::string comm; };
+struct KernelSuppressed{ std::string what; std::uint64_t count = 0; };   // "oom_kill_process: N callbacks suppressed"
+struct KernelCrash     { int tid = 0; std::string comm, kind, library; std::string address; };  // kind: segfault, general-protection, divide, invalid-opcode, bus
+struct KernelHung      { int pid = 0; std::string comm; double seconds = 0; };
+struct KernelRefused   { std::string kind, who, detail; };               // pids, file-max, syn-flood, tcp-memory, seccomp, apparmor
+struct KernelPanic     { std::string reason; };
+struct KernelBooted    {};                                               // "Linux version ...": nothing before it in this boot
+
+// ---- the service manager, user-space killers, containers -----------------------------------------------------------
+/// event: starting started stopping stopped reloading failed main-exited stop-timeout killing oom-kill restart probe-failed
+struct UnitEvent {
+  std::string event, result;                                             // result: "oom-kill", "signal", "exit-code", "timeout", "core-dump"
+  std::optional<int> pid, status, signal;
+  std::string comm, control_group;
+};
+struct UserspaceKill   { std::string killer, comm, cgroup, why; std::optional<int> pid, signal; };  // systemd-oomd, earlyoom, oomd, kubelet
+/// From `kubectl get pod -o json` or `docker inspect`. state: running waiting terminated; last: it is lastState.
+struct ContainerState  { std::string pod, container, state, reason, id; std::optional<int> exit_code, signal; int restarts = 0; bool last = false, oom_killed = false;
+                         std::uint64_t memory_limit = 0; std::string started, finished; };
+struct ClusterEvent    { std::string reason, message, object; int count = 1; };
+
+// ---- the proxy ------------------------------------------------------------------------------------------------------
+/// kind: closed-early timed-out-reading timed-out-connecting timed-out-sending refused missing denied queue-full reset no-live
+/// client-gone too-many-files worker-died other
+struct ProxyError {
+  std::string kind, phase, method, uri, upstream;
+  int code = 0;                                                          // errno, 0 none
+  int connection = 0;                                                    // nginx's *N
+  bool alert = false;
+};
+struct ProxyEvent      { std::string event; std::optional<int> child, signal, exit_code; };  // started reloading stopping worker-exited worker-killed
+
+// ---- what was running, and how it was set -----------------------------------------------------------------------
+struct ProcessSeen {
+  int ppid = 0, ns_pid = 0;                                              // ns_pid: innermost, 0 unknown
+  std::string state, comm, args, exe, cgroup, cwd;
+  std::uint64_t rss = 0;
+  std::optional<std::int64_t> started_ns;                                // since boot
+  std::string signals_caught;                                            // SigCgt, hex
+  std::optional<int> exit_code;                                          // of a zombie: the raw wait status
+  std::uint32_t uid = 0;
+  std::uint64_t pid_namespace = 0, threads = 0;
+};
+struct ServerCommand   { std::string args, environment; };               // how the server was started, from a file or /proc; environment: GUNICORN_CMD_ARGS, WEB_CONCURRENCY, PORT only
+/// One setting where it is set. from: file environment command-line; possible values when it depends on a condition.
+struct SettingRead     { std::string name, value, from, condition; bool literal = true; };
+struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
+struct ProxyRoute      { std::string upstream, address, location; };
+/// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
+struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; };
+/// From the heartbeat file's descriptor. family: "chmod" (<= 21), "utime" (>= 22), "unbooted".
+struct Heartbeat       { double age_s = 0; std::string family; };
+
+// ---- watched as it happened (BPF, proc connector, polling) -----------------------------------------------------------
+/// how: user (kill by a process), kernel (SEND_SIG_PRIV), noinfo (cgroup.kill, parent-death), fault, self, thread
+struct SignalSent      { int signal = 0, code = 0; std::string how; int sender = 0; std::string sender_comm, sender_exe, sender_cgroup; bool cgroup_kill = false, parent_death = false, cpu_limit = false, namespace_ended = false; };
+struct ProcessForked   { int parent = 0, ns_pid = 0; std::string comm; };
+struct ProcessExec     { std::string comm, args; };
+struct ProcessExited   { int status = 0, ns_pid = 0, parent = 0; std::string comm; std::string by; };  // status: wait status; by: bpf connector pidfd poll
+struct OomMarked       { std::string constraint, cgroup; };              // mark_victim
+struct EventsLost      { std::uint64_t count = 0; std::string where; };
+
+using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
+                          WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
+                          AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, KernelPanic,
+                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, ProxyRoute,
+                          CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+
+struct Fact {
+  What what;
+  Subject about;
+  std::optional<base::Instant> when;
+  Origin origin;
+  int by = 0;              // the pid that wrote the log line (gunicorn's second bracket); 0 unknown
+  std::string server;      // which server instance's log this is, where the line names it (syslog ident, container); else empty
+  std::string text;        // the line as it stood, at most excerpt_limit bytes, raw
+};
+
+constexpr std::size_t excerpt_limit = 512;
+
+}  // namespace evidence

@@ -1,0 +1,35 @@
+// A running machine to facts. A probe needs something (a path, a capability), says what it speaks, and observes; refusal becomes a Gap. Nothing
+// here stops, signals or writes to what it looks at.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "evidence/evidence.hpp"
+#include "source/host.hpp"
+
+namespace probe {
+
+/// Which servers to look at: empty = all. pids are masters as we see them.
+struct Target {
+  std::vector<int> pids;
+  std::vector<std::string> words;    // as the user gave them: unit, pidfile, socket, URL
+};
+
+/// What doctor prints for one source of evidence.
+struct Sight {
+  enum class State : std::uint8_t { ok, partial, no } state = State::ok;
+  std::string what, detail, why, remedy, instead;
+};
+
+struct Probe {
+  std::string_view name;                                                          // "processes"
+  void (*observe)(const source::Host& host, const Target& target, evidence::Evidence& evidence);
+  Sight (*sight)(const source::Host& host);                                       // may it be read here; cheap, no side effects
+};
+
+std::span<const Probe* const> probes();   // made by table(): every file in probes/, in the order of their file names
+
+}  // namespace probe

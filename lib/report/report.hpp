@@ -1,0 +1,39 @@
+// Findings to people and machines. A writer reads; it changes nothing. Everything from outside is printed terminal-safe.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "model/stack.hpp"
+#include "rule/judge.hpp"
+
+namespace report {
+
+struct Report {
+  const rule::Findings& findings;
+  const model::Stack& stack;
+  const evidence::Evidence& evidence;
+  std::string source;                                    // live bundle files
+  base::Instant at;
+  std::string command;                                   // how we were called, for the first line of a screen
+};
+
+struct Style {
+  bool colour = false;
+  bool quiet = false, verbose = false;
+  std::size_t width = 80;
+  bool show_events = false;
+};
+
+/// An output format: one file in writers/, one constant.
+struct Writer {
+  std::string_view name;                                 // "json"
+  std::string (*write)(const Report& report, const Style& style);
+};
+
+std::span<const Writer* const> writers();                // made by table(): every file in writers/
+const Writer* writer(std::string_view name);             // nullptr when there is none
+
+constexpr std::string_view tool_version = "triage 0.1.0";
+
+}  // namespace report

@@ -1,0 +1,43 @@
+// A rule's card: all of its prose, read from rules/<area>/<problem>.json (JSON with // comments, positions kept; unknown and duplicate keys
+// refused). The cards are compiled into the programs; `--rules DIR` adds more.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "rule/finding.hpp"
+#include "source/host.hpp"
+
+namespace rule {
+
+/// An example: small texts as they would be left behind (file name -> lines) and the answer the rule must give to them.
+struct Example {
+  std::map<std::string, std::string> given;
+  Truth answer = Truth::unknown;
+  int pid = 0;                                           // the subject, where several processes appear; 0 = any
+  std::string note;
+};
+
+struct Card {
+  std::string id, title;
+  Level level = Level::warning;
+  std::string check;                                     // the named C++ check that answers it
+  std::string say;                                       // one sentence with {slots}
+  std::vector<std::string> why, see;
+  std::vector<Step> fix;                                 // ranked by what each step loses
+  std::vector<Example> examples;
+  std::string file;                                      // where it was read
+};
+
+/// The cards compiled in, by id.
+const std::map<std::string, Card>& built_in_cards();
+/// One card's text; the error names file:line:column.
+base::Result<Card> read_card(std::string_view text, const std::string& file);
+/// built_in_cards() and those of every *.json below `folder`.
+base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, const std::string& folder);
+/// `{slot}` replaced from values; a slot without a value becomes "?".
+std::string fill(std::string_view text, const std::map<std::string, std::string>& values);
+
+}  // namespace rule

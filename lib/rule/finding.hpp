@@ -1,0 +1,86 @@
+// What is concluded about the user's servers. A check drafts (rule id, truth, values, evidence); the card gives the words; judge joins both.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "evidence/evidence.hpp"
+
+namespace rule {
+
+using evidence::FactId;
+
+enum class Truth : std::uint8_t { no, yes, unknown };
+enum class Level : std::uint8_t { note, warning, error };
+enum class Confidence : std::uint8_t { unknown, likely, certain };
+
+std::string_view level_text(Level level);
+std::string_view truth_text(Truth truth);
+std::string_view confidence_text(Confidence sure);
+
+struct About {
+  int pid = 0, host_pid = 0;                             // 0 = none; host_pid only where it is known
+  std::string server;                                    // flavour: "gunicorn"
+  std::string role;                                      // worker master child socket config server
+  std::string where;                                     // path:line:col for files, a path for sockets
+  std::vector<std::string> also;
+};
+
+struct Exclusion { std::string cause, because; };        // cause: a rule id; because: one sentence
+struct Doing {
+  std::string request, syscall, peer;
+  std::optional<int> fd;
+  std::vector<std::string> python, native;
+  bool any() const { return !request.empty() || !syscall.empty() || !python.empty() || !native.empty(); }
+};
+struct Step {                                            // FIX: when is now, then, or check
+  std::string when, text, expect, loses, edit;
+};
+struct Member { int pid = 0, host_pid = 0; std::optional<base::Instant> when; std::string id; };
+
+struct Finding {
+  std::string id;                                        // f1, f2... stable within a report; in watch: d-<host pid>-<start>
+  std::string rule;
+  Level level = Level::warning;
+  Truth truth = Truth::yes;
+  Confidence sure = Confidence::unknown;
+  std::string sure_because;
+  About subject;
+  std::optional<base::Instant> when, last;
+  std::size_t count = 1;
+  std::vector<Member> members;                           // the repeats that were grouped into this one, itself included
+  std::string caused_by, amends;
+  std::string message;
+  std::vector<FactId> because;
+  std::map<FactId, std::string> notes;                   // a word of ours beside a piece of evidence: "gunicorn 20.1 names no cause"
+  std::vector<Exclusion> ruled_out;
+  std::vector<std::string> missing;                      // what would have told it
+  Doing was_doing;
+  std::string prediction;
+  std::vector<Step> fix;
+  bool provisional = false;
+};
+
+/// What a check hands to judge: everything but the prose. `values` fill the card's {slots}.
+struct Draft {
+  std::string rule;
+  Truth truth = Truth::yes;
+  Confidence sure = Confidence::unknown;
+  std::string sure_because;
+  About subject;
+  std::optional<base::Instant> when;
+  std::map<std::string, std::string> values;
+  std::vector<FactId> because;
+  std::map<FactId, std::string> notes;
+  std::vector<Exclusion> ruled_out;
+  std::vector<std::string> missing;
+  Doing was_doing;
+  std::string caused_by_rule;                            // the rule whose finding (of the same server) is this one's root
+  std::optional<Level> level;                            // where the check knows better than the card
+  std::string group;                                     // drafts of one rule with the same group are one finding with members; "" = never grouped
+  std::vector<Step> first;                               // steps of this very case, before the card's
+};
+
+}  // namespace rule
