@@ -1,0 +1,231 @@
+#include "probe/servers.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "base/text.hpp"
+
+namespace probe {
+
+namespace {
+
+constexpr std::uint64_t bit(int signal) { return 1ull << (signal - 1); }
+constexpr int hup = 1, usr2 = 12, term = 15, chld = 17;
+
+std::string_view base_name(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// python, python3, python3.11, python3-dbg, pypy3
+bool python_name(std::string_view name) { return base::starts_with(name, "python") || base::starts_with(name, "pypy"); }
+
+// gunicorn, gunicorn3 (older Debian), gunicorn-3.8; the paster form left in 20.
+bool script_name(std::string_view name) {
+  if (!base::starts_with(name, "gunicorn")) return false;
+  name.remove_prefix(8);
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) || c == '.' || c == '-' || c == '_'; });
+}
+
+bool is_title(const std::vector<std::string>& argv) { return argv.size() == 1 && base::starts_with(argv[0], "gunicorn: "); }
+bool master_title(const std::vector<std::string>& argv) { return is_title(argv) && base::starts_with(argv[0], "gunicorn: master"); }
+
+bool may_be_python(const Process& process) { return !process.argv.empty() && (python_name(base_name(process.argv[0])) || python_name(process.comm)); }
+
+// A program that runs gunicorn inside itself (airflow, superset, BaseApplication) without setproctitle: only the heartbeat files tell.
+bool holds_heartbeat(const source::Host& host, int pid) {
+  const auto descriptors = read_descriptors(host, pid, 512);
+  if (!descriptors) return false;
+  return std::any_of(descriptors->begin(), descriptors->end(), [](const Descriptor& open) { return base::contains(open.target, "/wgunicorn-"); });
+}
+
+// /proc/PID/root reads "/" in a container too; only its inode tells whether it is ours.
+std::string other_root(const source::Host& host, const Process& process) {
+  const std::string at = "/proc/" + std::to_string(process.pid) + "/root";
+  if (!process.root.empty() && process.root != "/") return at;
+  const auto theirs = host.stat(at + "/"), ours = host.stat("/");
+  if (theirs && ours && (theirs->inode != ours->inode || theirs->device != ours->device)) return at;
+  return {};
+}
+
+const std::vector<std::string> kept_names{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT"};
+
+void complete(const source::Host& host, FoundServer& server) {
+  const Process* const one = server.master.pid ? &server.master : server.workers.empty() ? nullptr : &server.workers.front();
+  if (!one) return;
+  server.args = command_text(one->argv);
+  server.title = is_title(one->argv);
+  server.environment = read_environment(host, one->pid, kept_names);
+  server.cgroup = read_cgroup(one->cgroup);
+  server.root = other_root(host, *one);
+}
+
+// Everything below `pids` in the tree that is not itself one of `known`.
+std::vector<Process> below(const ProcessTable& table, const std::set<int>& pids, const std::set<int>& known) {
+  std::vector<Process> found;
+  std::set<int> parents = pids;
+  for (int depth = 0; depth < 8; ++depth) {
+    std::set<int> next;
+    for (const auto& [pid, process] : table.all)
+      if (parents.contains(process.ppid) && !known.contains(pid)) { next.insert(pid); found.push_back(process); }
+    if (next.empty() || found.size() > 1000) break;
+    parents = std::move(next);
+  }
+  return found;
+}
+
+bool same_file(const source::Host& host, const FoundServer& server, const std::string& word) {
+  const auto wanted = host.stat(word);
+  if (!wanted || wanted->kind != source::EntryKind::socket) return false;
+  return base::contains(server.args, word) || base::contains(server.args, base_name(word));
+}
+
+bool wanted(const source::Host& host, const FoundServer& server, const Target& target) {
+  if (target.pids.empty() && target.words.empty()) return true;
+  const auto ours = [&](std::int64_t pid) {
+    return server.master.pid == pid || std::any_of(server.workers.begin(), server.workers.end(), [&](const Process& worker) { return worker.pid == pid; });
+  };
+  for (const int pid : target.pids)
+    if (ours(pid)) return true;
+  for (const auto& word : target.words) {
+    if (word.empty()) continue;
+    if (const auto pid = base::read_number(word); pid && ours(*pid)) return true;
+    if (server.cgroup.unit == word || server.cgroup.unit == word + ".service" || (word.size() >= 12 && base::starts_with(server.cgroup.container, word))) return true;
+    if (word[0] != '/') continue;
+    if (same_file(host, server, word)) return true;
+    // A pid file names the master as its own namespace does.
+    if (const auto text = host.read(word, 64))
+      if (const auto pid = base::read_number(base::trim(*text)); pid && (ours(*pid) || server.master.ns_pid == *pid)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string FoundServer::path(std::string_view as_it_sees) const {
+  std::string full(as_it_sees);
+  const std::string& cwd = master.pid ? master.cwd : workers.empty() ? master.cwd : workers.front().cwd;
+  if (full.empty() || full[0] != '/') full = (cwd.empty() ? "" : cwd) + "/" + full;
+  return root + full;
+}
+
+bool starts_gunicorn(const std::vector<std::string>& argv) {
+  if (argv.empty()) return false;
+  if (is_title(argv)) return true;
+  if (script_name(base_name(argv[0]))) return true;
+  if (!python_name(base_name(argv[0]))) return false;
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    const std::string& word = argv[i];
+    if (word == "-c" || word == "-") return false;
+    if (word == "-m") return i + 1 < argv.size() && (argv[i + 1] == "gunicorn" || base::starts_with(argv[i + 1], "gunicorn.app."));
+    if (base::starts_with(word, "-m")) return word == "-mgunicorn";
+    if (word == "-W" || word == "-X" || word == "--check-hash-based-pycs") { ++i; continue; }
+    if (!word.empty() && word[0] == '-') continue;
+    return script_name(base_name(word));
+  }
+  return false;
+}
+
+bool catches_as_master(std::uint64_t caught) { return (caught & bit(hup)) && (caught & bit(usr2)) && (caught & bit(chld)) && (caught & bit(term)); }
+bool catches_as_worker(std::uint64_t caught) { return !(caught & bit(hup)) && (caught & bit(term)); }
+
+Found find(const source::Host& host) {
+  Found found;
+  auto table_or_error = read_processes(host);
+  if (!table_or_error) {
+    const auto& error = table_or_error.error();
+    found.gaps.push_back({"processes", error.doing + ": " + error.answer, error.remedy.empty() ? "run where /proc is mounted" : error.remedy, 1, {}});
+    return found;
+  }
+  ProcessTable& table = *table_or_error;
+  if (table.cut) found.gaps.push_back({"processes", "there are more than 50000; the later ones were not looked at", "name the server: triage PID", 1, {}});
+
+  std::set<int> ours;
+  for (auto& [pid, process] : table.all) {
+    if (starts_gunicorn(process.argv)) {
+      read_more(host, process);
+      ours.insert(pid);
+    } else if (may_be_python(process)) {
+      if (const auto status = host.read("/proc/" + std::to_string(pid) + "/status", 1 << 16)) read_status(*status, process);
+      if (process.caught && catches_as_master(*process.caught) && holds_heartbeat(host, pid)) {
+        read_more(host, process);
+        ours.insert(pid);
+      }
+    } else if (!process.argv.empty() && base::starts_with(process.argv[0], "nginx: master process")) {
+      read_more(host, process);
+      found.proxies.push_back(process);
+    }
+  }
+  // The forked workers of an embedded gunicorn share its arguments.
+  for (auto& [pid, process] : table.all) {
+    const auto parent = table.all.find(process.ppid);
+    if (ours.contains(pid) || !ours.contains(process.ppid) || parent == table.all.end()) continue;
+    const bool forked = !process.argv.empty() && process.argv == parent->second.argv;
+    const bool zombie = process.state == 'Z' && process.comm == parent->second.comm;
+    if (forked || zombie) { read_more(host, process); ours.insert(pid); }
+  }
+
+  const auto has_child = [&](int pid) { return std::any_of(ours.begin(), ours.end(), [&](int other) { return table.all.at(other).ppid == pid; }); };
+  const auto reexecuted = [&](const Process& process) {
+    const auto parent = table.all.find(process.ppid);
+    if (parent == table.all.end() || !ours.contains(process.ppid)) return false;
+    const auto environment = read_environment(host, process.pid, {"GUNICORN_PID"});
+    const auto named = environment.find("GUNICORN_PID");
+    return named != environment.end() && base::read_number(named->second) == parent->second.ns_pid;
+  };
+  const auto is_master = [&](const Process& process) {
+    const bool below_ours = ours.contains(process.ppid);
+    if (is_title(process.argv)) return master_title(process.argv);
+    if (process.state == 'Z') return !below_ours;
+    if (!process.caught) return !below_ours;
+    if (!below_ours) return catches_as_master(*process.caught) || !(*process.caught & bit(term));  // without TERM: it still starts
+    if (reexecuted(process)) return true;
+    return catches_as_master(*process.caught) && has_child(process.pid);
+  };
+
+  std::set<int> masters, placed;
+  for (const int pid : ours)
+    if (is_master(table.all.at(pid))) masters.insert(pid);
+  for (const int pid : masters) {
+    FoundServer server;
+    server.flavour = "gunicorn";
+    server.master = table.all.at(pid);
+    if (masters.contains(server.master.ppid)) server.replaces = server.master.ppid;
+    for (const int other : ours)
+      if (!masters.contains(other) && table.all.at(other).ppid == pid) { server.workers.push_back(table.all.at(other)); placed.insert(other); }
+    found.servers.push_back(std::move(server));
+  }
+  // Gunicorn processes below a worker are its children; those below nothing of ours lost their master.
+  for (const int pid : ours) {
+    const Process& process = table.all.at(pid);
+    if (masters.contains(pid) || placed.contains(pid) || ours.contains(process.ppid)) continue;
+    const auto group = std::find_if(found.servers.begin(), found.servers.end(), [&](const FoundServer& server) {
+      return server.master.pid == 0 && server.workers.front().argv == process.argv && server.workers.front().cgroup == process.cgroup && server.workers.front().pid_namespace == process.pid_namespace;
+    });
+    FoundServer& server = group != found.servers.end() ? *group : found.servers.emplace_back();
+    server.flavour = "gunicorn";
+    server.workers.push_back(process);
+    server.orphans.push_back(pid);
+    placed.insert(pid);
+  }
+  placed.insert(masters.begin(), masters.end());
+  for (auto& server : found.servers) {
+    std::set<int> tops;
+    if (server.master.pid) tops.insert(server.master.pid);
+    for (const auto& worker : server.workers) tops.insert(worker.pid);
+    server.children = below(table, tops, placed);
+    for (auto& child : server.children) read_more(host, child);
+    complete(host, server);
+  }
+  std::stable_sort(found.servers.begin(), found.servers.end(), [](const FoundServer& a, const FoundServer& b) { return a.master.started_ns < b.master.started_ns; });
+  return found;
+}
+
+std::vector<FoundServer> find_servers(const source::Host& host, const Target& target) {
+  Found found = find(host);
+  std::erase_if(found.servers, [&](const FoundServer& server) { return !wanted(host, server, target); });
+  return std::move(found.servers);
+}
+
+}  // namespace probe
