@@ -167,6 +167,7 @@ struct Fact {
   Origin origin;
   int by = 0;              // the pid that wrote the log line (gunicorn's second bracket); 0 unknown
   std::string server;      // which server instance's log this is, where the line names it (syslog ident, container); else empty
+  std::string level;       // the line's own level ("ERROR"), where it has one
   std::string text;        // the line as it stood, at most excerpt_limit bytes, raw
 };
 

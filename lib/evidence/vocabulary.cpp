@@ -105,6 +105,7 @@ Json json_of(const Evidence& evidence, FactId id) {
   if (!fact.about.unit.empty()) put(json, "unit", fact.about.unit);
   if (fact.by) json["by_pid"] = fact.by;
   if (!fact.server.empty()) put(json, "server", fact.server);
+  if (!fact.level.empty()) put(json, "level", fact.level);
   if (fact.when) { json["clock"] = clock_word(fact.when->clock); json["at_ns"] = fact.when->at; json["give_ns"] = fact.when->give; json["when"] = base::iso(*fact.when); }
   json["source"] = fact.origin.source;
   if (fact.origin.line) json["line"] = fact.origin.line;
@@ -219,7 +220,7 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
     std::string space, clock;
     take(json, "space", space);
     if (space == "host") fact.about.space = PidSpace::host;
-    take(json, "unit", fact.about.unit); take(json, "by_pid", fact.by); take(json, "server", fact.server); take(json, "text", fact.text);
+    take(json, "unit", fact.about.unit); take(json, "by_pid", fact.by); take(json, "server", fact.server); take(json, "level", fact.level); take(json, "text", fact.text);
     take(json, "clock", clock);
     if (!clock.empty()) {
       base::Instant when;

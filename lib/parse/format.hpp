@@ -12,6 +12,11 @@
 
 namespace parse {
 
+struct Window;                                  // read.hpp
+
+/// A field of a JSON record, with its escapes undone.
+struct Field { std::string_view name, value; };
+
 /// A log line without its envelopes. Views live as long as the line's buffer: one step.
 struct Record {
   std::string_view line;                        // as it stood, without newline
@@ -24,14 +29,28 @@ struct Record {
   std::optional<std::uint64_t> sequence;        // /dev/kmsg
   evidence::Origin origin;
   bool from_kernel_form = false;                // the envelope is dmesg, kmsg, or a syslog/journal line of ident "kernel"
+  std::optional<base::Instant> boot;            // the kernel's own clock, where the line prints it beside `when`
+  std::string_view level;                       // the writer's own word: "ERROR"; empty when the form does not say
+  bool app_json = false;                        // text, level, pid and time came from a JSON formatter of the application
+  std::span<const Field> fields;                // of a journal -o json record: every string field ("UNIT", "JOB_RESULT", "EXIT_STATUS")
+
+  std::string_view field(std::string_view name) const {
+    for (const Field& one : fields) if (one.name == name) return one.value;
+    return {};
+  }
 };
 
 /// Where facts go, with the source they come from filled in.
 class Sink {
  public:
-  Sink(evidence::Evidence& evidence, evidence::SourceId source) : evidence_(evidence), source_(source) {}
-  /// The fact's place, excerpt and time (when `when` is empty: the record's) are taken from the record.
+  Sink(evidence::Evidence& evidence, evidence::SourceId source, const Window* window = nullptr) : evidence_(evidence), source_(source), window_(window) {}
+  /// The fact's place, excerpt, level and time (when `when` is empty: the record's) are taken from the record. no_fact when it lies outside
+  /// the window that was asked for, or over the cap of its kind.
   evidence::FactId add(evidence::What what, evidence::Subject about, const Record& record, std::optional<base::Instant> when = {}, int by = 0);
+  /// The source holds a record of that time, whether it made a fact or not: for rows that are understood and only counted.
+  void saw(const base::Instant& when);
+  /// What --tz says about a time without a zone; unchanged without --tz.
+  base::Instant settled(base::Instant when) const;
   void gap(evidence::Gap gap) { evidence_.gap(std::move(gap)); }
   evidence::Source& source() { return evidence_.sources[source_]; }
   evidence::SourceId source_id() const { return source_; }
@@ -40,6 +59,7 @@ class Sink {
  private:
   evidence::Evidence& evidence_;
   evidence::SourceId source_;
+  const Window* window_ = nullptr;
 };
 
 /// What a format remembers between lines of one source (a traceback being collected, an OOM report being read). Bounded.

@@ -19,6 +19,7 @@ struct Limits {
 struct Window {
   std::optional<base::Instant> since, until;   // wall clock; facts outside are not kept
   std::optional<std::int64_t> zone_offset_s;   // --tz for logs without a zone: seconds east of UTC; else their times stay naive
+  std::int64_t about_ns = 0;                   // since 1970: stamps without a year get the latest year that is not after this; 0 = the file's own time, else now
 };
 
 /// Reads every path (a folder: all files below it; "-": standard input) into `evidence`. What cannot be read is a Gap; the result says
