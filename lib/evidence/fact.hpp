@@ -97,6 +97,8 @@ struct KernelSuppressed{ std::string what; std::uint64_t count = 0; };   // "oom
 struct KernelCrash     { int tid = 0; std::string comm, kind, library; std::string address; };  // kind: segfault, general-protection, divide, invalid-opcode, bus
 struct KernelHung      { int pid = 0; std::string comm; double seconds = 0; };
 struct KernelRefused   { std::string kind, who, detail; };               // pids, file-max, syn-flood, tcp-memory, seccomp, apparmor
+/// A record of the kernel log that also carries wall time (audit(T:N), the rtc line), or what a live look measured: ties the two clocks.
+struct ClockPair       { std::int64_t wall_ns = 0, give_ns = 0; };
 struct KernelPanic     { std::string reason; };
 struct KernelBooted    {};                                               // "Linux version ...": nothing before it in this boot
 
@@ -156,7 +158,7 @@ struct EventsLost      { std::uint64_t count = 0; std::string where; };
 
 using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
-                          AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, KernelPanic,
+                          AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, ProxyRoute,
                           CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 

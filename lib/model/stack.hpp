@@ -12,6 +12,7 @@
 namespace model {
 
 using evidence::FactId;
+using evidence::no_fact;
 using LifeId = std::uint32_t;
 constexpr LifeId no_life = UINT32_MAX;
 
@@ -29,18 +30,40 @@ struct Setting {
   std::string where;                                     // "gunicorn.conf.py:4:1", "command line", "default of 20.1"
 };
 
+/// How a witness that names another pid space was joined to a life.
+enum class Join : std::uint8_t {
+  none,
+  by_pid,       // the same pid, in the same namespace as far as anything tells
+  by_map,       // host pid and inner pid were seen together
+  by_elimination,  // the only death and the only witness that fit each other: an indirect witness
+};
+
+/// Why a process was meant to end, in the server's own words.
+enum class Asked : std::uint8_t { nobody, stop, reload, scaled_down, recycled, upgrade };
+
 /// One process from fork to end. Facts of one pid that belong to different lives (pid reuse, a restarted server) are different lives.
 struct Life {
   LifeId id = 0;
   Role role = Role::worker;
-  std::size_t server = 0;                                // index into Stack::servers
+  std::size_t server = SIZE_MAX;                         // index into Stack::servers; SIZE_MAX = of no server we know
   int pid = 0;                                           // as the server names it
   int host_pid = 0;                                      // 0 = not known to differ
-  std::optional<base::Instant> started, ended;
-  std::vector<FactId> witnesses;                         // in the order they were read
+  std::optional<base::Instant> started, ended;           // by the server log's clock, or the watcher's
+  std::vector<FactId> witnesses;                         // everything joined to it, in the order it was read
+
+  // The witnesses that decide, by what they are; no_fact where there is none.
+  FactId booted = no_fact, ready = no_fact, timed_out = no_fact, exiting = no_fact, reaped = no_fact, draining = no_fact, orphaned = no_fact, overstayed = no_fact;
+  FactId boot_failed = no_fact;                          // its "Exception in worker process", or an exit with 3 or 4 before it was ready
+  FactId aborted_in = no_fact;                           // AppFailed by_abort: what the timeout interrupted
+  FactId oom = no_fact, crash = no_fact, unit_kill = no_fact, userspace_kill = no_fact, sent = no_fact, exited = no_fact, container = no_fact;
+  Join oom_join = Join::none, crash_join = Join::none;
+
+  std::optional<int> signal, exit_code;                  // how it ended, where a line or a wait status says
+  bool core = false, hint = false;                       // hint: the log asks "Perhaps out of memory?"
   bool ended_known = false;                              // something says that it ended
-  bool replaced = false;                                 // a new worker was booted in its place, with no other word about its end
-  std::optional<int> wait_status;
+  bool replaced = false;                                 // another worker was booted in its place and nothing else tells of its end
+  Asked asked = Asked::nobody;
+  FactId asked_by = no_fact;
 };
 
 /// What happened on purpose: start, reload, stop, recycle, scaling. Shown in the timeline, never a finding by itself.
@@ -54,23 +77,31 @@ struct Server {
   int master = 0;
   LifeId master_life = no_life;
   std::string worker_class, listening, log_level;        // log_level: the lowest level seen or set: "debug" "info" "warning" "error"
+  std::string ident;                                     // syslog ident or container its lines carried
   std::map<std::string, Setting> settings;
-  std::vector<LifeId> lives;
+  std::vector<LifeId> lives;                             // its workers, in the order they appeared
   std::vector<Happening> happenings;
-  bool ended = false;                                    // "Shutting down", or its master's death
   std::optional<base::Instant> first, last;              // of its log lines
   evidence::SourceId source = 0;                         // its log
+  bool seen_start = false;                               // "Starting gunicorn" is in the log: nothing of this run is before it
+  bool namespaced = false;                               // its pids are of a pid namespace other than the host's
+  bool host_pids = false;                                // a host-side witness names its pids: the namespaces are one
+
+  FactId stop_asked = no_fact, stopped = no_fact, reason = no_fact, crashed = no_fact, halted = no_fact, promoted = no_fact, upgraded = no_fact;
+  std::vector<FactId> reloads, boot_refused, bind_failed, master_exceptions, scaled_down, scaled_up, control_socket, commands;
+  std::vector<FactId> failures, symptoms;                // AppFailed in requests, AppSymptom
 };
 
 struct Hop { std::string role, flavour, version; int master = 0; std::size_t server = SIZE_MAX; std::vector<std::string> listeners; };
 
-/// A kernel-log or other witness of killing that could be joined to no life.
+/// A witness of killing that could be joined to no life of any server, and why.
 struct Unjoined { FactId fact = evidence::no_fact; std::string why; };
 
-/// What the evidence covers, so that silence can be reasoned from.
-struct Coverage {
-  bool kernel_log = false;                               // there is one with records
-  bool kernel_lossless = false;                          // no gap, no suppressed lines
+/// A kernel log and what its silence is worth. Its clock is tied to a server log's by pairs that name the same event.
+struct KernelLog {
+  evidence::SourceId source = 0;
+  std::optional<std::int64_t> wall_minus_own;            // ns to add to its times to get wall time; nothing ties them when empty
+  std::int64_t tie_give = 0;                             // +- ns
 };
 
 struct Stack {
@@ -78,7 +109,14 @@ struct Stack {
   std::vector<Server> servers;
   std::vector<Life> lives;
   std::vector<Unjoined> unjoined;
-  Coverage coverage;
+  std::vector<KernelLog> kernel_logs;
 };
+
+/// Does a kernel log cover this moment without a hole: records before and after, nothing lost or suppressed? Its place in the list, or nullopt.
+std::optional<std::size_t> covering_kernel_log(const Stack& stack, const evidence::Evidence& evidence, const std::optional<base::Instant>& when);
+
+/// The value of a setting where it is certain; nullopt when it is unknown or depends.
+std::optional<double> number_setting(const Server& server, std::string_view name);
+std::optional<std::string> text_setting(const Server& server, std::string_view name);
 
 }  // namespace model

@@ -1,0 +1,457 @@
+// The fold from a server's own lines to its processes' lives. One state machine and therefore one file, past 300 lines: every kind of line has
+// one short case, and what they share (finding the server and the life a line means) stands above them.
+#include "model/build.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "flavour/flavour.hpp"
+
+namespace model {
+
+using namespace evidence;  // the words of facts: every case below names one
+
+namespace {
+
+bool server_words(SourceKind kind) {
+  return kind == SourceKind::server_log || kind == SourceKind::stdio || kind == SourceKind::journal || kind == SourceKind::unknown;
+}
+
+// The log clock only: naive and wall times of one log are ordered as they stand.
+std::optional<std::int64_t> order_of(const Fact& fact) {
+  if (!fact.when || fact.when->clock == base::Clock::boot) return std::nullopt;
+  return fact.when->at;
+}
+
+Server& start_server(Stack& stack, const Fact& fact, int master) {
+  Server server;
+  server.master = master;
+  server.source = fact.origin.source;
+  server.ident = fact.server;
+  server.first = server.last = fact.when;
+  stack.servers.push_back(std::move(server));
+  return stack.servers.back();
+}
+
+std::size_t index_of(const Stack& stack, const Server& server) { return static_cast<std::size_t>(&server - stack.servers.data()); }
+
+bool over(const Server& server) { return server.stopped != no_fact || server.crashed != no_fact; }
+
+Life& start_life(Stack& stack, Server& server, int pid, Role role) {
+  Life life;
+  life.id = static_cast<LifeId>(stack.lives.size());
+  life.role = role;
+  life.server = index_of(stack, server);
+  life.pid = pid;
+  if (role == Role::worker) server.lives.push_back(life.id);
+  stack.lives.push_back(std::move(life));
+  return stack.lives.back();
+}
+
+// The server whose master wrote the line. A log that begins in the middle has no "Starting" line: the first line of a master makes the server.
+Server& server_of_master(Stack& stack, const Fact& fact) {
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend(); ++server)
+    if (fact.by != 0 && server->master == fact.by && (server->stopped == no_fact || !std::get_if<ServerStarted>(&fact.what))) return *server;
+  // Lines without pid, and workers seen before their master spoke: the latest server of this log.
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend(); ++server) {
+    if (server->source != fact.origin.source) continue;
+    if (fact.by == 0) return *server;
+    if (server->master == 0) {
+      server->master = fact.by;
+      return *server;
+    }
+  }
+  if (fact.by == 0 && !stack.servers.empty()) return stack.servers.back();
+  return start_server(stack, fact, fact.by);
+}
+
+// The server that a worker's line belongs to: the one that knows the worker, else the latest that still runs, first in its own log.
+Server& server_of_worker(Stack& stack, const Fact& fact) {
+  Server* best = nullptr;
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
+    if (server->source == fact.origin.source && !over(*server)) best = &*server;
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
+    if (server->source == fact.origin.source) best = &*server;
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
+    if (!over(*server) && order_of(fact)) best = &*server;
+  return best ? *best : start_server(stack, fact, 0);
+}
+
+bool open(const Life& life) { return !life.ended_known; }
+
+// The latest life of this pid, wherever a server is not over or the log is the same.
+Life* life_of(Stack& stack, int pid, const Fact& fact) {
+  if (pid == 0) return nullptr;
+  for (auto life = stack.lives.rbegin(); life != stack.lives.rend(); ++life) {
+    if (life->pid != pid || life->role != Role::worker) continue;
+    const Server& server = stack.servers[life->server];
+    if (server.source == fact.origin.source || !over(server) || server.master == fact.by) return &*life;
+  }
+  return nullptr;
+}
+
+Life& life_or_new(Stack& stack, const Fact& fact, bool by_master) {
+  const int pid = fact.about.pid ? fact.about.pid : fact.by;
+  if (by_master && fact.by != 0) {
+    Server& server = server_of_master(stack, fact);
+    for (auto id = server.lives.rbegin(); id != server.lives.rend(); ++id)
+      if (stack.lives[*id].pid == pid) return stack.lives[*id];
+    // Its "Booting" line went to the wrong server when two masters write one log (USR2): the master knows its own children.
+    if (Life* const other = life_of(stack, pid, fact); other && open(*other) && stack.servers[other->server].source == server.source) {
+      Server& wrong = stack.servers[other->server];
+      std::erase(wrong.lives, other->id);
+      other->server = index_of(stack, server);
+      server.lives.push_back(other->id);
+      return *other;
+    }
+    return start_life(stack, server, pid, Role::worker);
+  }
+  if (Life* const known = life_of(stack, pid, fact)) return *known;
+  return start_life(stack, by_master ? server_of_master(stack, fact) : server_of_worker(stack, fact), pid, Role::worker);
+}
+
+void witness(Life& life, FactId id) {
+  if (std::find(life.witnesses.begin(), life.witnesses.end(), id) == life.witnesses.end()) life.witnesses.push_back(id);
+}
+
+void seen(Server& server, const Fact& fact) {
+  if (!fact.when) return;
+  if (!server.first) server.first = fact.when;
+  if (!server.last || server.last->at <= fact.when->at) server.last = fact.when;
+}
+
+void happened(Server& server, std::string what, const Fact& fact, FactId id, LifeId life = no_life) { server.happenings.push_back({std::move(what), fact.when, id, life}); }
+
+void ended(Life& life, const Fact& fact) {
+  life.ended_known = true;
+  life.ended = fact.when;
+}
+
+// A whole-second log and its journal copy tell the same birth twice.
+bool same_birth(const Evidence& evidence, const Life& life, const Fact& fact) {
+  if (life.booted == no_fact || !fact.when || !life.started) return false;
+  return evidence.facts[life.booted].origin.source != fact.origin.source && std::abs(life.started->at - fact.when->at) <= 2 * base::second_ns;
+}
+
+void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, FactId id) {
+  const int pid = fact.about.pid ? fact.about.pid : fact.by;
+  if (Life* const known = life_of(stack, pid, fact); known && same_birth(evidence, *known, fact)) return witness(*known, id);
+  // A pid that boots again while it was never seen to end: the old life is over, how is not known.
+  if (Life* const known = life_of(stack, pid, fact); known && open(*known) && known->booted != no_fact) {
+    known->ended_known = true;
+    known->replaced = true;
+  }
+  Server& server = server_of_worker(stack, fact);
+  Life& life = start_life(stack, server, pid, Role::worker);
+  life.booted = id;
+  life.started = fact.when;
+  witness(life, id);
+  seen(server, fact);
+}
+
+struct Step {
+  Stack& stack;
+  const Evidence& evidence;
+  const Fact& fact;
+  FactId id;
+
+  void operator()(const ServerStarted& what) {
+    // In a container every run has the same master pid: "Starting" always begins a new run, unless a copy of the log says it again.
+    for (Server& server : stack.servers) {
+      if (server.master != fact.by || !server.seen_start || server.source == fact.origin.source) continue;
+      if (server.first && fact.when && std::abs(server.first->at - fact.when->at) <= 2 * base::second_ns) return;
+    }
+    Server* adopted = nullptr;
+    // stderr texts of this start may have been read before it.
+    for (Server& server : stack.servers)
+      if (server.source == fact.origin.source && server.master == 0 && !server.seen_start && server.lives.empty() && server.boot_refused.empty()) adopted = &server;
+    Server& server = adopted ? *adopted : start_server(stack, fact, fact.by);
+    server.master = fact.by;
+    server.flavour = what.flavour.empty() ? "gunicorn" : what.flavour;
+    server.version = what.version;
+    server.seen_start = true;
+    if (const flavour::Flavour* const known = flavour::flavour(server.flavour)) server.family = known->family(server.version);
+    seen(server, fact);
+    happened(server, "start", fact, id);
+  }
+  void operator()(const ServerListening& what) { Server& s = server_of_master(stack, fact); s.listening = what.addresses; seen(s, fact); }
+  void operator()(const ServerUses& what) { Server& s = server_of_master(stack, fact); s.worker_class = what.worker_class; seen(s, fact); }
+  void operator()(const WorkerBooted&) { worker_booted(stack, evidence, fact, id); }
+  void operator()(const WorkerReady&) { Life& life = life_or_new(stack, fact, false); life.ready = id; witness(life, id); }
+  void operator()(const WorkerExiting&) {
+    Life& life = life_or_new(stack, fact, false);
+    if (life.exiting == no_fact) life.exiting = id;
+    witness(life, id);
+    if (!life.ended) life.ended = fact.when;
+    life.ended_known = true;
+    Server& server = stack.servers[life.server];
+    seen(server, fact);
+    if (server.stop_asked != no_fact || server.stopped != no_fact) { life.asked = Asked::stop; life.asked_by = server.stop_asked; }
+  }
+  void operator()(const WorkerTimedOut&) {
+    Life& life = life_or_new(stack, fact, true);
+    if (life.timed_out == no_fact) { life.timed_out = id; ended(life, fact); }
+    witness(life, id);
+    seen(stack.servers[life.server], fact);
+  }
+  void operator()(const WorkerReaped& what) {
+    Life& life = life_or_new(stack, fact, true);
+    if (life.reaped == no_fact) life.reaped = id;
+    if (what.signal) life.signal = what.signal;
+    if (what.exit_code) life.exit_code = what.exit_code;
+    life.core |= what.core;
+    life.hint |= what.says_out_of_memory;
+    if (life.timed_out == no_fact) ended(life, fact);
+    life.ended_known = true;
+    witness(life, id);
+    Server& server = stack.servers[life.server];
+    seen(server, fact);
+    if (server.stop_asked != no_fact && life.asked == Asked::nobody) { life.asked = Asked::stop; life.asked_by = server.stop_asked; }
+  }
+  void operator()(const WorkerDraining& what) {
+    Life& life = life_or_new(stack, fact, false);
+    life.draining = id;
+    witness(life, id);
+    if (what.why == "max_requests" && life.asked == Asked::nobody) {
+      life.asked = Asked::recycled;
+      life.asked_by = id;
+      happened(stack.servers[life.server], "recycle", fact, id, life.id);
+    }
+  }
+  void operator()(const WorkerOrphaned&) {
+    Life& life = life_or_new(stack, fact, false);
+    life.orphaned = id;
+    witness(life, id);
+    ended(life, fact);
+    seen(stack.servers[life.server], fact);
+  }
+  void operator()(const WorkerOverstayed&) { Life& life = life_or_new(stack, fact, false); life.overstayed = id; witness(life, id); }
+  void operator()(const MasterSignalled& what) {
+    Server& server = server_of_master(stack, fact);
+    seen(server, fact);
+    if (what.ignored) return;
+    if (what.signal == "term" || what.signal == "int" || what.signal == "quit") {
+      if (server.stop_asked == no_fact) server.stop_asked = id;
+      happened(server, "stop", fact, id);
+    } else if (what.signal == "ttou" || what.signal == "winch") {
+      server.scaled_down.push_back(id);
+      if (what.signal == "ttou") happened(server, "one worker fewer", fact, id);
+    } else if (what.signal == "ttin") {
+      server.scaled_up.push_back(id);
+      happened(server, "one worker more", fact, id);
+    } else if (what.signal == "usr2") {
+      server.upgraded = id;
+      happened(server, "upgrade", fact, id);
+    }
+  }
+  void operator()(const MasterReloaded&) {
+    Server& server = server_of_master(stack, fact);
+    server.reloads.push_back(id);
+    seen(server, fact);
+    happened(server, "reload", fact, id);
+    for (const LifeId old : server.lives) {
+      Life& life = stack.lives[old];
+      if (open(life)) { life.asked = Asked::reload; life.asked_by = id; }
+    }
+  }
+  void operator()(const MasterStopped& what) {
+    Server& server = server_of_master(stack, fact);
+    seen(server, fact);
+    if (!what.reason.empty()) server.reason = id;
+    if (!what.name.empty() || server.stopped == no_fact) {
+      server.stopped = server.stopped == no_fact ? id : server.stopped;
+      if (!what.name.empty()) happened(server, "stopped", fact, id);
+    }
+  }
+  void operator()(const MasterCrashed&) { Server& s = server_of_master(stack, fact); if (s.crashed == no_fact) s.crashed = id; seen(s, fact); }
+  void operator()(const MasterHalted&) { Server& s = server_of_master(stack, fact); if (s.halted == no_fact) s.halted = id; }
+  void operator()(const MasterPromoted&) { Server& s = server_of_master(stack, fact); s.promoted = id; seen(s, fact); happened(s, "promoted", fact, id); }
+  void operator()(const AppFailed& what) {
+    if (what.phase == "master" || what.phase == "stdio" || what.phase == "import") {
+      server_of_master(stack, fact).master_exceptions.push_back(id);
+      return;
+    }
+    Life* const life = life_of(stack, fact.about.pid ? fact.about.pid : fact.by, fact);
+    Server& server = life ? stack.servers[life->server] : server_of_worker(stack, fact);
+    if (life) witness(*life, id);
+    if (what.phase == "boot") {
+      if (life) life->boot_failed = id;
+      server.boot_refused.push_back(id);
+    } else if (what.by_abort) {
+      if (life) life->aborted_in = id;
+    } else {
+      server.failures.push_back(id);
+    }
+  }
+  void operator()(const BootRefused&) { server_of_master(stack, fact).boot_refused.push_back(id); }
+  void operator()(const BindFailed&) { server_of_master(stack, fact).bind_failed.push_back(id); }
+  void operator()(const ControlSocket&) { server_of_master(stack, fact).control_socket.push_back(id); }
+  void operator()(const AppSymptom&) {
+    if (Life* const life = life_of(stack, fact.about.pid ? fact.about.pid : fact.by, fact)) {
+      witness(*life, id);
+      stack.servers[life->server].symptoms.push_back(id);
+    } else {
+      server_of_master(stack, fact).symptoms.push_back(id);
+    }
+  }
+  template <class Other> void operator()(const Other&) {}
+};
+
+// Which lives a scale-down (TTOU, WINCH in a daemon) took: manage_workers ends the oldest first (arbiter.py:547@20.1.0).
+void explain_scaling(Stack& stack, const Evidence& evidence, Server& server) {
+  for (const FactId down : server.scaled_down) {
+    const Fact& fact = evidence.facts[down];
+    const bool all = std::get<MasterSignalled>(fact.what).signal == "winch";
+    int left = all ? INT32_MAX : 1;
+    for (const LifeId id : server.lives) {
+      Life& life = stack.lives[id];
+      if (left == 0 || life.asked != Asked::nobody || life.timed_out != no_fact) continue;
+      // Only a quiet end, or the repeated SIGTERM at the end of an interpreter, is a worker that was told to go.
+      const bool quiet = life.exiting != no_fact && (!life.signal || *life.signal == 15);
+      if (!quiet || !life.ended || !fact.when || life.ended->at < fact.when->at) continue;
+      if (all && life.ended->at - fact.when->at > 40 * base::second_ns) continue;
+      if (all && life.started && fact.when && life.started->at > fact.when->at) continue;
+      life.asked = Asked::scaled_down;
+      life.asked_by = down;
+      --left;
+    }
+  }
+}
+
+// How many workers it wants: set, else the first burst of boots before anything ended.
+std::size_t wanted_workers(const Stack& stack, const Server& server) {
+  if (const auto set = number_setting(server, "workers"); set && *set >= 1) {
+    const auto found = server.settings.find("workers");
+    if (found->second.from != From::built_in) return static_cast<std::size_t>(*set);
+  }
+  std::size_t burst = 0;
+  std::optional<std::int64_t> first, first_end;
+  for (const LifeId id : server.lives) {
+    const Life& life = stack.lives[id];
+    if (life.ended && (!first_end || life.ended->at < *first_end)) first_end = life.ended->at;
+  }
+  for (const LifeId id : server.lives) {
+    const Life& life = stack.lives[id];
+    if (!life.started) continue;
+    if (!first) first = life.started->at;
+    if (life.started->at - *first <= 2 * base::second_ns && (!first_end || life.started->at <= *first_end)) ++burst;
+  }
+  return std::max<std::size_t>(burst, 1);
+}
+
+// A worker that was booted although enough seemed to live took the place of one that ended without a line. Which one is known when later
+// lines show all the others alive.
+void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
+  if (!server.seen_start || server.crashed != no_fact) return;
+  const std::size_t wanted = wanted_workers(stack, server) + server.scaled_up.size();
+  std::vector<LifeId> silent;
+  for (std::size_t i = 0; i < server.lives.size(); ++i) {
+    const Life& born = stack.lives[server.lives[i]];
+    if (born.booted == no_fact || !born.started) continue;
+    bool explained = false;
+    std::size_t alive = 0;
+    for (std::size_t j = 0; j < i; ++j) {
+      const Life& other = stack.lives[server.lives[j]];
+      const bool ended_before = other.ended_known && !other.replaced && other.ended && other.ended->at <= born.started->at + base::second_ns;
+      if (!ended_before && !other.replaced) ++alive;
+    }
+    for (const FactId reload : server.reloads)
+      if (const auto& when = evidence.facts[reload].when; when && when->at <= born.started->at && born.started->at - when->at <= 60 * base::second_ns) explained = true;
+    if (!explained && alive >= wanted) silent.push_back(born.id);
+  }
+  for (const LifeId heir : silent) {
+    const Life& born = stack.lives[heir];
+    std::vector<LifeId> candidates;
+    for (const LifeId id : server.lives) {
+      const Life& life = stack.lives[id];
+      if (id != heir && life.id < born.id && !life.ended_known) candidates.push_back(id);
+    }
+    // Without a stop nobody showed who still lives; with several candidates nobody can tell which it was.
+    const bool counted = server.stopped != no_fact && candidates.size() <= silent.size();
+    if (!counted || candidates.empty()) continue;
+    Life& life = stack.lives[candidates.front()];
+    life.replaced = true;
+    life.ended_known = true;
+    life.ended = born.started;
+    if (born.booted != no_fact) witness(life, born.booted);
+  }
+}
+
+void finish_server(Stack& stack, const Evidence& evidence, Server& server) {
+  explain_scaling(stack, evidence, server);
+  explain_silence(stack, evidence, server);
+  if (server.family.empty()) {
+    // No "Starting" line: the wording of the ends tells the family (gunicorn facts, section 0).
+    for (const LifeId id : server.lives) {
+      const Life& life = stack.lives[id];
+      if (life.reaped == no_fact) continue;
+      const std::string& text = evidence.facts[life.reaped].text;
+      if (base::contains(text, "was terminated due to signal")) server.family = "20.1";
+    }
+  }
+}
+
+void make_masters(Stack& stack, const Evidence& evidence) {
+  for (Server& server : stack.servers) {
+    if (server.master == 0) continue;
+    Life life;
+    life.id = static_cast<LifeId>(stack.lives.size());
+    life.role = Role::master;
+    life.server = index_of(stack, server);
+    life.pid = server.master;
+    life.started = server.first;
+    for (const FactId id : {server.stopped, server.crashed, server.halted})
+      if (id != no_fact) { life.ended_known = true; life.ended = evidence.facts[id].when; witness(life, id); }
+    if (server.stop_asked != no_fact) { life.asked = Asked::stop; life.asked_by = server.stop_asked; }
+    server.master_life = life.id;
+    stack.lives.push_back(std::move(life));
+  }
+}
+
+}  // namespace
+
+std::vector<FactId> folding_order(const Evidence& evidence) {
+  struct Row { std::int64_t at; bool timed; FactId id; };
+  std::vector<Row> rows;
+  std::vector<std::int64_t> latest(evidence.sources.size(), INT64_MIN);
+  // A line without time (a traceback's continuation, stderr) stays behind the line before it in its own log.
+  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+    const Fact& fact = evidence.facts[id];
+    if (!server_words(evidence.source_of(fact).kind)) continue;
+    auto& last = latest[fact.origin.source];
+    const auto at = order_of(fact);
+    if (at) last = *at;
+    rows.push_back({last, at.has_value(), id});
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.at < b.at; });
+  std::vector<FactId> order;
+  order.reserve(rows.size());
+  for (const Row& row : rows)
+    if (row.at != INT64_MIN) order.push_back(row.id);
+  // stderr that carries no time at all is read after the logs that do, so that its texts find their server.
+  for (const Row& row : rows)
+    if (row.at == INT64_MIN) order.push_back(row.id);
+  return order;
+}
+
+void step(Stack& stack, const Evidence& evidence, FactId id) {
+  const Fact& fact = evidence.facts[id];
+  std::visit(Step{stack, evidence, fact, id}, fact.what);
+}
+
+Stack build(const Evidence& evidence) {
+  Stack stack;
+  for (const FactId id : folding_order(evidence)) step(stack, evidence, id);
+  for (Server& server : stack.servers) finish_server(stack, evidence, server);
+  make_masters(stack, evidence);
+  join_witnesses(stack, evidence);
+  for (std::size_t i = 0; i < stack.servers.size(); ++i) {
+    const Server& server = stack.servers[i];
+    Hop hop{"server", server.flavour, server.version, server.master, i, {}};
+    if (!server.listening.empty()) hop.listeners.push_back(server.listening);
+    stack.hops.push_back(std::move(hop));
+  }
+  return stack;
+}
+
+}  // namespace model

@@ -1,0 +1,328 @@
+// Witnesses from outside the server's own log, joined to lives: by pid where the namespaces are one, by a pid map where one was seen, and only
+// where exactly one death and one witness fit each other by elimination. Time refutes a join; it never makes one.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "model/build.hpp"
+#include "model/timeline.hpp"
+
+namespace model {
+
+using namespace evidence;
+
+namespace {
+
+void witness(Life& life, FactId id) {
+  if (std::find(life.witnesses.begin(), life.witnesses.end(), id) == life.witnesses.end()) life.witnesses.push_back(id);
+}
+
+// Host pid to the pid inside, as any witness saw the two together.
+std::map<int, int> pid_map(const Evidence& evidence) {
+  std::map<int, int> inner;
+  for (const Fact& fact : evidence.facts) {
+    if (const auto* seen = as<ProcessSeen>(fact); seen && seen->ns_pid) inner[fact.about.pid] = seen->ns_pid;
+    if (const auto* forked = as<ProcessForked>(fact); forked && forked->ns_pid) inner[fact.about.pid] = forked->ns_pid;
+    if (const auto* exited = as<ProcessExited>(fact); exited && exited->ns_pid) inner[fact.about.pid] = exited->ns_pid;
+  }
+  return inner;
+}
+
+// Host-side names of a server's processes prove that its log speaks of host pids: a task table, a process list, a watcher.
+void tell_namespaces(Stack& stack, const Evidence& evidence, const std::map<int, int>& inner) {
+  for (Server& server : stack.servers) {
+    std::set<int> own;
+    if (server.master) own.insert(server.master);
+    for (const LifeId id : server.lives) own.insert(stack.lives[id].pid);
+    for (const Fact& fact : evidence.facts) {
+      if (const auto* row = as<OomTask>(fact); row && own.count(row->tgid ? row->tgid : row->pid) && plausible_comm(server, row->comm)) server.host_pids = true;
+      if (const auto* crash = as<KernelCrash>(fact); crash && own.count(crash->tid) && plausible_comm(server, crash->comm)) server.host_pids = true;
+    }
+    for (const auto& [host, in] : inner) {
+      if (host == in) continue;
+      if (own.count(in)) {
+        server.namespaced = true;
+        for (const LifeId id : server.lives)
+          if (stack.lives[id].pid == in) stack.lives[id].host_pid = host;
+        if (server.master == in && server.master_life != no_life) stack.lives[server.master_life].host_pid = host;
+      }
+    }
+    // A container's first processes: no host runs a server as one of its first twenty processes.
+    if (!server.host_pids && server.master > 0 && server.master <= 20) server.namespaced = true;
+    if (server.host_pids) server.namespaced = false;
+  }
+}
+
+bool died_of(const Life& life, int signal) { return life.signal && *life.signal == signal; }
+
+bool could_be_sigkill(const Life& life) {
+  if (life.signal) return *life.signal == 9;
+  if (life.exit_code) return *life.exit_code == 137;
+  return true;
+}
+
+enum class Fit { no, maybe, yes };
+
+// Does the witness's moment fit the end of the life? Only clocks that are tied can refute.
+Fit fits_in_time(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
+  const auto distance = distance_between(stack, evidence, fact, life.ended);
+  if (!distance) {
+    return Fit::maybe;
+  }
+  // The kill comes before the server's line about it: at most the second stage of a timeout or a slow log later. dmesg -T drifts by the time
+  // the machine slept (util-linux dmesg(1)), so only a clear contradiction counts.
+  const std::int64_t slack = distance->give + 5 * base::second_ns;
+  return distance->ns >= -slack && distance->ns <= slack + 60 * base::second_ns ? Fit::yes : Fit::no;
+}
+
+bool fits_life(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
+  if (const auto distance = distance_between(stack, evidence, fact, life.started); distance && distance->ns > distance->give + 5 * base::second_ns) return false;
+  if (!life.ended) return true;
+  return fits_in_time(stack, evidence, life, fact) != Fit::no;
+}
+
+struct Kill { FactId id; const OomKill* what; };
+
+// One kill may be told by several logs (dmesg and journal) and, with memory.oom.group, twice by one.
+std::vector<Kill> distinct_kills(const Evidence& evidence) {
+  std::vector<Kill> kills;
+  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+    const auto* kill = as<OomKill>(evidence.facts[id]);
+    if (!kill || kill->forged) continue;
+    const bool told = std::any_of(kills.begin(), kills.end(), [&](const Kill& known) {
+      return known.what->pid == kill->pid && known.what->comm == kill->comm && known.what->anon_rss == kill->anon_rss && known.what->total_vm == kill->total_vm &&
+             evidence.facts[known.id].origin.source != evidence.facts[id].origin.source;
+    });
+    if (!told) kills.push_back({id, kill});
+  }
+  return kills;
+}
+
+bool names(const OomKill& kill, int pid) { return pid != 0 && (kill.pid == pid || (kill.tgid && *kill.tgid == pid)); }
+
+std::string unjoined_why(const Server* server, const OomKill& kill) {
+  if (!server) return "no server's log names this pid";
+  if (server->namespaced) return "the server counts its own pids (a container); nothing maps them to host pids";
+  return "pid " + std::to_string(kill.pid) + " is none of the server's processes";
+}
+
+void join_oom(Stack& stack, const Evidence& evidence) {
+  const std::vector<Kill> kills = distinct_kills(evidence);
+  std::vector<Kill> rest;
+  for (const Kill& kill : kills) {
+    const Fact& fact = evidence.facts[kill.id];
+    std::vector<Life*> fitting;
+    for (Life& life : stack.lives) {
+      if (life.server == SIZE_MAX || life.oom != no_fact) continue;
+      const Server& server = stack.servers[life.server];
+      const bool mapped = life.host_pid != 0;
+      if (mapped ? !names(*kill.what, life.host_pid) : server.namespaced || !names(*kill.what, life.pid)) continue;
+      // Its own end contradicts: this pid is another process's at that moment.
+      if (life.role == Role::worker && !could_be_sigkill(life)) continue;
+      const bool tied = fits_in_time(stack, evidence, life, fact) == Fit::yes;
+      if (!plausible_comm(server, kill.what->comm) && !(kill.what->tgid && *kill.what->tgid != kill.what->pid) && !tied) continue;
+      if (!fits_life(stack, evidence, life, fact)) continue;
+      fitting.push_back(&life);
+    }
+    // A reused pid: the life that ended by SIGKILL without a timeout is the one; if that still leaves two, nobody can tell.
+    if (fitting.size() > 1) {
+      std::vector<Life*> better;
+      for (Life* life : fitting)
+        if (died_of(*life, 9) && life->timed_out == no_fact) better.push_back(life);
+      if (better.size() == 1) fitting = better;
+    }
+    if (fitting.size() > 1) {
+      std::vector<Life*> better;
+      for (Life* life : fitting)
+        if (fits_in_time(stack, evidence, *life, fact) == Fit::yes) better.push_back(life);
+      if (better.size() == 1) fitting = better;
+    }
+    if (fitting.size() == 1) {
+      Life& life = *fitting.front();
+      life.oom = kill.id;
+      life.oom_join = life.host_pid ? Join::by_map : Join::by_pid;
+      life.ended_known = true;
+      if (!life.signal) life.signal = 9;
+      witness(life, kill.id);
+      if (!life.host_pid) stack.servers[life.server].host_pids = true;
+      tie_by_pair(stack, evidence, fact, life.ended);
+      continue;
+    }
+    if (fitting.size() > 1) {
+      stack.unjoined.push_back({kill.id, "several lives of this pid fit it"});
+      continue;
+    }
+    rest.push_back(kill);
+  }
+  // In a container the log's pids are not the kernel's. One server there, as many unexplained SIGKILLs as kills of its kind in one cgroup:
+  // they are each other's, in order. Anything less exact stays unjoined.
+  for (Server& server : stack.servers) {
+    if (!server.namespaced) continue;
+    std::vector<Life*> deaths;
+    for (const LifeId id : server.lives) {
+      Life& life = stack.lives[id];
+      if (died_of(life, 9) && life.timed_out == no_fact && life.oom == no_fact && life.asked == Asked::nobody && life.host_pid == 0) deaths.push_back(&life);
+    }
+    std::vector<Kill> own;
+    std::set<std::string> cgroups;
+    for (const Kill& kill : rest) {
+      if (!plausible_comm(server, kill.what->comm)) continue;
+      own.push_back(kill);
+      cgroups.insert(kill.what->task_memcg);
+    }
+    if (deaths.empty() || own.size() != deaths.size() || cgroups.size() != 1) continue;
+    std::sort(deaths.begin(), deaths.end(), [](const Life* a, const Life* b) { return (a->ended ? a->ended->at : 0) < (b->ended ? b->ended->at : 0); });
+    std::sort(own.begin(), own.end(), [&](const Kill& a, const Kill& b) {
+      const auto& left = evidence.facts[a.id].when;
+      const auto& right = evidence.facts[b.id].when;
+      return (left ? left->at : 0) < (right ? right->at : 0);
+    });
+    bool contradicted = false;
+    for (std::size_t i = 0; i < own.size(); ++i) contradicted |= fits_in_time(stack, evidence, *deaths[i], evidence.facts[own[i].id]) == Fit::no;
+    if (contradicted) continue;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      deaths[i]->oom = own[i].id;
+      deaths[i]->oom_join = Join::by_elimination;
+      deaths[i]->host_pid = own[i].what->tgid ? *own[i].what->tgid : own[i].what->pid;
+      witness(*deaths[i], own[i].id);
+      std::erase_if(rest, [&](const Kill& kill) { return kill.id == own[i].id; });
+    }
+  }
+  for (const Kill& kill : rest) {
+    const Server* nearest = nullptr;
+    for (const Server& server : stack.servers)
+      if (plausible_comm(server, kill.what->comm)) nearest = &server;
+    stack.unjoined.push_back({kill.id, unjoined_why(nearest, *kill.what)});
+  }
+}
+
+constexpr std::array<int, 6> faults{4, 5, 6, 7, 8, 11};
+
+void join_crashes(Stack& stack, const Evidence& evidence) {
+  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+    const Fact& fact = evidence.facts[id];
+    const auto* crash = as<KernelCrash>(fact);
+    if (!crash) continue;
+    Life* exact = nullptr;
+    std::vector<Life*> by_thread;
+    for (Life& life : stack.lives) {
+      if (life.server == SIZE_MAX || life.crash != no_fact) continue;
+      const Server& server = stack.servers[life.server];
+      const bool fault_end = life.signal && std::find(faults.begin(), faults.end(), *life.signal) != faults.end();
+      if (life.signal && !fault_end) continue;
+      if (!fits_life(stack, evidence, life, fact)) continue;
+      const int host = life.host_pid ? life.host_pid : server.namespaced ? 0 : life.pid;
+      if (host == crash->tid && plausible_comm(server, crash->comm)) exact = &life;
+      // The kernel prints the thread's id: a death by the same signal, of a process of that name, is the only one it can be.
+      else if (fault_end && plausible_comm(server, crash->comm)) by_thread.push_back(&life);
+    }
+    Life* const life = exact ? exact : by_thread.size() == 1 ? by_thread.front() : nullptr;
+    if (!life) continue;
+    life->crash = id;
+    life->crash_join = exact ? Join::by_pid : Join::by_elimination;
+    witness(*life, id);
+    if (exact) tie_by_pair(stack, evidence, fact, life->ended);
+  }
+}
+
+Life* life_by_host_pid(Stack& stack, int pid) {
+  Life* found = nullptr;
+  for (Life& life : stack.lives) {
+    if (life.server == SIZE_MAX || pid == 0) continue;
+    const int host = life.host_pid ? life.host_pid : stack.servers[life.server].namespaced ? 0 : life.pid;
+    if (host == pid) found = &life;
+  }
+  return found;
+}
+
+// Lines and events that name a host pid: the service manager, user-space killers, the watcher.
+void join_named(Stack& stack, const Evidence& evidence) {
+  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+    const Fact& fact = evidence.facts[id];
+    if (const auto* unit = as<UnitEvent>(fact)) {
+      if (unit->event != "killing" && unit->event != "main-exited" && unit->event != "oom-kill") continue;
+      Life* const life = life_by_host_pid(stack, unit->pid.value_or(fact.about.pid));
+      if (!life || !fits_life(stack, evidence, *life, fact)) continue;
+      witness(*life, id);
+      if (unit->event == "killing" && unit->signal == 9) life->unit_kill = id;
+      if (unit->event == "main-exited" && life->role == Role::master) {
+        life->exited = id;
+        life->ended_known = true;
+        if (unit->signal) life->signal = unit->signal;
+        if (unit->status && !unit->signal) life->exit_code = unit->status;
+      }
+    } else if (const auto* kill = as<UserspaceKill>(fact)) {
+      Life* const life = life_by_host_pid(stack, kill->pid.value_or(fact.about.pid));
+      if (!life || !could_be_sigkill(*life) || !fits_life(stack, evidence, *life, fact)) continue;
+      life->userspace_kill = id;
+      witness(*life, id);
+    } else if (const auto* exited = as<ProcessExited>(fact)) {
+      Life* life = life_by_host_pid(stack, fact.about.pid);
+      if (!life) continue;
+      life->exited = id;
+      life->ended_known = true;
+      if (!life->ended) life->ended = fact.when;
+      if (exited->status & 0x7f) life->signal = exited->status & 0x7f; else life->exit_code = exited->status >> 8 & 0xff;
+      life->core |= (exited->status & 0x80) != 0;
+      witness(*life, id);
+    } else if (as<SignalSent>(fact) || as<OomMarked>(fact)) {
+      Life* life = life_by_host_pid(stack, fact.about.pid);
+      if (!life) continue;
+      witness(*life, id);
+      if (as<OomMarked>(fact)) {
+        if (life->oom == no_fact) { life->oom = id; life->oom_join = Join::by_pid; }
+      } else {
+        life->sent = id;
+      }
+    }
+  }
+}
+
+// A watched process that no log names is a life too: deaths must not need a log line (gunicorn 20.0 prints none).
+void lives_from_watch(Stack& stack, const Evidence& evidence) {
+  std::map<int, LifeId> masters;
+  for (const Server& server : stack.servers)
+    if (server.master_life != no_life) {
+      const Life& life = stack.lives[server.master_life];
+      masters[life.host_pid ? life.host_pid : life.pid] = life.id;
+    }
+  std::map<int, std::pair<int, int>> children;  // host pid -> parent, inner pid
+  for (const Fact& fact : evidence.facts)
+    if (const auto* forked = as<ProcessForked>(fact)) children[fact.about.pid] = {forked->parent, forked->ns_pid};
+  for (const Fact& fact : evidence.facts)
+    if (const auto* exited = as<ProcessExited>(fact); exited && exited->parent) children.try_emplace(fact.about.pid, exited->parent, exited->ns_pid);
+  for (const auto& [pid, about] : children) {
+    const auto master = masters.find(about.first);
+    if (master == masters.end() || life_by_host_pid(stack, pid)) continue;
+    const std::size_t server = stack.lives[master->second].server;
+    Life life;
+    life.id = static_cast<LifeId>(stack.lives.size());
+    life.server = server;
+    life.pid = about.second ? about.second : pid;
+    life.host_pid = pid;
+    stack.servers[server].lives.push_back(life.id);
+    stack.lives.push_back(std::move(life));
+  }
+}
+
+}  // namespace
+
+bool plausible_comm(const Server& server, std::string_view comm) {
+  if (base::starts_with(comm, "gunicorn") || base::starts_with(comm, "python") || base::starts_with(comm, "uvicorn") || base::starts_with(comm, "pypy")) return true;
+  if (const auto name = text_setting(server, "proc_name"); name && !name->empty() && base::starts_with(comm, std::string_view(*name).substr(0, 15))) return true;
+  return base::starts_with(comm, server.flavour);
+}
+
+void join_witnesses(Stack& stack, const Evidence& evidence) {
+  stack.kernel_logs = kernel_logs(evidence);
+  const std::map<int, int> inner = pid_map(evidence);
+  tell_namespaces(stack, evidence, inner);
+  lives_from_watch(stack, evidence);
+  join_oom(stack, evidence);
+  join_crashes(stack, evidence);
+  join_named(stack, evidence);
+}
+
+}  // namespace model
