@@ -141,6 +141,7 @@ struct ServerCommand   { std::string args, environment; };               // how 
 /// One setting where it is set. from: file environment command-line; possible values when it depends on a condition.
 struct SettingRead     { std::string name, value, from, condition; bool literal = true; };
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
+struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
 struct ProxyRoute      { std::string upstream, address, location; };
 /// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
 struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; };
@@ -159,7 +160,7 @@ struct EventsLost      { std::uint64_t count = 0; std::string where; };
 using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
-                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, ProxyRoute,
+                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
                           CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {

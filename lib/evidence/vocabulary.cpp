@@ -66,6 +66,7 @@ ROW(ProcessSeen, "process.seen", "a process as it was listed", F(ppid) F(ns_pid)
 ROW(ServerCommand, "server.command", "how the server was started", F(args) F(environment))
 ROW(SettingRead, "setting.read", "a setting where it is set", F(name) F(value) F(from) F(condition) F(literal))
 ROW(FileChanged, "file.changed", "when a file was changed last", F(path) F(kind))
+ROW(LogDeleted, "log.deleted", "a server writes to a log file that was deleted or rotated away", F(path))
 ROW(ProxyRoute, "proxy.route", "where the proxy sends requests", F(upstream) F(address) F(location))
 ROW(CgroupMemory, "cgroup.memory", "memory accounting of a cgroup", F(path) F(version) F(limit) F(usage) F(peak) F(oom_kills) F(oom_events) F(group))
 ROW(Heartbeat, "worker.heartbeat", "how long ago the worker touched its heartbeat file", F(age_s) F(family))
@@ -164,6 +165,7 @@ std::string to_ndjson(const Source& source) {
   const auto instant = [&](const char* name, const std::optional<base::Instant>& when) { if (when) json[name] = Json::array({static_cast<int>(when->clock), when->at, when->give}); };
   instant("first", source.first);
   instant("last", source.last);
+  instant("zero", source.zero);
   json["bytes"] = source.bytes; json["lines"] = source.lines; json["understood"] = source.understood;
   json["suppressed"] = source.suppressed; json["lost"] = source.lost; json["facility"] = source.kernel_facility_known; json["whole_boot"] = source.whole_boot; json["live"] = source.live;
   return json.dump();
@@ -204,6 +206,7 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
       };
       instant("first", source.first);
       instant("last", source.last);
+      instant("zero", source.zero);
       take(json, "bytes", source.bytes); take(json, "lines", source.lines); take(json, "understood", source.understood);
       take(json, "suppressed", source.suppressed); take(json, "lost", source.lost); take(json, "facility", source.kernel_facility_known); take(json, "whole_boot", source.whole_boot); take(json, "live", source.live);
       evidence.add_source(std::move(source));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "evidence/evidence.hpp"
+#include "parse/read.hpp"
 #include "source/host.hpp"
 
 namespace probe {
@@ -16,6 +17,7 @@ namespace probe {
 struct Target {
   std::vector<int> pids;
   std::vector<std::string> words;    // as the user gave them: unit, pidfile, socket, URL
+  parse::Window window;              // which part of the logs; without `since`, from the start of each server's master
 };
 
 /// What doctor prints for one source of evidence.
