@@ -30,6 +30,8 @@ std::int64_t days_from_civil(int year, unsigned month, unsigned day);
 
 struct Civil { int year = 1970; unsigned month = 1, day = 1, hour = 0, minute = 0, second = 0; std::int64_t ns = 0; };
 Civil civil_from(std::int64_t ns_since_1970);
+/// Held at the first second of first_year or last_year outside of them.
+constexpr int first_year = 1680, last_year = 2260;
 std::int64_t ns_from(const Civil& civil);
 
 /// "2026-11-22T10:30:58.723Z"; naive without the Z; boot as "+123.456789".
@@ -39,7 +41,8 @@ std::string clock_text(const Instant& when);
 /// "30 s", "2.5 s", "250 ms", "3 min 20 s", "2 h 5 min": for people.
 std::string duration_text(std::int64_t ns);
 
-/// ISO 8601 with T or blank, optional fraction, optional Z or +hh[:]mm; nullopt when it is not one. The whole text must match.
+/// ISO 8601 with T or blank, optional fraction, optional Z or +hh[:]mm; nullopt when it is not one or lies
+/// outside first_year..last_year. The whole text must match.
 std::optional<Instant> read_iso(std::string_view text);
 
 }  // namespace base

@@ -138,6 +138,12 @@ template <std::size_t... I> std::vector<Word> words(std::index_sequence<I...>) {
   return all;
 }
 
+// So that a difference of two times, or a time and its give, can be taken without overflow.
+bool in_reach(const base::Instant& when) {
+  constexpr std::int64_t most = std::int64_t{1} << 62;
+  return when.at > -most && when.at < most && when.give >= 0 && when.give < most / 2;
+}
+
 base::Error bad_line(std::size_t line, std::string answer) { return {base::Kind::malformed, "reading evidence, line " + std::to_string(line), std::move(answer), "give what `--show evidence` printed", 0}; }
 
 }  // namespace
@@ -202,7 +208,8 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
         for (const auto& part : *found) if (!part.is_number_integer()) return;
         const int clock = (*found)[0].get<int>();
         if (clock < 0 || clock > 2) return;
-        when = base::Instant{static_cast<base::Clock>(clock), (*found)[1].get<std::int64_t>(), (*found)[2].get<std::int64_t>()};
+        const base::Instant read{static_cast<base::Clock>(clock), (*found)[1].get<std::int64_t>(), (*found)[2].get<std::int64_t>()};
+        if (in_reach(read)) when = read;
       };
       instant("first", source.first);
       instant("last", source.last);
@@ -230,6 +237,7 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
       base::Instant when;
       when.clock = clock == "wall" ? base::Clock::wall : clock == "naive" ? base::Clock::naive : base::Clock::boot;
       take(json, "at_ns", when.at); take(json, "give_ns", when.give);
+      if (!in_reach(when)) return base::fail(bad_line(number, "a time out of reach"));
       fact.when = when;
     }
     take(json, "source", fact.origin.source); take(json, "line", fact.origin.line); take(json, "column", fact.origin.column); take(json, "offset", fact.origin.offset);

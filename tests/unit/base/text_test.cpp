@@ -41,6 +41,13 @@ TEST_CASE("iso times keep their zone and their give") {
   CHECK_FALSE(base::read_iso("2026-11-22 10:31:07 tail"));
 }
 
+TEST_CASE("times that 64 bits of nanoseconds cannot hold are no times") {
+  CHECK_FALSE(base::read_iso("0001-01-01T00:00:00Z"));
+  CHECK_FALSE(base::read_iso("9999-12-31T23:59:59Z"));
+  CHECK(base::read_iso("2259-12-31T23:59:59Z"));
+  CHECK(base::ns_from({1}) == base::ns_from({base::first_year}));
+}
+
 TEST_CASE("dates before 1970 and leap days") {
   CHECK(base::days_from_civil(1970, 1, 1) == 0);
   CHECK(base::days_from_civil(2000, 2, 29) == 11016);
