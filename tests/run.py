@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Runs ctest and says in one line what came of it, counted in what a reader calls a test: a Catch case, a line of TAP, or a whole program
+that speaks neither. Every skip is printed with its reason. The last line is `N passed, N failed, N skipped`; the exit code is 1 when
+something failed or nothing ran.
+
+A case that cannot run here prints `SKIPPED: why` (Catch) or `ok - name # SKIP why` (TAP), or its program ends with code 77 and the reason
+as its last line.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+CATCH_ALL = re.compile(r'^All tests passed \([\d]+ assertions? in (\d+) test cases?\)', re.M)
+CATCH_SOME = re.compile(r'^test cases: .*$', re.M)
+SKIPPED = re.compile(r'SKIPPED: (.*)$', re.M)
+TAP = re.compile(r'^(ok|not ok)\b[ \d-]*(.*)$', re.M)
+
+
+def count(name, status, output):
+    """-> passed, failed, [(name, reason)]"""
+    rows = [(word, text.partition(' # SKIP')) for word, text in TAP.findall(output)]
+    if rows:
+        skips = [(f'{name}: {what.strip()}', why.strip()) for word, (what, mark, why) in rows if mark]
+        failed = sum(word == 'not ok' for word, _ in rows)
+        passed = len(rows) - failed - len(skips)
+    elif CATCH_ALL.search(output) or CATCH_SOME.search(output):
+        skips = [(name, why.strip()) for why in SKIPPED.findall(output)]
+        every = CATCH_ALL.search(output)
+        if every:
+            passed, failed = int(every.group(1)), 0
+        else:
+            words = {word: int(number) for number, word in re.findall(r'(\d+) (passed|failed|skipped)', CATCH_SOME.search(output).group(0))}
+            passed, failed = words.get('passed', 0), words.get('failed', 0)
+        passed = max(0, passed - len(skips))
+    elif status == 'notrun':
+        lines = [line for line in output.strip().splitlines() if line.strip()]
+        reasons = SKIPPED.findall(output)
+        return 0, 0, [(name, reasons[-1] if reasons else lines[-1] if lines else 'not run')]
+    else:
+        passed, failed, skips = int(status == 'run'), 0, []
+    if status == 'fail' and failed == 0:
+        failed = 1
+    return passed, failed, skips
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument('--build', required=True)
+    asked.add_argument('--jobs', default='2')
+    asked.add_argument('--only', help='labels, as a pattern')
+    asked.add_argument('--exclude', help='labels, as a pattern')
+    asked.add_argument('--tests', help='names of tests, as a pattern')
+    asked.add_argument('--repeat', type=int, default=1, help='run everything that often, or until a failure')
+    asked = asked.parse_args()
+
+    rows = os.path.join(os.path.abspath(asked.build), 'tests.xml')
+    command = ['ctest', '--test-dir', asked.build, '-j', asked.jobs, '--output-on-failure', '--output-junit', rows,
+               '--test-output-size-passed', '4000000', '--test-output-size-failed', '4000000']
+    for flag, value in (('-L', asked.only), ('-LE', asked.exclude), ('-R', asked.tests)):
+        if value:
+            command += [flag, value]
+    if asked.repeat > 1:
+        command += ['--repeat', f'until-fail:{asked.repeat}']
+    if os.path.exists(rows):
+        os.unlink(rows)
+    began = time.monotonic()
+    code = subprocess.run(command).returncode
+    if not os.path.exists(rows):
+        sys.exit(f'run.py: ctest left no {rows} (its code was {code})')
+
+    passed, failed, skips, broken = 0, 0, [], []
+    for case in ElementTree.parse(rows).getroot().iter('testcase'):
+        name, output = case.get('name'), case.findtext('system-out') or ''
+        good, bad, left_out = count(name, case.get('status'), output)
+        passed, failed, skips = passed + good, failed + bad, skips + left_out
+        if bad:
+            broken.append(name)
+
+    print()
+    if skips:
+        print('skipped:')
+        for name, why in skips:
+            print(f'  {name}: {why}')
+    if broken:
+        print('failed: ' + ' '.join(broken))
+    print(f'took {time.monotonic() - began:.0f} s')
+    print(f'{passed} passed, {failed} failed, {len(skips)} skipped', flush=True)
+    sys.exit(0 if failed == 0 and code == 0 and passed > 0 else 1)
+
+
+if __name__ == '__main__':
+    main()
