@@ -117,7 +117,9 @@ TEST_CASE("drafts that say no are no findings") {
 TEST_CASE("the verdict") {
   evidence::Evidence nothing, something;
   something.add_source({});
-  something.add({evidence::WorkerBooted{}, {}, {}, {}, 0, {}, {}});
+  evidence::Fact booted;
+  booted.what = evidence::WorkerBooted{};
+  something.add(booted);
   const auto verdict = [&](std::vector<rule::Draft> drafts, const evidence::Evidence& evidence) { return rule::verdict_of(rule::findings_of(std::move(drafts), cards), evidence); };
   CHECK(verdict({}, something) == rule::Verdict::clean);
   CHECK(verdict({}, nothing) == rule::Verdict::unknown);
