@@ -153,7 +153,8 @@ struct Heartbeat       { double age_s = 0; std::string family; };
 struct SignalSent      { int signal = 0, code = 0; std::string how; int sender = 0; std::string sender_comm, sender_exe, sender_cgroup; bool cgroup_kill = false, parent_death = false, cpu_limit = false, namespace_ended = false; };
 struct ProcessForked   { int parent = 0, ns_pid = 0; std::string comm; };
 struct ProcessExec     { std::string comm, args; };
-struct ProcessExited   { int status = 0, ns_pid = 0, parent = 0; std::string comm; std::string by; };  // status: wait status; by: bpf connector pidfd poll
+/// status: wait status, 0 when nobody could tell it any more (unknown); by: bpf connector pidfd poll
+struct ProcessExited   { int status = 0, ns_pid = 0, parent = 0; std::string comm; std::string by; bool unknown = false; };
 struct OomMarked       { std::string constraint, cgroup; };              // mark_victim
 struct EventsLost      { std::uint64_t count = 0; std::string where; };
 

@@ -73,7 +73,7 @@ ROW(Heartbeat, "worker.heartbeat", "how long ago the worker touched its heartbea
 ROW(SignalSent, "signal.sent", "a signal as it was sent", F(signal) F(code) F(how) F(sender) F(sender_comm) F(sender_exe) F(sender_cgroup) F(cgroup_kill) F(parent_death) F(cpu_limit) F(namespace_ended))
 ROW(ProcessForked, "process.forked", "a process was forked", F(parent) F(ns_pid) F(comm))
 ROW(ProcessExec, "process.exec", "a process began another program", F(comm) F(args))
-ROW(ProcessExited, "process.exited", "a process ended, with its wait status", F(status) F(ns_pid) F(parent) F(comm) F(by))
+ROW(ProcessExited, "process.exited", "a process ended, with its wait status", F(status) F(ns_pid) F(parent) F(comm) F(by) F(unknown))
 ROW(OomMarked, "oom.marked", "the kernel marked a process as OOM victim", F(constraint) F(cgroup))
 ROW(EventsLost, "events.lost", "events that were dropped before they were read", F(count) F(where))
 #undef F

@@ -264,8 +264,10 @@ void join_named(Stack& stack, const Evidence& evidence) {
       life->exited = id;
       life->ended_known = true;
       if (!life->ended) life->ended = fact.when;
-      if (exited->status & 0x7f) life->signal = exited->status & 0x7f; else life->exit_code = exited->status >> 8 & 0xff;
-      life->core |= (exited->status & 0x80) != 0;
+      if (!exited->unknown) {
+        if (exited->status & 0x7f) life->signal = exited->status & 0x7f; else life->exit_code = exited->status >> 8 & 0xff;
+        life->core |= (exited->status & 0x80) != 0;
+      }
       witness(*life, id);
     } else if (as<SignalSent>(fact) || as<OomMarked>(fact)) {
       Life* life = life_by_host_pid(stack, fact.about.pid);
