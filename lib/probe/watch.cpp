@@ -1,0 +1,151 @@
+#include "probe/watch.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "probe/gap.hpp"
+#include "probe/proc.hpp"
+#include "source/live_host.hpp"
+
+namespace probe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+void listen_to(int epoll, int fd) {
+  epoll_event wish{};
+  wish.events = EPOLLIN;
+  wish.data.fd = fd;
+  epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &wish);
+}
+
+std::string comm_of(int pid) {
+  const source::LiveHost host;
+  const auto text = host.read("/proc/" + std::to_string(pid) + "/comm", 64);
+  return text ? std::string(base::trim(*text)) : std::string();
+}
+
+}  // namespace
+
+base::Result<Rungs> rungs_without(std::string_view words) {
+  Rungs rungs;
+  for (const std::string_view word : base::split(words, ',')) {
+    if (word == "bpf") rungs.bpf = false;
+    else if (word == "connector") rungs.connector = false;
+    else if (word == "pidfd") rungs.pidfd = false;
+    else if (!word.empty())
+      return base::fail({base::Kind::usage, "reading --without", "\"" + base::printable(word, 40) + "\" is no way to watch", "bpf, connector, pidfd", 0});
+  }
+  return rungs;
+}
+
+Watch Watch::open(const Rungs& rungs, std::vector<std::string> server_names, bool everything) {
+  Watch watch;
+  watch.epoll_ = base::Fd(epoll_create1(EPOLL_CLOEXEC));
+  watch.server_names_ = std::move(server_names);
+  watch.everything_ = everything;
+  if (rungs.bpf) {
+    if (auto bpf = BpfWatch::open({everything, watch.server_names_})) {
+      watch.bpf_ = std::move(*bpf);
+      watch.method_ = "BPF raw tracepoints";
+      listen_to(watch.epoll_.get(), watch.bpf_->fd());
+      return watch;
+    } else {
+      watch.gaps_.push_back(gap_of("who sends a signal (BPF)", bpf.error()));
+    }
+  } else {
+    watch.gaps_.push_back({"who sends a signal (BPF)", "switched off with --without bpf", "leave --without away", 1, {}});
+  }
+  watch.pidfd_.emplace(rungs.pidfd);
+  if (rungs.connector) {
+    if (auto connector = ConnectorWatch::open()) {
+      watch.connector_ = std::move(*connector);
+      watch.method_ = "proc connector";
+      listen_to(watch.epoll_.get(), watch.connector_->fd());
+      return watch;
+    } else {
+      watch.gaps_.push_back(gap_of("every wait status (proc connector)", connector.error()));
+    }
+  } else {
+    watch.gaps_.push_back({"every wait status (proc connector)", "switched off with --without connector", "leave --without away", 1, {}});
+  }
+  watch.method_ = watch.pidfd_->has_pidfds() ? "pidfds and /proc" : "looking into /proc";
+  listen_to(watch.epoll_.get(), watch.pidfd_->fd());
+  watch.gaps_.push_back({"workers that live less than " + std::to_string(watch.pause().count()) + " ms", "new processes are searched in /proc at that pace", "run as root with BPF", 1, {}});
+  return watch;
+}
+
+bool Watch::add(int pid) {
+  const source::LiveHost host;
+  const auto table = read_processes(host);
+  if (!table || !table->all.contains(pid)) return false;
+  // It and its descendants; those forked while we read are seen as forks.
+  std::vector<int> todo{pid};
+  bool room = true;
+  std::vector<Event> none;
+  for (std::size_t at = 0; at < todo.size(); ++at) {
+    if (bpf_) room = bpf_->add(todo[at]) && room;
+    if (pidfd_) pidfd_->add(todo[at], 0, false, none);
+    for (const auto& [other, process] : table->all)
+      if (process.ppid == todo[at]) todo.push_back(other);
+  }
+  return room;
+}
+
+void Watch::remove(int pid) {
+  if (bpf_) bpf_->remove(pid);
+  if (pidfd_) pidfd_->remove(pid);
+}
+
+std::chrono::milliseconds Watch::pause() const { return bpf_ || connector_ ? 100ms : pidfd_->has_pidfds() ? 50ms : 25ms; }
+
+void Watch::from_connector(std::vector<Event>& into) {
+  std::vector<Event> events;
+  connector_->drain(events);
+  for (Event& event : events) {
+    if (event.what == Event::What::fork) {
+      if (everything_ || pidfd_->knows(event.parent)) {
+        std::vector<Event> none;
+        pidfd_->add(event.pid, event.parent, false, none);
+        pidfd_->complete(event);
+        into.push_back(std::move(event));
+      }
+    } else if (event.what == Event::What::exec) {
+      const std::string comm = comm_of(event.pid);
+      const bool server = std::any_of(server_names_.begin(), server_names_.end(), [&](const std::string& name) { return base::starts_with(comm, name); });
+      if (!server && !everything_ && !pidfd_->knows(event.pid)) continue;
+      std::vector<Event> none;
+      pidfd_->add(event.pid, 0, false, none);
+      pidfd_->complete(event);
+      event.comm = comm;
+      into.push_back(std::move(event));
+    } else if (everything_ || pidfd_->knows(event.pid)) {
+      pidfd_->complete(event);
+      pidfd_->remove(event.pid);
+      into.push_back(std::move(event));
+    }
+  }
+}
+
+std::vector<Event> Watch::drain() {
+  std::vector<Event> events;
+  if (bpf_) bpf_->drain(events);
+  if (connector_) from_connector(events);
+  if (pidfd_ && !connector_) {
+    const auto now = std::chrono::steady_clock::now();
+    const bool look = now - looked_ >= pause();
+    if (look) looked_ = now;
+    pidfd_->drain(look, events);
+  }
+  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.at_ns < b.at_ns; });
+  return events;
+}
+
+std::uint64_t Watch::lost() const {
+  return (bpf_ ? bpf_->lost() : 0) + (connector_ ? connector_->lost() : 0) + (pidfd_ && !connector_ ? pidfd_->unknown_statuses() : 0);
+}
+
+}  // namespace probe
