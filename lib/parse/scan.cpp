@@ -49,13 +49,14 @@ bool Scanner::next(Line& line) {
   }
   std::size_t looked = 0;  // bytes after at_ known to hold no newline
   for (;;) {
-    const char* const from = buffer_.data() + at_;
+    const char* from = buffer_.data() + at_;
     const std::size_t have = end_ - at_;
     const auto* const newline = static_cast<const char*>(std::memchr(from + looked, '\n', have - looked));
     std::size_t size = newline ? static_cast<std::size_t>(newline - from) : have;
     if (!newline && size <= longest_) {
       looked = have;
       if (fill()) continue;
+      from = buffer_.data() + at_;  // it moved
     }
     line.cut = size > longest_;
     line.torn = !newline && !line.cut;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,13 +33,25 @@ struct Card {
   std::string file;                                      // where it was read
 };
 
-/// The cards compiled in, by id.
+/// The texts compiled in by CMake from rules/<area>/<problem>.json.
+struct CardText { std::string_view file, text; };
+std::span<const CardText> built_in_texts();
+
+/// The cards compiled in, by id. One that could not be read is left out (a test holds that there is none).
 const std::map<std::string, Card>& built_in_cards();
 /// One card's text; the error names file:line:column.
 base::Result<Card> read_card(std::string_view text, const std::string& file);
-/// built_in_cards() and those of every *.json below `folder`.
+/// built_in_cards() and those of every *.json below `folder`; a card with a known id takes the place of ours.
 base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, const std::string& folder);
-/// `{slot}` replaced from values; a slot without a value becomes "?".
+
+/// The names a card may write between braces, with what each holds. A check fills those it knows.
+struct Slot { std::string_view name, means; };
+std::span<const Slot> slots();
+
+/// `{slot}` replaced from values; `{slot|text}` says what stands there when the slot has no value, else "?". `{{` is a brace.
 std::string fill(std::string_view text, const std::map<std::string, std::string>& values);
+/// What is wrong with a text's braces or slots (and the offset where), empty when all is well: for the card reader.
+struct BadSlot { std::size_t at = 0; std::string what; };
+std::optional<BadSlot> bad_slot(std::string_view text);
 
 }  // namespace rule

@@ -51,6 +51,7 @@ struct Finding {
   std::optional<base::Instant> when, last;
   std::size_t count = 1;
   std::vector<Member> members;                           // the repeats that were grouped into this one, itself included
+  std::string group;                                     // the id of the finding that stands for its group (its own where it is that one); empty when alone
   std::string caused_by, amends;
   std::string message;
   std::vector<FactId> because;
@@ -77,7 +78,7 @@ struct Draft {
   std::vector<Exclusion> ruled_out;
   std::vector<std::string> missing;
   Doing was_doing;
-  std::string caused_by_rule;                            // the rule whose finding (of the same server) is this one's root
+  std::string caused_by_rule;                            // the rule whose finding (of the same server) is this one's root; "death." = any of that area
   std::optional<Level> level;                            // where the check knows better than the card
   std::string group;                                     // drafts of one rule with the same group are one finding with members; "" = never grouped
   std::vector<Step> first;                               // steps of this very case, before the card's

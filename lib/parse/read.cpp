@@ -1,0 +1,317 @@
+// Paths to files, files to documents or lines, lines to records, records to the formats that know them.
+#include "parse/read.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <ctime>
+#include <set>
+#include <utility>
+
+#include "base/text.hpp"
+#include "parse/envelope.hpp"
+#include "parse/format.hpp"
+#include "parse/scan.hpp"
+
+namespace parse {
+
+namespace {
+
+constexpr std::size_t head_size = 4096;
+
+evidence::Source named(const std::string& name) {
+  evidence::Source source;
+  source.name = name;
+  return source;
+}
+
+base::Result<std::string> read_head(source::Stream& stream) {
+  std::string head(head_size, '\0');
+  std::size_t have = 0;
+  while (have < head_size) {
+    const auto count = stream.read(head.data() + have, head_size - have);
+    if (!count && have == 0) return base::fail(count.error());
+    if (!count || *count == 0) break;
+    have += *count;
+  }
+  head.resize(have);
+  return head;
+}
+
+// Executables, images, databases. The NULs at the very beginning do not count: a log emptied by copytruncate begins with them.
+bool binary(std::string_view head) {
+  const std::size_t start = head.find_first_not_of('\0');
+  if (start == std::string_view::npos) return false;
+  head.remove_prefix(start);
+  const auto odd = std::count_if(head.begin(), head.end(), [](char c) { return c == '\0' || (static_cast<unsigned char>(c) < 9) || (c > 13 && c < 27); });
+  return static_cast<std::size_t>(odd) * 20 > head.size();
+}
+
+const Document* document_of(const std::string& name, std::string_view head) {
+  const Document* best = nullptr;
+  int most = 49;
+  for (const Document* const one : configs()) {
+    const int sure = one->sure(name, head);
+    if (sure > most) { most = sure; best = one; }
+  }
+  return best;
+}
+
+// The records of one source, and the formats that are asked about them: the one that understood the last line first.
+class Log {
+ public:
+  Log(Sink sink, std::size_t longest, std::int64_t about_ns) : sink_(sink), opener_(longest, about_ns), known_(formats().size()) {}
+
+  void line(const Line& line) {
+    evidence::Source& source = sink_.source();
+    source.lines = line.number;
+    bool understood = false;
+    for (Record& record : opener_.open(line.text)) {
+      record.origin = {sink_.source_id(), line.number, 0, line.offset};
+      understood |= step(record);
+    }
+    if (understood) ++source.understood;
+    last_ = {sink_.source_id(), line.number, 0, line.offset};
+  }
+
+  void finish() {
+    for (Record& record : opener_.rest()) {
+      record.origin = last_;
+      step(record);
+    }
+    std::uint64_t most = 0;
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+      if (known_[i].records > most) {
+        most = known_[i].records;
+        sink_.source().kind = formats()[i]->kind;
+      }
+    }
+    for (std::size_t i = 0; i < known_.size(); ++i)
+      if (known_[i].state) formats()[i]->finish(*known_[i].state, sink_);
+  }
+
+  bool yearless() const { return opener_.yearless(); }
+
+ private:
+  struct Known { std::unique_ptr<State> state; std::uint64_t records = 0; };
+
+  bool ask(std::size_t i, const Record& record) {
+    Known& known = known_[i];
+    if (!known.state) known.state = formats()[i]->start();
+    if (!formats()[i]->step(*known.state, record, sink_)) return false;
+    ++known.records;
+    sticky_ = i;
+    return true;
+  }
+
+  bool step(const Record& record) {
+    evidence::Source& source = sink_.source();
+    if (record.when) sink_.saw(*record.when);
+    if (record.from_kernel_form && record.facility >= 0) source.kernel_facility_known = true;
+    if (record.sequence) {
+      if (sequence_ && *record.sequence > *sequence_ + 1) source.lost = true;
+      sequence_ = record.sequence;
+    }
+    const std::size_t first = sticky_;
+    if (first < known_.size() && ask(first, record)) return true;
+    if (record.text.empty()) return false;
+    for (std::size_t i = 0; i < known_.size(); ++i)
+      if (i != first && ask(i, record)) return true;
+    return false;
+  }
+
+  Sink sink_;
+  Opener opener_;
+  std::vector<Known> known_;
+  std::size_t sticky_ = SIZE_MAX;
+  std::optional<std::uint64_t> sequence_;
+  evidence::Origin last_;
+};
+
+struct Reading { bool understood = false, yearless = false; evidence::SourceId source = 0; };
+
+void stream_gap(const std::string& name, const base::Error& error, evidence::Evidence& evidence) {
+  evidence.gap({"the rest of " + name, base::sentence({error.kind, error.doing, error.answer, "", error.code}), error.remedy, 1, {}});
+}
+
+// `head` was read from the stream already.
+Reading read_log(source::Stream& stream, std::string_view head, const std::string& name, std::int64_t about_ns, const Window& window, evidence::Evidence& evidence, const Limits& limits) {
+  Reading reading;
+  reading.source = evidence.add_source(named(name));
+  Log log(Sink(evidence, reading.source, &window), limits.longest_line, about_ns);
+  Scanner scanner(stream, limits.longest_line, head);
+  Line line;
+  std::uint64_t nuls = 0;
+  while (scanner.next(line)) {
+    if (scanner.skipped_nuls() != nuls) {
+      nuls = scanner.skipped_nuls();
+      if (line.number > 1) evidence.sources[reading.source].lost = true;  // a hole between records
+    }
+    log.line(line);
+  }
+  log.finish();
+  evidence::Source& source = evidence.sources[reading.source];
+  source.bytes = scanner.bytes();
+  reading.understood = source.understood > 0;
+  reading.yearless = log.yearless();
+  if (scanner.error()) {
+    source.lost = true;
+    stream_gap(name, *scanner.error(), evidence);
+  }
+  if (scanner.cut_lines() > 0)
+    evidence.gap({"the ends of long lines", "lines of " + name + " are longer than " + base::bytes_text(limits.longest_line) + " and were read up to there", "", scanner.cut_lines(), {}});
+  return reading;
+}
+
+std::int64_t now_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec * base::second_ns + time.tv_nsec;
+}
+
+// Syslog stamps have no year. While a file is read its own time stands in; once all files are read, what the others say is better: the
+// year that brings the source nearest to the latest record that has one.
+void settle_years(evidence::Evidence& evidence, const std::set<evidence::SourceId>& yearless, std::size_t first_source) {
+  if (yearless.empty()) return;
+  std::optional<std::int64_t> latest;
+  for (std::size_t id = first_source; id < evidence.sources.size(); ++id) {
+    const evidence::Source& source = evidence.sources[id];
+    if (yearless.contains(static_cast<evidence::SourceId>(id)) || !source.last || source.last->clock == base::Clock::boot) continue;
+    if (!latest || source.last->at > *latest) latest = source.last->at;
+  }
+  if (!latest) return;
+  for (const evidence::SourceId id : yearless) {
+    evidence::Source& source = evidence.sources[id];
+    if (!source.last || source.last->clock == base::Clock::boot) continue;
+    base::Civil civil = base::civil_from(source.last->at);
+    std::int64_t shift = 0, distance = INT64_MAX;
+    const int year = base::civil_from(*latest).year;
+    for (civil.year = year - 1; civil.year <= year + 1; ++civil.year) {
+      const std::int64_t at = base::ns_from(civil), away = at > *latest ? at - *latest : *latest - at;
+      if (away < distance) { distance = away; shift = at - source.last->at; }
+    }
+    if (shift == 0) continue;
+    source.first->at += shift;
+    source.last->at += shift;
+    for (evidence::Fact& fact : evidence.facts)
+      if (fact.origin.source == id && fact.when && fact.when->clock != base::Clock::boot) fact.when->at += shift;
+  }
+}
+
+class Walk {
+ public:
+  Walk(const source::Host& host, const Window& window, evidence::Evidence& evidence, const Limits& limits)
+      : host_(host), window_(window), evidence_(evidence), limits_(limits), first_source_(evidence.sources.size()) {}
+
+  void given(const std::string& path) {
+    if (path == "-") { file(path, {}); return; }
+    const auto about = host_.stat(path);
+    if (!about) { gap(path, about.error()); return; }
+    if (about->kind == source::EntryKind::folder) folder(path, *about, 0);
+    else if (about->kind == source::EntryKind::file) file(path, *about);
+    else evidence_.gap({path, "it is neither a file nor a folder", "give a file, or pipe it to `triage --from -`", 1, {}});
+  }
+
+  std::size_t understood() {
+    settle_years(evidence_, yearless_, first_source_);
+    return understood_;
+  }
+
+ private:
+  void gap(const std::string& path, const base::Error& error) { evidence_.gap({path, base::sentence({error.kind, error.doing, error.answer, "", error.code}), error.remedy, 1, {}}); }
+
+  // False when it was seen before: a link loop, or one file under two names.
+  bool fresh(const source::Stat& about) { return about.inode == 0 || seen_.insert({about.device, about.inode}).second; }
+
+  void folder(const std::string& path, const source::Stat& about, int depth) {
+    if (!fresh(about)) return;
+    if (depth > limits_.deepest) {
+      evidence_.gap({"files in deep folders", "folders are nested deeper than " + std::to_string(limits_.deepest), "give the folder itself", 1, {}});
+      return;
+    }
+    const auto entries = host_.list(path);
+    if (!entries) { gap(path, entries.error()); return; }
+    for (const source::Entry& entry : *entries) {
+      const std::string below = path.ends_with('/') ? path + entry.name : path + "/" + entry.name;
+      if (entry.kind == source::EntryKind::socket || entry.kind == source::EntryKind::other) {
+        evidence_.gap({"pipes, sockets and devices", "they are no files: reading one could wait for ever", "", 1, {}});
+        continue;
+      }
+      if (entry.kind == source::EntryKind::link && entry.name == ".git") continue;
+      if (entry.kind == source::EntryKind::folder && entry.name == ".git") continue;
+      const auto target = host_.stat(below);
+      if (!target) { gap(below, target.error()); continue; }
+      if (target->kind == source::EntryKind::folder) folder(below, *target, depth + 1);
+      else if (target->kind == source::EntryKind::file) file(below, *target);
+      else evidence_.gap({"pipes, sockets and devices", "they are no files: reading one could wait for ever", "", 1, {}});
+    }
+  }
+
+  void file(const std::string& path, const source::Stat& about) {
+    if (path != "-" && !fresh(about)) return;
+    if (files_ == limits_.most_files) {
+      evidence_.gap({"more files", "only the first " + std::to_string(limits_.most_files) + " were read", "give the folders that matter", 1, {}});
+      return;
+    }
+    ++files_;
+    auto stream = host_.open(path);
+    if (!stream) { gap(path, stream.error()); return; }
+    const auto head = read_head(**stream);
+    if (!head) { gap(path, head.error()); return; }
+    const std::string name = path == "-" ? "standard input" : path;
+    if (head->empty()) { evidence_.add_source(named(name)); return; }
+    if (const Document* const document = document_of(path, *head)) { whole(*document, **stream, *head, name); return; }
+    if (binary(*head)) { not_understood(); return; }
+    const std::int64_t about_ns = window_.about_ns ? window_.about_ns : about.mtime_ns ? about.mtime_ns : host_.now().at ? host_.now().at : now_ns();
+    const std::size_t facts = evidence_.facts.size();
+    const Reading reading = read_log(**stream, *head, name, about_ns, window_, evidence_, limits_);
+    if (reading.understood) ++understood_;
+    if (reading.yearless) yearless_.insert(reading.source);
+    if (!reading.understood && evidence_.facts.size() == facts && reading.source + 1 == evidence_.sources.size()) {
+      evidence_.sources.pop_back();
+      yearless_.erase(reading.source);
+      not_understood();
+    }
+  }
+
+  void whole(const Document& document, source::Stream& stream, const std::string& head, const std::string& name) {
+    const auto rest = source::slurp(stream, limits_.document - std::min(limits_.document, head.size()) + 1);
+    if (!rest) stream_gap(name, rest.error(), evidence_);
+    std::string text = head + (rest ? *rest : "");
+    if (text.size() > limits_.document) {
+      evidence_.gap({name, "it is larger than " + base::bytes_text(limits_.document), "give the part of it that is about the server", 1, {}});
+      return;
+    }
+    evidence::Source source = named(name);
+    source.kind = document.kind;
+    source.bytes = text.size();
+    source.lines = source.understood = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n')) + (text.back() == '\n' ? 0 : 1);
+    Sink sink(evidence_, evidence_.add_source(std::move(source)), &window_);
+    document.read(text, sink);
+    ++understood_;
+  }
+
+  void not_understood() { evidence_.gap({"files not understood", "their content is no log or configuration that is known here", "", 1, {}}); }
+
+  const source::Host& host_;
+  const Window& window_;
+  evidence::Evidence& evidence_;
+  const Limits& limits_;
+  std::size_t first_source_, files_ = 0, understood_ = 0;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;
+  std::set<evidence::SourceId> yearless_;
+};
+
+}  // namespace
+
+std::size_t read(const source::Host& host, const std::vector<std::string>& paths, const Window& window, evidence::Evidence& evidence, const Limits& limits) {
+  Walk walk(host, window, evidence, limits);
+  for (const std::string& path : paths) walk.given(path);
+  return walk.understood();
+}
+
+void read_stream(source::Stream& stream, const std::string& name, const Window& window, evidence::Evidence& evidence, const Limits& limits) {
+  const Reading reading = read_log(stream, {}, name, window.about_ns ? window.about_ns : now_ns(), window, evidence, limits);
+  if (reading.yearless) settle_years(evidence, {reading.source}, 0);
+}
+
+}  // namespace parse

@@ -1,0 +1,72 @@
+// The cards as sets: ours, compiled in, and the user's.
+#include <algorithm>
+
+#include "base/near.hpp"
+#include "rule/card.hpp"
+#include "rule/check.hpp"
+
+namespace rule {
+
+namespace {
+
+constexpr int deepest = 4;
+constexpr std::size_t most_cards = 1000;
+
+base::Result<> gather(const source::Host& host, const std::string& folder, int depth, std::vector<std::string>& files) {
+  TRY(entries, host.list(folder));
+  std::sort(entries.begin(), entries.end(), [](const source::Entry& a, const source::Entry& b) { return a.name < b.name; });
+  for (const source::Entry& entry : entries) {
+    const std::string path = folder + (folder.ends_with('/') ? "" : "/") + entry.name;
+    if (entry.kind == source::EntryKind::folder) {
+      if (depth == deepest) continue;
+      if (auto below = gather(host, path, depth + 1, files); !below) return below;
+    } else if (entry.name.ends_with(".json")) {
+      if (files.size() == most_cards) return base::fail({base::Kind::refused, "reading cards from " + folder, "more than " + std::to_string(most_cards) + " files", "give a folder that holds only cards", 0});
+      files.push_back(path);
+    }
+  }
+  return {};
+}
+
+// A card answers through a check; a check knows which rules it can draft.
+base::Result<> answerable(const Card& card) {
+  std::vector<std::string_view> names;
+  for (const Check* check : checks()) {
+    names.push_back(check->name);
+    if (check->name != card.check) continue;
+    if (std::find(check->rules.begin(), check->rules.end(), card.id) != check->rules.end()) return {};
+    return base::fail({base::Kind::malformed, card.file, "check '" + card.check + "' never concludes '" + card.id + "'" + base::did_you_mean(card.id, check->rules), "docs/add-a-check.md", 0});
+  }
+  return base::fail({base::Kind::malformed, card.file, "no check is called '" + card.check + "'" + base::did_you_mean(card.check, names), "docs/add-a-rule.md lists them", 0});
+}
+
+}  // namespace
+
+const std::map<std::string, Card>& built_in_cards() {
+  static const std::map<std::string, Card> cards = [] {
+    std::map<std::string, Card> all;
+    for (const CardText& text : built_in_texts())
+      if (auto card = read_card(text.text, std::string(text.file))) all.emplace(card->id, std::move(*card));
+    return all;
+  }();
+  return cards;
+}
+
+base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, const std::string& folder) {
+  std::map<std::string, Card> all = built_in_cards();
+  std::map<std::string, std::string> theirs;  // id -> file
+  std::vector<std::string> files;
+  if (auto gathered = gather(host, folder, 0, files); !gathered) return base::fail(std::move(gathered.error()));
+  if (files.empty()) return base::fail({base::Kind::missing, "reading cards from " + folder, "no *.json file there", "docs/add-a-rule.md shows a card", 0});
+  for (const std::string& file : files) {
+    TRY(text, host.read(file, 1 << 20));
+    TRY(card, read_card(text, file));
+    if (auto can = answerable(card); !can) return base::fail(std::move(can.error()));
+    if (const auto [known, fresh] = theirs.emplace(card.id, file); !fresh)
+      return base::fail({base::Kind::malformed, file, "'" + card.id + "' is also the id of " + known->second, "give one of them another id", 0});
+    all.insert_or_assign(card.id, std::move(card));
+  }
+  return all;
+}
+
+}  // namespace rule
