@@ -96,14 +96,15 @@ struct OomReaped       { int pid = 0; std::string comm; };
 struct KernelSuppressed{ std::string what; std::uint64_t count = 0; };   // "oom_kill_process: N callbacks suppressed"
 struct KernelCrash     { int tid = 0; std::string comm, kind, library; std::string address; };  // kind: segfault, general-protection, divide, invalid-opcode, bus
 struct KernelHung      { int pid = 0; std::string comm; double seconds = 0; };
-struct KernelRefused   { std::string kind, who, detail; };               // pids, file-max, syn-flood, tcp-memory, seccomp, apparmor
+struct KernelRefused   { std::string kind, who, detail; };               // pids, file-max, syn-flood, tcp-memory, seccomp, apparmor, oom-no-victim
 /// A record of the kernel log that also carries wall time (audit(T:N), the rtc line), or what a live look measured: ties the two clocks.
 struct ClockPair       { std::int64_t wall_ns = 0, give_ns = 0; };
 struct KernelPanic     { std::string reason; };
 struct KernelBooted    {};                                               // "Linux version ...": nothing before it in this boot
 
 // ---- the service manager, user-space killers, containers -----------------------------------------------------------
-/// event: starting started stopping stopped reloading failed main-exited stop-timeout killing oom-kill restart probe-failed
+/// event: starting started stopping stopped reloading reloaded failed main-exited control-exited start-timeout stop-timeout watchdog
+/// killing oom-kill restart probe-failed
 struct UnitEvent {
   std::string event, result;                                             // result: "oom-kill", "signal", "exit-code", "timeout", "core-dump"
   std::optional<int> pid, status, signal;
@@ -117,7 +118,7 @@ struct ClusterEvent    { std::string reason, message, object; int count = 1; };
 
 // ---- the proxy ------------------------------------------------------------------------------------------------------
 /// kind: closed-early timed-out-reading timed-out-connecting timed-out-sending refused missing denied queue-full reset no-live
-/// client-gone too-many-files worker-died other
+/// client-gone too-many-files too-many-connections worker-died other
 struct ProxyError {
   std::string kind, phase, method, uri, upstream;
   int code = 0;                                                          // errno, 0 none

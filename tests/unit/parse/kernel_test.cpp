@@ -349,7 +349,7 @@ TEST_CASE("any bytes are read without harm") {
   Reader reader;
   for (int round = 0; round < 20'000; ++round) {
     std::string text(seeds[random() % std::size(seeds)]);
-    for (unsigned i = random() % 6; i > 0 && !text.empty(); --i) {
+    for (auto i = random() % 6; i > 0 && !text.empty(); --i) {
       const std::size_t at = random() % text.size();
       switch (random() % 3) {
         case 0: text[at] = static_cast<char>(random()); break;
