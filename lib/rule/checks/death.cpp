@@ -1,0 +1,473 @@
+// Why a process of a server died. One thought and therefore one file past 300 lines: an ordered list of causes, the most direct witness first,
+// each a function from a life to a draft; the first that answers names the cause, so that a death never has two.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.hpp"
+#include "model/build.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+using model::Asked;
+using model::Join;
+using model::LifeId;
+using model::Role;
+
+namespace {
+
+struct Case {
+  const Look& look;
+  const Life& life;
+  const Server& server;
+};
+
+const Fact& fact_of(const Case& c, FactId id) { return c.look.evidence.facts[id]; }
+
+bool is_fault(int signal) { return signal == 4 || signal == 5 || signal == 6 || signal == 7 || signal == 8 || signal == 11 || signal == 31; }
+
+std::string seconds_text(double seconds) { return base::duration_text(static_cast<std::int64_t>(seconds * 1e9)); }
+
+std::string hint_note(const Case& c) { return c.life.hint ? "\"Perhaps out of memory?\" is printed for every SIGKILL (gunicorn 21 and later)" : ""; }
+
+void own_lines(Draft& draft, const Case& c) {
+  because(draft, c.life.timed_out);
+  because(draft, c.life.reaped);
+  because(draft, c.life.exiting);
+  because(draft, c.life.aborted_in);
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+}
+
+// Does the server's own cgroup count kills, and are there none? `which` is then the fact that says so.
+bool counters_clear(const Case& c, FactId& which) {
+  std::string cgroup;
+  for (const Fact& fact : c.look.evidence.facts)
+    if (const auto* seen = as<ProcessSeen>(fact); seen && (fact.about.pid == c.server.master || (seen->ns_pid && seen->ns_pid == c.server.master)) && !seen->cgroup.empty()) cgroup = seen->cgroup;
+  if (cgroup.empty() || cgroup == "/") return false;
+  for (FactId id = 0; id < c.look.evidence.facts.size(); ++id) {
+    const auto* memory = as<CgroupMemory>(fact_of(c, id));
+    if (!memory || !memory->oom_kills || memory->path != cgroup) continue;
+    which = id;
+    return *memory->oom_kills == 0;
+  }
+  return false;
+}
+
+// ---- what is ruled out, and by which witness's words or silence ------------------------------------------------------
+
+void exclude_timeout(Draft& draft, const Case& c) {
+  if (c.life.timed_out != no_fact || c.life.role == Role::master) return;
+  if (!would_log(c.server, flavour::Ending::timeout_abort).value_or(false)) return;
+  std::string why = fmt::format("the server's log has no \"WORKER TIMEOUT (pid:{})\"", c.life.pid);
+  const auto age = seconds_between(c.life.started, c.life.ended);
+  const auto limit = model::number_setting(c.server, "timeout");
+  if (age && limit && *age >= 0 && *age + 1 < *limit) why += fmt::format("; it lived {}, the limit is {:g} s", seconds_text(*age), *limit);
+  rule_out(draft, "death.timeout", std::move(why));
+}
+
+void exclude_oom(Draft& draft, const Case& c) {
+  if (c.life.oom != no_fact) return;
+  FactId counter = no_fact;
+  if (counters_clear(c, counter)) rule_out(draft, "death.oom-cgroup", "the cgroup's oom_kill counter is 0");
+  else if (model::covering_kernel_log(c.look.stack, c.look.evidence, c.life.ended)) rule_out(draft, "death.oom-cgroup", "the kernel log covers this moment without a hole and names no kill of it");
+  for (const model::Unjoined& other : c.look.stack.unjoined) {
+    const auto* kill = as<OomKill>(fact_of(c, other.fact));
+    if (!kill || c.server.namespaced || !model::plausible_comm(c.server, kill->comm)) continue;
+    rule_out(draft, "death.oom-host", fmt::format("the kernel killed {} ({}), which is not this process", kill->tgid.value_or(kill->pid), base::printable(kill->comm, 20)));
+  }
+}
+
+void exclude_others(Draft& draft, const Case& c) {
+  exclude_timeout(draft, c);
+  exclude_oom(draft, c);
+  if (c.life.role == Role::worker && c.life.signal == 9 && c.server.seen_start && c.life.asked == Asked::nobody && c.life.timed_out == no_fact)
+    rule_out(draft, "death.stopped-by-master", "the master was not told to stop before it");
+  if (c.life.signal && !is_fault(*c.life.signal)) rule_out(draft, "death.crashed", fmt::format("it ended by {}, not by a fault", base::signal_text(*c.life.signal)));
+}
+
+// ---- the causes, the most direct witness first ----------------------------------------------------------------------
+
+void memory_values(Draft& draft, const OomKill& kill) {
+  if (kill.anon_rss) draft.values["anon_rss"] = base::bytes_text(kill.anon_rss);
+  if (kill.limit) draft.values["limit"] = base::bytes_text(kill.limit);
+  if (kill.usage) draft.values["usage"] = base::bytes_text(kill.usage);
+  const std::string& cgroup = kill.oom_memcg.empty() ? kill.task_memcg : kill.oom_memcg;
+  if (!cgroup.empty()) draft.values["cgroup"] = base::printable(cgroup, 120);
+  draft.values["comm"] = base::printable(kill.comm, 20);
+  if (!kill.constraint.empty()) draft.values["constraint"] = kill.constraint;
+  if (kill.group) draft.values["detail"] = "memory.oom.group killed the whole cgroup";
+}
+
+std::optional<Draft> by_oom(const Case& c) {
+  if (c.life.oom == no_fact) return std::nullopt;
+  const Fact& fact = fact_of(c, c.life.oom);
+  const auto* kill = as<OomKill>(fact);
+  const auto* marked = as<OomMarked>(fact);
+  const std::string constraint = kill ? kill->constraint : marked ? marked->constraint : "";
+  const bool cgroup = constraint == "memcg" || (constraint.empty() && (!kill || !kill->oom_memcg.empty() || base::contains(fact.text, "Memory cgroup")));
+  Draft draft = draft_about(c.look, cgroup ? "death.oom-cgroup" : "death.oom-host", c.life);
+  if (kill) memory_values(draft, *kill);
+  because(draft, c.life.oom);
+  because(draft, c.life.reaped, c.server.family == "20.1" ? "gunicorn 20.1 names no cause" : "");
+  if (c.life.reaped == no_fact) because(draft, c.life.timed_out);
+  if (c.life.oom_join == Join::by_elimination) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "the kernel killed as many processes of this kind, in one cgroup, as workers here died by SIGKILL; their pids cannot be compared (pid namespace)";
+    draft.missing.push_back("a map from the container's pids to host pids: triage watch, or triage while they live");
+  } else {
+    draft.sure = Confidence::certain;
+    draft.sure_because = c.life.oom_join == Join::by_map ? "the kernel log names it, and its two pids were seen together" : c.life.reaped != no_fact ? "the kernel log and the server's log name the same pid" : "the kernel log names its pid";
+  }
+  if (cgroup) rule_out(draft, "death.oom-host", "the kernel's constraint was this cgroup, not the machine");
+  else rule_out(draft, "death.oom-cgroup", "the kernel's constraint was the machine, not a cgroup's limit");
+  rule_out(draft, "death.killed-by-other", "the kernel sent the SIGKILL, not another process");
+  exclude_timeout(draft, c);
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  return draft;
+}
+
+std::string sender_text(const SignalSent& sent) { return fmt::format("pid {} ({})", sent.sender, base::printable(sent.sender_exe.empty() ? sent.sender_comm : sent.sender_exe, 60)); }
+
+void sender_values(Draft& draft, const SignalSent& sent) {
+  draft.values["sender"] = sender_text(sent);
+  draft.values["sender_pid"] = std::to_string(sent.sender);
+  draft.values["sender_comm"] = base::printable(sent.sender_comm, 20);
+}
+
+int master_host_pid(const Case& c) {
+  if (c.server.master_life == model::no_life) return 0;
+  const Life& master = c.look.stack.lives[c.server.master_life];
+  return master.host_pid ? master.host_pid : master.pid;
+}
+
+// The watcher saw who sent the signal: nothing is more direct.
+std::optional<Draft> by_watch(const Case& c) {
+  const SignalSent *deadly = nullptr, *abort = nullptr;
+  FactId deadly_id = no_fact, abort_id = no_fact;
+  const int master = master_host_pid(c);
+  for (const FactId id : c.life.witnesses) {
+    const auto* sent = as<SignalSent>(fact_of(c, id));
+    if (!sent) continue;
+    if (sent->signal == 6 && master && sent->sender == master && !abort) { abort = sent; abort_id = id; }
+    if (c.life.signal && sent->signal == *c.life.signal) { deadly = sent; deadly_id = id; }
+  }
+  const bool from_master = deadly && deadly->how == "user" && master && deadly->sender == master && c.life.role == Role::worker;
+  if (abort && (from_master || !c.life.signal)) {
+    Draft draft = draft_about(c.look, "death.timeout", c.life);
+    draft.sure = Confidence::certain;
+    draft.sure_because = "its master was seen sending it SIGABRT, gunicorn's first stage of a timeout";
+    because(draft, abort_id);
+    because(draft, deadly_id);
+    own_lines(draft, c);
+    sender_values(draft, *abort);
+    if (c.life.hint) rule_out(draft, "death.oom-cgroup", "the hint \"Perhaps out of memory?\" is false here: the master sent that SIGKILL itself");
+    return draft;
+  }
+  if (!deadly || deadly->how == "fault" || deadly->how == "self") return std::nullopt;
+  if (deadly->how == "kernel" && !deadly->cpu_limit && !deadly->namespace_ended) return std::nullopt;
+  if (from_master) {
+    if (deadly->signal == 15 || c.life.timed_out != no_fact) return std::nullopt;
+    Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
+    draft.sure = Confidence::certain;
+    draft.sure_because = "its master was seen sending it SIGKILL, and no timeout came before";
+    because(draft, deadly_id);
+    own_lines(draft, c);
+    sender_values(draft, *deadly);
+    return draft;
+  }
+  Draft draft = draft_about(c.look, deadly->signal == 9 ? "death.killed-by-other" : "death.signalled", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the signal was seen as it was sent";
+  sender_values(draft, *deadly);
+  if (deadly->cgroup_kill) draft.values["sender"] = "a write to cgroup.kill by " + sender_text(*deadly);
+  if (deadly->parent_death) draft.values["sender"] = "the kernel, because its parent died (PR_SET_PDEATHSIG)";
+  if (deadly->cpu_limit) draft.values["sender"] = "the kernel, because it used up RLIMIT_CPU";
+  if (deadly->namespace_ended) draft.values["sender"] = "the kernel, because the container's init (pid 1) ended";
+  static constexpr std::array killers{"systemd-oomd", "earlyoom", "oomd", "kubelet"};
+  for (const char* killer : killers)
+    if (base::starts_with(deadly->sender_comm, killer) && deadly->signal == 9) { draft.rule = "death.oom-userspace"; draft.values["reason"] = killer; }
+  because(draft, deadly_id);
+  because(draft, c.life.exited);
+  own_lines(draft, c);
+  if (c.life.hint) draft.notes[c.life.reaped] = hint_note(c);
+  rule_out(draft, "death.oom-cgroup", "the sender was a process or another part of the kernel, not the OOM killer");
+  exclude_timeout(draft, c);
+  return draft;
+}
+
+std::optional<Draft> by_timeout(const Case& c) {
+  if (c.life.timed_out == no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.timeout", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the master's own line says that it gave up on this worker";
+  because(draft, c.life.timed_out);
+  because(draft, c.life.reaped, c.life.signal != 9 ? "" : c.life.hint ? "the master's own second stage; the hint about memory is false here" : "the master's own second stage");
+  because(draft, c.life.aborted_in);
+  if (c.life.draining != no_fact) {
+    because(draft, c.life.draining, "it was draining, not serving: no heartbeat while it drains");
+    draft.values["detail"] = "it was finishing old requests before its restart";
+  } else if (c.life.signal == 9) {
+    draft.values["detail"] = "SIGABRT did not end it, so SIGKILL followed";
+  }
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  // Several workers that time out in one second point away from the application: the machine stood still, or they wait for one thing.
+  std::size_t together = 0;
+  for (const LifeId id : c.server.lives) {
+    const auto apart = seconds_between(when_of(c.look, c.look.stack.lives[id].timed_out), when_of(c.look, c.life.timed_out));
+    if (apart && *apart > -1.5 && *apart < 1.5) ++together;
+  }
+  if (together > 1) draft.values["count"] = std::to_string(together);
+  if (c.life.hint) rule_out(draft, "death.oom-cgroup", "the hint \"Perhaps out of memory?\" is false here: the master sent that SIGKILL itself, after WORKER TIMEOUT");
+  else if (c.life.signal == 9) rule_out(draft, "death.oom-cgroup", "the SIGKILL was the master's own second stage, after WORKER TIMEOUT");
+  exclude_oom(draft, c);
+  if (c.life.signal == 9) rule_out(draft, "death.killed-by-other", "the master had already decided to kill it");
+  return draft;
+}
+
+std::optional<Draft> by_userspace(const Case& c) {
+  if (c.life.userspace_kill == no_fact) return std::nullopt;
+  const auto& kill = std::get<UserspaceKill>(fact_of(c, c.life.userspace_kill).what);
+  const bool memory = kill.killer != "kubelet" || base::contains(kill.why, "vict");
+  Draft draft = draft_about(c.look, memory ? "death.oom-userspace" : "death.killed-by-probe", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = base::printable(kill.killer, 40) + "'s own line names this pid";
+  draft.values["reason"] = draft.values["sender"] = base::printable(kill.killer, 40);
+  if (!kill.why.empty()) draft.values["detail"] = base::printable(kill.why, 160);
+  because(draft, c.life.userspace_kill);
+  own_lines(draft, c);
+  return draft;
+}
+
+std::optional<Draft> by_supervisor(const Case& c) {
+  if (c.life.unit_kill == no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.killed-by-other", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "systemd's own line names this pid and the signal";
+  draft.values["sender"] = "systemd";
+  draft.values["unit"] = base::printable(fact_of(c, c.life.unit_kill).about.unit, 80);
+  because(draft, c.life.unit_kill);
+  own_lines(draft, c);
+  exclude_timeout(draft, c);
+  return draft;
+}
+
+std::optional<Draft> by_fault(const Case& c) {
+  const bool fault = c.life.signal && is_fault(*c.life.signal);
+  // Without the server's word (<= 20.0 prints none) the kernel's line about this very pid is enough, if the worker did not go on.
+  if (!fault && (c.life.signal || c.life.crash_join != Join::by_pid || c.life.exiting != no_fact)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.crashed", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = c.life.crash != no_fact && c.life.reaped != no_fact ? "the server's log and the kernel log agree"
+                       : c.life.reaped != no_fact                          ? "the master's own line names the signal"
+                       : c.life.exited != no_fact                          ? "its wait status names the signal"
+                                                                           : "the kernel log names its pid";
+  because(draft, c.life.reaped);
+  because(draft, c.life.exited);
+  because(draft, c.life.crash, c.life.crash_join == Join::by_elimination ? "the kernel prints the thread's id; the only such crash" : "");
+  const auto* crash = c.life.crash == no_fact ? nullptr : as<KernelCrash>(fact_of(c, c.life.crash));
+  if (crash && !crash->library.empty()) draft.values["library"] = base::printable(crash->library, 60);
+  if (crash && !crash->address.empty()) draft.values["address"] = base::printable(crash->address, 40);
+  if (!c.life.signal) draft.values["signal"] = "SIGSEGV";
+  if (!crash) draft.missing.push_back("the kernel's line with address and library: a process that handles the signal itself (faulthandler) leaves none");
+  exclude_timeout(draft, c);
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  return draft;
+}
+
+// At a stop the master waits for graceful_timeout and then kills (arbiter.py, stop()); its SIGKILL and a worker's silence both show it.
+std::optional<Draft> by_stop(const Case& c) {
+  if (c.life.role != Role::worker || c.server.stop_asked == no_fact || c.life.replaced) return std::nullopt;
+  const bool silent = !c.life.signal && !c.life.exit_code && c.life.exiting == no_fact && c.server.stopped != no_fact;
+  if (!silent && c.life.signal != 9) return std::nullopt;
+  const auto graceful = model::number_setting(c.server, "graceful_timeout");
+  const auto asked = when_of(c.look, c.server.stop_asked), stopped = when_of(c.look, c.server.stopped);
+  const auto waited = seconds_between(asked, silent ? stopped : c.life.ended);
+  // Killed long before the graceful timeout ran out: not by the master's own rule, as far as the settings are known.
+  if (!waited || !graceful || *waited + 1.0 < *graceful || *waited > *graceful + 3) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
+  if (!draft.when) draft.when = stopped;
+  draft.sure = Confidence::likely;
+  draft.sure_because = silent ? fmt::format("it never said that it exits, and the stop took {}: the graceful timeout", seconds_text(*waited))
+                              : fmt::format("SIGKILL came {} after the stop began, when the graceful timeout of {:g} s was over", seconds_text(*waited), *graceful);
+  because(draft, c.server.stop_asked);
+  because(draft, c.life.reaped, hint_note(c));
+  because(draft, c.server.stopped);
+  if (c.life.hint) rule_out(draft, "death.oom-cgroup", "\"Perhaps out of memory?\" is printed for every SIGKILL; this one was the master's own");
+  exclude_timeout(draft, c);
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  return draft;
+}
+
+std::optional<Draft> by_signal(const Case& c) {
+  if (!c.life.signal || *c.life.signal == 9 || is_fault(*c.life.signal)) return std::nullopt;
+  // manage_workers repeats SIGTERM, and the second one may meet the interpreter at its end (gunicorn PR #2908): the worker had been asked,
+  // or had said goodbye.
+  if (*c.life.signal == 15 && (c.life.asked != Asked::nobody || c.life.exiting != no_fact)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.signalled", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the signal; who sent it is not known" : "its wait status names the signal";
+  because(draft, c.life.reaped);
+  because(draft, c.life.exited);
+  draft.missing.push_back("the sender: triage watch sees who sends a signal");
+  exclude_timeout(draft, c);
+  return draft;
+}
+
+std::optional<Draft> by_sigkill(const Case& c) {
+  if (c.life.signal != 9) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.killed-by-other", c.life);
+  because(draft, c.life.reaped, hint_note(c));
+  because(draft, c.life.exited);
+  draft.values["sender"] = "an operator, the service manager or the container runtime";
+  const bool covered = model::covering_kernel_log(c.look.stack, c.look.evidence, c.life.ended).has_value();
+  FactId counter = no_fact;
+  const bool clear = counters_clear(c, counter);
+  const bool timeout_seen = c.life.role == Role::master || would_log(c.server, flavour::Ending::timeout_abort).value_or(false);
+  bool possible_oom = false;
+  if (c.server.namespaced)
+    for (const model::Unjoined& other : c.look.stack.unjoined)
+      if (const auto* kill = as<OomKill>(fact_of(c, other.fact)); kill && model::plausible_comm(c.server, kill->comm)) possible_oom = true;
+  if ((covered || clear) && timeout_seen && !possible_oom) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = covered ? "SIGKILL without a timeout, and the kernel log covers this moment without a hole and names no kill of it" : "SIGKILL without a timeout, and the cgroup counts no OOM kill";
+    because(draft, counter);
+  } else {
+    draft.rule = "death.unknown";
+    draft.truth = Truth::unknown;
+    draft.sure_because = possible_oom ? "the kernel killed processes of this kind for memory, but nothing maps the container's pids to the kernel's"
+                                      : "SIGKILL leaves no word of its sender in the server's log, and no kernel log covers this moment";
+    draft.missing.push_back(possible_oom ? "the host pid of this worker: triage watch on the host" : "the kernel log of that moment: journalctl -k, or dmesg; oom_kill in the cgroup's memory.events");
+    draft.missing.push_back("the sender of the signal: triage watch");
+  }
+  exclude_others(draft, c);
+  return draft;
+}
+
+// A boot failure is the server's, and the boot check has the words; a code of 3 or 4 without the exception that a failed boot logs is the
+// application's own (gunicorn facts 1.1-3).
+bool failed_boot(const Case& c) {
+  if (c.life.boot_failed != no_fact) return true;
+  if (!c.life.exit_code || (*c.life.exit_code != 3 && *c.life.exit_code != 4) || c.life.ready != no_fact) return false;
+  const auto age = seconds_between(c.life.started, c.life.ended);
+  return *c.life.exit_code == 4 ? !age || *age < 10 : !c.server.boot_refused.empty();
+}
+
+std::optional<Draft> by_exit(const Case& c) {
+  if (!c.life.exit_code || *c.life.exit_code == 0 || failed_boot(c)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.exited", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the exit code" : "its wait status names the exit code";
+  because(draft, c.life.reaped);
+  because(draft, c.life.exited);
+  exclude_timeout(draft, c);
+  if (*c.life.exit_code == 3 || *c.life.exit_code == 4) rule_out(draft, "boot.app-not-found", "no worker logged an exception while it booted; the code is the application's own");
+  rule_out(draft, "death.oom-cgroup", "it exited with a code; a killed process has none");
+  return draft;
+}
+
+// The server halted for an exit code of 3 or 4 that this version does not log: the worker that said nothing had it, or the one that left first.
+std::optional<Draft> by_halt(const Case& c) {
+  if (c.life.role != Role::worker || c.server.reason == no_fact || c.life.signal || c.life.exit_code || !c.server.boot_refused.empty() || c.server.stop_asked != no_fact) return std::nullopt;
+  const std::string& reason = std::get<MasterStopped>(fact_of(c, c.server.reason).what).reason;
+  const bool three = base::contains(reason, "failed to boot"), four = base::contains(reason, "failed to load");
+  if (!three && !four) return std::nullopt;
+  LifeId culprit = model::no_life;
+  std::size_t silent = 0;
+  FactId earliest = no_fact;
+  for (const LifeId id : c.server.lives) {
+    const Life& other = c.look.stack.lives[id];
+    if (other.boot_failed != no_fact || other.exit_code) return std::nullopt;
+    if (other.exiting == no_fact && other.timed_out == no_fact && !other.replaced) { culprit = id; ++silent; }
+    else if (silent == 0 && other.exiting < earliest) { earliest = other.exiting; culprit = id; }
+  }
+  if (silent > 1 || culprit != c.life.id) return std::nullopt;
+  // Exit 4 comes from an application that could not be found, unless the worker had served for a while.
+  const auto age = seconds_between(c.life.started, when_of(c.look, c.server.reason));
+  if (four && (!age || *age < 10)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.exited", c.life);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("the master halted for an exit code {}, no worker logged a failed boot, and this worker {}", three ? 3 : 4, silent ? "is the only one that never said goodbye" : "left first");
+  draft.values["exit_code"] = three ? "3" : "4";
+  if (!draft.when) draft.when = when_of(c.look, c.server.reason);
+  because(draft, c.server.reason);
+  because(draft, c.life.exiting);
+  rule_out(draft, "boot.app-not-found", "no worker logged \"Exception in worker process\"");
+  return draft;
+}
+
+std::optional<Draft> by_silence(const Case& c) {
+  if (c.life.role != Role::worker || !c.life.replaced || c.life.signal || c.life.exit_code) return std::nullopt;
+  const bool kill = would_log(c.server, flavour::Ending::signal_kill).value_or(false), code = would_log(c.server, flavour::Ending::exit_nonzero).value_or(false);
+  Draft draft = draft_about(c.look, "death.exited", c.life);
+  for (const FactId id : c.life.witnesses) because(draft, id);
+  if (kill) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = code ? fmt::format("{} would have logged a signal or a non-zero code; it was replaced without a line, so it exited with 0", server_text(c.server))
+                              : fmt::format("{} logs every signal but no exit code; it was replaced without a line, so it exited by itself", server_text(c.server));
+    draft.values["exit_code"] = code ? "0" : "one that this version does not log";
+    rule_out(draft, "death.killed-by-other", "this version logs every death by a signal at this level");
+  } else {
+    draft.rule = "death.unknown";
+    draft.truth = Truth::unknown;
+    draft.sure_because = fmt::format("{} logs no ends of workers: only the next boot shows that it is gone", server_text(c.server));
+    draft.missing.push_back("its wait status: triage watch");
+  }
+  exclude_timeout(draft, c);
+  return draft;
+}
+
+// "Worker exiting" with nobody asking: sys.exit in the application, or a SIGTERM sent to the worker itself. Its own line does not say which.
+std::optional<Draft> by_leaving(const Case& c) {
+  const Life& life = c.life;
+  if (life.role != Role::worker || life.exiting == no_fact || life.asked != Asked::nobody || life.orphaned != no_fact || life.boot_failed != no_fact || life.signal || life.timed_out != no_fact) return std::nullopt;
+  if (!c.server.seen_start || c.server.halted != no_fact) return std::nullopt;
+  // Workers leave when their master crashes or halts; only one that left well before that left on its own.
+  const FactId end = c.server.crashed != no_fact ? c.server.crashed : c.server.stopped;
+  if (end != no_fact) {
+    const auto before = seconds_between(life.ended, when_of(c.look, end));
+    if (!before || *before < 3) return std::nullopt;
+  }
+  Draft draft = draft_about(c.look, "death.unknown", life);
+  draft.truth = Truth::unknown;
+  draft.sure_because = "it left in good order, but nobody asked it to in this log: the application called sys.exit, or somebody sent SIGTERM to the worker itself";
+  because(draft, life.exiting);
+  draft.missing.push_back("who asked it to leave: triage watch sees signals and exit codes");
+  rule_out(draft, "death.oom-cgroup", "a killed process says nothing");
+  exclude_timeout(draft, c);
+  return draft;
+}
+
+using Cause = std::optional<Draft> (*)(const Case&);
+constexpr std::array<Cause, 13> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_signal, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
+
+// A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
+bool left_to_master_check(const Life& life) {
+  return life.role == Role::master && life.oom == no_fact && life.sent == no_fact && life.userspace_kill == no_fact && life.unit_kill == no_fact && life.signal != 9 && !(life.signal && is_fault(*life.signal));
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const Life& life : look.stack.lives) {
+    if (life.server == SIZE_MAX || left_to_master_check(life)) continue;
+    const Case c{look, life, look.stack.servers[life.server]};
+    for (const Cause cause : causes) {
+      if (auto draft = cause(c)) {
+        drafts.push_back(std::move(*draft));
+        break;
+      }
+    }
+  }
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check death = {"death",
+                            {"death.timeout", "death.oom-cgroup", "death.oom-host", "death.oom-userspace", "death.killed-by-probe", "death.killed-by-other", "death.stopped-by-master", "death.crashed",
+                             "death.exited", "death.signalled", "death.unknown"},
+                            look_at};
+}
+}  // namespace rule

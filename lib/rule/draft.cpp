@@ -1,0 +1,140 @@
+#include "rule/draft.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/text.hpp"
+#include "model/timeline.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+void server_values(Draft& draft, const Server& server) {
+  draft.values["server"] = server.flavour;
+  if (!server.version.empty()) draft.values["version"] = server.version;
+  if (!server.worker_class.empty()) draft.values["worker_class"] = server.worker_class;
+  if (server.master) draft.values["master"] = std::to_string(server.master);
+  for (const char* name : {"timeout", "graceful_timeout", "max_requests", "workers"}) {
+    const auto text = model::text_setting(server, name);
+    if (!text) continue;
+    const auto& setting = server.settings.at(name);
+    draft.values[name] = setting.unit == "s" ? *text + " s" : *text;
+    if (!setting.where.empty()) draft.values[std::string(name) + "_where"] = setting.where;
+  }
+}
+
+std::string path_of(std::string_view uri) { return std::string(uri.substr(0, uri.find('?'))); }
+
+}  // namespace
+
+std::string server_text(const Server& server) { return server.version.empty() ? server.flavour : server.flavour + " " + server.version; }
+
+std::string name_of(const Life& life) {
+  std::string name = life.role == model::Role::master ? "the master" : std::string(role_text(life.role));
+  if (life.pid) name += " " + std::to_string(life.pid);
+  if (life.host_pid && life.host_pid != life.pid) name += fmt::format(" (host {})", life.host_pid);
+  return name;
+}
+
+std::optional<double> seconds_between(const std::optional<base::Instant>& from, const std::optional<base::Instant>& to) {
+  if (!from || !to || from->clock != to->clock) return std::nullopt;
+  return static_cast<double>(to->at - from->at) / 1e9;
+}
+
+std::optional<base::Instant> when_of(const Look& look, FactId id) {
+  if (id == no_fact) return std::nullopt;
+  return look.evidence.facts[id].when;
+}
+
+void because(Draft& draft, FactId id, std::string note) {
+  if (id == no_fact) return;
+  if (std::find(draft.because.begin(), draft.because.end(), id) == draft.because.end()) draft.because.push_back(id);
+  if (!note.empty()) draft.notes[id] = std::move(note);
+}
+
+void rule_out(Draft& draft, std::string cause, std::string why) {
+  for (const Exclusion& known : draft.ruled_out)
+    if (known.cause == cause) return;
+  draft.ruled_out.push_back({std::move(cause), std::move(why)});
+}
+
+std::optional<bool> would_log(const Server& server, flavour::Ending ending) {
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  if (!known || server.family.empty()) return std::nullopt;
+  return known->would_log(server.family, server.log_level.empty() ? "info" : server.log_level, ending);
+}
+
+Draft draft_about(const Look& look, std::string rule, const Life& life) {
+  Draft draft;
+  draft.rule = std::move(rule);
+  draft.subject.pid = life.pid;
+  draft.subject.host_pid = life.host_pid;
+  draft.subject.role = role_text(life.role);
+  draft.when = life.ended;
+  draft.values["role"] = role_text(life.role);
+  draft.values["pid"] = std::to_string(life.pid);
+  if (life.host_pid) draft.values["host_pid"] = std::to_string(life.host_pid);
+  if (life.server != SIZE_MAX) {
+    const Server& server = look.stack.servers[life.server];
+    draft.subject.server = server.flavour;
+    server_values(draft, server);
+    draft.group = std::to_string(life.server);
+  }
+  if (life.signal) draft.values["signal"] = base::signal_text(*life.signal);
+  if (life.exit_code) draft.values["exit_code"] = std::to_string(*life.exit_code);
+  if (life.core) draft.values["core"] = "a core was dumped";
+  if (const auto age = seconds_between(life.started, life.ended); age && *age >= 0) draft.values["age"] = base::duration_text(static_cast<std::int64_t>(*age * 1e9));
+  if (life.ended) draft.values["when"] = base::clock_text(*life.ended);
+  if (const auto request = request_of(look, life)) {
+    if (request->idle) draft.values["request"] = "no request yet (an idle connection)";
+    else draft.values["request"] = request->line;
+    draft.was_doing.request = draft.values["request"];
+  }
+  return draft;
+}
+
+Draft draft_about(const Look& look, std::string rule, const Server& server) {
+  Draft draft;
+  if (server.master_life != model::no_life) draft = draft_about(look, std::move(rule), look.stack.lives[server.master_life]);
+  else draft.rule = std::move(rule);
+  draft.subject.server = server.flavour;
+  draft.subject.role = server.master ? "master" : "server";
+  server_values(draft, server);
+  if (!draft.when) draft.when = server.last;
+  return draft;
+}
+
+std::optional<Request> request_of(const Look& look, const Life& life) {
+  if (life.aborted_in != no_fact) {
+    const auto* failed = as<AppFailed>(look.evidence.facts[life.aborted_in]);
+    if (failed && failed->no_request) return Request{"", life.aborted_in, true};
+    if (failed && !failed->uri.empty()) return Request{(failed->method.empty() ? "" : failed->method + " ") + failed->uri, life.aborted_in, false};
+  }
+  if (!life.ended || life.role != model::Role::worker) return std::nullopt;
+  // The proxy's rows of that moment: they name requests, not workers, so they count only when they all name one, or when one worker died then.
+  std::set<std::string> lines;
+  FactId first = no_fact;
+  std::size_t rows = 0, deaths = 0;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const Fact& fact = look.evidence.facts[id];
+    const auto* row = as<ProxyError>(fact);
+    if (!row || row->kind != "closed-early" || row->uri.empty()) continue;
+    const auto distance = model::distance_between(look.stack, look.evidence, fact, life.ended);
+    if (!distance || std::abs(distance->ns) > 1'500'000'000 + distance->give) continue;
+    lines.insert((row->method.empty() ? "" : row->method + " ") + path_of(row->uri));
+    if (first == no_fact) first = id;
+    ++rows;
+  }
+  for (const Life& other : look.stack.lives)
+    if (other.role == model::Role::worker && other.ended && other.ended->clock == life.ended->clock && std::abs(other.ended->at - life.ended->at) <= 1'500'000'000) ++deaths;
+  if (rows == 0 || lines.size() != 1 || rows > deaths) return std::nullopt;
+  return Request{*lines.begin(), first, false};
+}
+
+}  // namespace rule
