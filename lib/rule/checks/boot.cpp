@@ -1,0 +1,207 @@
+// Why a server does not start: what it prints about it, wherever it prints it. After a reload the same words are master.halted-by-reload's.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/text.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+std::string rule_of_kind(std::string_view kind) {
+  static const std::map<std::string_view, std::string> rules{
+      {"app-not-found", "boot.app-not-found"}, {"import-error", "boot.import-error"}, {"worker-class", "boot.worker-class"}, {"dependency", "boot.dependency"},
+      {"config", "boot.config"},               {"usage", "boot.config"},              {"user", "boot.config"},               {"log", "boot.config"},
+      {"pidfile", "boot.config"},              {"bind", "boot.bind"},                 {"permission", "boot.permission"},     {"address-in-use", "socket.address-in-use"},
+      {"tmp", "boot.permission"},              {"descriptors", "limit.descriptors"},  {"processes", "limit.processes"},      {"threads", "limit.threads"}};
+  const auto found = rules.find(kind);
+  return found == rules.end() ? "boot.config" : found->second;
+}
+
+// An exception while a worker imports the application.
+std::string rule_of_exception(const AppFailed& failed) {
+  if (base::contains(failed.message, "Too many open files")) return "limit.descriptors";
+  if (base::contains(failed.message, "did you mean") || base::contains(failed.message, "Failed to find")) return "boot.app-not-found";
+  if (failed.type == "PermissionError") return "boot.permission";
+  if (base::contains(failed.type, "ModuleNotFoundError") || (failed.type == "ImportError" && base::contains(failed.message, "No module named"))) return "boot.dependency";
+  return "boot.import-error";
+}
+
+std::string rule_of_bind(const BindFailed& failed) {
+  if (base::contains(failed.reason, "in use")) return "socket.address-in-use";
+  if (base::contains(failed.reason, "Permission denied") || base::contains(failed.reason, "not permitted")) return "boot.permission";
+  return "boot.bind";
+}
+
+void exception_values(Draft& draft, const AppFailed& failed) {
+  draft.values["type"] = base::printable(failed.type, 60);
+  draft.values["message"] = base::printable(failed.message, 200);
+  draft.values["detail"] = draft.values["type"] + (failed.message.empty() ? "" : ": " + draft.values["message"]);
+  if (!failed.where.empty()) draft.values["where"] = base::printable(failed.where, 120);
+}
+
+Draft start(const Look& look, const std::string& rule, const Server& server) {
+  Draft draft = draft_about(look, rule, server);
+  draft.subject.role = "server";
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the server's own words";
+  return draft;
+}
+
+std::optional<Draft> refused(const Look& look, const Server& server) {
+  if (!server.reloads.empty()) return std::nullopt;
+  const Fact* chosen = nullptr;
+  FactId chosen_id = no_fact;
+  // The first exception that names a cause says more than the summary after it.
+  for (const FactId id : server.boot_refused) {
+    const Fact& fact = look.evidence.facts[id];
+    const bool exception = as<AppFailed>(fact) != nullptr;
+    if (!chosen || (exception && !as<AppFailed>(*chosen))) { chosen = &fact; chosen_id = id; }
+  }
+  if (!chosen) return std::nullopt;
+  const auto* failed = as<AppFailed>(*chosen);
+  const auto* text = as<BootRefused>(*chosen);
+  // A worker that fails to boot while others serve (a respawn) halts the server just the same; without a halt it is not over.
+  Draft draft = start(look, failed ? rule_of_exception(*failed) : rule_of_kind(text->kind), server);
+  if (failed) exception_values(draft, *failed);
+  else {
+    draft.values["kind"] = text->kind;
+    draft.values["detail"] = draft.values["message"] = base::printable(text->detail, 200);
+  }
+  for (const FactId id : server.boot_refused)
+    if (draft.because.size() < 4) because(draft, id, look.evidence.source_of(look.evidence.facts[id]).kind == SourceKind::stdio ? "printed on stderr only" : "");
+  because(draft, chosen_id);
+  because(draft, server.reason);
+  because(draft, server.crashed);
+  because(draft, server.halted);
+  if (server.halted != no_fact || server.reason != no_fact) rule_out(draft, "master.halted-by-exit-code", "a worker's failed boot is on record");
+  return draft;
+}
+
+// The master's loop ended before any worker was booted.
+std::optional<Draft> crashed_at_start(const Look& look, const Server& server) {
+  if (server.crashed == no_fact || !server.boot_refused.empty()) return std::nullopt;
+  for (const model::LifeId id : server.lives)
+    if (look.stack.lives[id].booted != no_fact) return std::nullopt;
+  const AppFailed* failed = nullptr;
+  FactId why = no_fact;
+  for (const FactId id : server.master_exceptions)
+    if (const auto* one = as<AppFailed>(look.evidence.facts[id])) { failed = one; why = id; }
+  std::string rule = "boot.config";
+  if (failed) {
+    const std::string& message = failed->message;
+    if (base::contains(message, "Too many open files")) rule = "limit.descriptors";
+    else if (base::contains(message, "not callable")) rule = "boot.worker-class";
+    else if (failed->type == "PermissionError" || base::contains(message, "temporary directory") || base::contains(message, "Read-only file system")) rule = "boot.permission";
+    else if (base::contains(message, "temporarily unavailable")) rule = "limit.processes";
+  }
+  Draft draft = start(look, rule, server);
+  if (failed) exception_values(draft, *failed);
+  because(draft, server.crashed);
+  because(draft, why);
+  return draft;
+}
+
+std::optional<Draft> cannot_bind(const Look& look, const Server& server) {
+  if (server.bind_failed.empty() || !server.lives.empty()) return std::nullopt;
+  // Retries that ended in a socket are no failure.
+  if (!server.listening.empty()) return std::nullopt;
+  std::string rule = "boot.bind";
+  std::string reason, address;
+  bool last = false;
+  for (const FactId id : server.bind_failed) {
+    const auto& failed = std::get<BindFailed>(look.evidence.facts[id].what);
+    const std::string named = rule_of_bind(failed);
+    if (named != "boot.bind") rule = named;
+    if (!failed.reason.empty()) reason = failed.reason;
+    if (!failed.address.empty()) address = failed.address;
+    last |= failed.last;
+  }
+  if (!last && server.bind_failed.size() < 5) return std::nullopt;
+  Draft draft = start(look, rule, server);
+  draft.values["address"] = base::printable(address, 120);
+  draft.values["reason"] = reason.empty() ? "this version hides the errno at level DEBUG" : base::printable(reason, 160);
+  draft.values["detail"] = draft.values["reason"];
+  because(draft, server.bind_failed.front());
+  because(draft, server.bind_failed.back());
+  if (reason.empty()) draft.missing.push_back("the errno: gunicorn before 23 prints it at level debug only (--log-level debug)");
+  return draft;
+}
+
+// "App failed to load." or "Worker failed to boot." and nothing else: the true reason went to a stderr that is not here.
+std::optional<Draft> reason_elsewhere(const Look& look, const Server& server) {
+  if (!server.boot_refused.empty() || server.reason == no_fact || !server.reloads.empty()) return std::nullopt;
+  const std::string& reason = std::get<MasterStopped>(look.evidence.facts[server.reason].what).reason;
+  if (!base::contains(reason, "failed to load")) return std::nullopt;
+  const auto age = seconds_between(server.first, when_of(look, server.reason));
+  if (age && *age >= 10) return std::nullopt;
+  Draft draft = start(look, "boot.app-not-found", server);
+  draft.sure = Confidence::likely;
+  draft.sure_because = "exit code 4 right after the start is how gunicorn ends when it finds no application; its text is on stderr only";
+  because(draft, server.reason);
+  draft.missing.push_back("the text: gunicorn prints it on stderr only, not in the error log");
+  return draft;
+}
+
+// <= 21 counts the import against the worker timeout: every worker is killed at that age and none ever serves (gunicorn facts 3.1).
+std::optional<Draft> boot_loop(const Look& look, const Server& server) {
+  const auto limit = model::number_setting(server, "timeout");
+  std::size_t killed = 0, others = 0;
+  std::vector<FactId> lines;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    const auto age = seconds_between(life.started, when_of(look, life.timed_out));
+    const bool at_age = life.timed_out != no_fact && life.ready == no_fact && life.aborted_in == no_fact && age && limit && *age + 1.0 >= *limit && *age <= *limit + 2.5;
+    if (at_age) { ++killed; lines.push_back(life.timed_out); }
+    else if (life.ended_known && life.asked == model::Asked::nobody) ++others;
+  }
+  const bool counts_import = server.family == "20.0" || server.family == "20.1" || server.family == "21";
+  if (!counts_import || killed < 2 || others > 0) return std::nullopt;
+  Draft draft = start(look, "boot.loop", server);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("{} workers were killed at just the age of the timeout, none after a request", killed);
+  draft.values["count"] = std::to_string(killed);
+  for (const FactId id : lines)
+    if (draft.because.size() < 4) because(draft, id);
+  return draft;
+}
+
+std::optional<Draft> control_socket(const Look& look, const Server& server) {
+  for (const FactId id : server.control_socket) {
+    const auto& control = std::get<ControlSocket>(look.evidence.facts[id].what);
+    if (control.problem.empty()) continue;
+    Draft draft = start(look, "boot.control-socket", server);
+    draft.values["path"] = base::printable(control.path, 120);
+    draft.values["detail"] = draft.values["message"] = base::printable(control.problem, 160);
+    because(draft, id);
+    return draft;
+  }
+  return std::nullopt;
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const Server& server : look.stack.servers) {
+    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop})
+      if (auto draft = cause(look, server)) {
+        drafts.push_back(std::move(*draft));
+        break;
+      }
+    if (auto draft = control_socket(look, server)) drafts.push_back(std::move(*draft));
+  }
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check boot = {"boot",
+                           {"boot.app-not-found", "boot.import-error", "boot.worker-class", "boot.dependency", "boot.config", "boot.bind", "boot.permission", "boot.loop", "boot.control-socket",
+                            "socket.address-in-use", "limit.descriptors", "limit.processes", "limit.threads"},
+                           look_at};
+}
+}  // namespace rule

@@ -1,0 +1,224 @@
+// What the proxy's error log says of its upstream. Its text is the same for every death of a worker, so it names a cause only where the
+// errno or the silence of the server does (gunicorn facts 5).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "model/timeline.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+struct Rows { std::vector<FactId> ids; std::set<std::string> upstreams; std::map<std::string, std::size_t> requests; };
+
+std::string upstream_of(const ProxyError& row) {
+  // "http://unix:/run/app.sock:/path" or "http://127.0.0.1:8000/path": the address without the request.
+  std::string_view text = row.upstream;
+  if (const auto scheme = text.find("://"); scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
+  if (base::starts_with(text, "unix:")) {
+    const auto end = text.find(":/", 6);
+    return std::string(text.substr(0, end));
+  }
+  return std::string(text.substr(0, text.find('/')));
+}
+
+Rows rows_of(const Look& look, std::string_view kind) {
+  Rows rows;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const auto* row = as<ProxyError>(look.evidence.facts[id]);
+    if (!row || row->kind != kind) continue;
+    rows.ids.push_back(id);
+    rows.upstreams.insert(upstream_of(*row));
+    if (!row->uri.empty()) ++rows.requests[(row->method.empty() ? "" : row->method + " ") + row->uri.substr(0, row->uri.find('?'))];
+  }
+  return rows;
+}
+
+Draft start(const Look& look, std::string rule, const Rows& rows) {
+  Draft draft;
+  draft.rule = std::move(rule);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the proxy's own line names the errno";
+  const Fact& first = look.evidence.facts[rows.ids.front()];
+  draft.subject.role = "socket";
+  draft.subject.server = "nginx";
+  draft.when = first.when;
+  draft.values["count"] = std::to_string(rows.ids.size());
+  draft.values["upstream"] = base::printable(rows.upstreams.empty() ? "" : *rows.upstreams.begin(), 120);
+  draft.values["path"] = draft.values["upstream"];
+  draft.subject.where = draft.values["upstream"];
+  if (const auto* row = as<ProxyError>(first)) {
+    draft.values["errno"] = std::to_string(row->code);
+    if (!row->uri.empty()) draft.values["request"] = base::printable((row->method.empty() ? "" : row->method + " ") + row->uri, 120);
+  }
+  if (!rows.requests.empty()) {
+    const auto most = std::max_element(rows.requests.begin(), rows.requests.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    draft.values["requests"] = fmt::format("{} of {} were {}", most->second, rows.ids.size(), base::printable(most->first, 80));
+  }
+  because(draft, rows.ids.front());
+  if (rows.ids.size() > 1) because(draft, rows.ids.back());
+  draft.group = draft.rule;
+  return draft;
+}
+
+std::optional<double> apart(const Look& look, FactId row, const std::optional<base::Instant>& when) {
+  const auto distance = model::distance_between(look.stack, look.evidence, look.evidence.facts[row], when);
+  if (!distance) return std::nullopt;
+  return static_cast<double>(distance->ns) / 1e9;
+}
+
+// While a server was being stopped on purpose, or was stopped, its proxy is refused for no other reason.
+bool stopped_on_purpose(const Look& look, FactId row) {
+  for (const Server& server : look.stack.servers) {
+    if (server.stop_asked == no_fact) continue;
+    if (const auto after = apart(look, row, when_of(look, server.stop_asked)); after && *after >= -1) return true;
+  }
+  return false;
+}
+
+// The death of a worker near this moment: the row is its consequence.
+bool near_an_end(const Look& look, FactId row, double seconds) {
+  for (const Life& life : look.stack.lives) {
+    if (life.server == SIZE_MAX || life.asked != model::Asked::nobody) continue;
+    for (const auto& when : {life.ended, life.replaced ? life.ended : std::nullopt})
+      if (const auto gap = apart(look, row, when); gap && *gap >= -seconds && *gap <= seconds) return true;
+  }
+  for (const Server& server : look.stack.servers)
+    if (server.crashed != no_fact)
+      if (const auto gap = apart(look, row, when_of(look, server.crashed)); gap && *gap >= -seconds && *gap <= seconds) return true;
+  return false;
+}
+
+std::optional<Draft> refused_socket(const Look& look) {
+  const Rows rows = rows_of(look, "denied");
+  if (rows.ids.empty()) return std::nullopt;
+  Draft draft = start(look, "socket.permission", rows);
+  rule_out(draft, "proxy.server-down", "a server that does not listen is errno 111 or 2, not 13");
+  draft.missing.push_back("which directory or mode is the wall: run triage on the live host");
+  return draft;
+}
+
+std::optional<Draft> missing_socket(const Look& look) {
+  Rows rows = rows_of(look, "missing");
+  std::erase_if(rows.ids, [&](FactId id) { return stopped_on_purpose(look, id) && [&] {
+    // A second instance on the same path whose stop unlinked it is the classic thief: then the first still runs.
+    std::size_t sharing = 0;
+    for (const Server& server : look.stack.servers)
+      for (const std::string& upstream : rows.upstreams)
+        if (base::starts_with(upstream, "unix:") && base::contains(server.listening, upstream)) ++sharing;
+    return sharing < 2;
+  }(); });
+  if (rows.ids.empty()) return std::nullopt;
+  const Server* thief = nullptr;
+  std::size_t sharing = 0;
+  for (const Server& server : look.stack.servers)
+    for (const std::string& upstream : rows.upstreams)
+      if (base::starts_with(upstream, "unix:") && base::contains(server.listening, upstream)) { ++sharing; if (server.stopped != no_fact) thief = &server; }
+  Draft draft = start(look, sharing > 1 && thief ? "socket.stolen" : "socket.missing", rows);
+  if (sharing > 1 && thief) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "two servers listened on this path, and the one that stopped unlinked it";
+    because(draft, thief->stopped);
+  }
+  return draft;
+}
+
+std::optional<Draft> refused_connection(const Look& look) {
+  const Rows rows = rows_of(look, "refused");
+  if (rows.ids.empty()) return std::nullopt;
+  bool on_purpose = true;
+  for (const FactId id : rows.ids) on_purpose &= stopped_on_purpose(look, id);
+  Draft draft = start(look, "proxy.server-down", rows);
+  if (on_purpose) {
+    draft.level = Level::note;
+    draft.values["detail"] = "the server had been stopped on purpose";
+  }
+  draft.sure_because = "the proxy's own line: connection refused";
+  draft.caused_by_rule = "master.";
+  return draft;
+}
+
+std::optional<Draft> full_queue(const Look& look) {
+  Rows rows = rows_of(look, "queue-full");
+  if (!rows.ids.empty()) {
+    Draft draft = start(look, "socket.backlog-full", rows);
+    draft.sure_because = "EAGAIN on a unix socket is a full listen queue";
+    return draft;
+  }
+  rows = rows_of(look, "timed-out-connecting");
+  if (rows.ids.empty()) return std::nullopt;
+  Draft draft = start(look, "socket.backlog-full", rows);
+  // A TCP handshake that times out on loopback is a full accept queue: the kernel answers for a listener, busy or not, unless its queue is full.
+  bool local = true;
+  for (const std::string& upstream : rows.upstreams) local &= base::starts_with(upstream, "127.") || base::starts_with(upstream, "localhost") || base::starts_with(upstream, "[::1]");
+  if (!local) {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "a timed-out connect to another host may be its queue, a firewall or the network";
+    draft.missing.push_back("the accept queue on the server's host: ss -ltn there");
+  } else {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "on loopback the kernel answers for every listener, unless its accept queue is full";
+  }
+  return draft;
+}
+
+std::optional<Draft> gave_up(const Look& look) {
+  Rows rows = rows_of(look, "timed-out-reading");
+  if (rows.ids.empty()) return std::nullopt;
+  Draft draft = start(look, "proxy.gave-up-first", rows);
+  draft.sure_because = "the proxy's own line: it stopped waiting for the response";
+  draft.subject.role = "server";
+  for (const Server& server : look.stack.servers)
+    if (const auto limit = model::text_setting(server, "timeout")) draft.values["timeout"] = *limit + " s";
+  return draft;
+}
+
+// Closed early although nothing died: a request on a kept-alive connection that the server was just closing.
+std::optional<Draft> keepalive_race(const Look& look) {
+  Rows rows = rows_of(look, "closed-early");
+  std::erase_if(rows.ids, [&](FactId id) { return near_an_end(look, id, 2.5); });
+  if (rows.ids.empty() || look.stack.servers.empty()) return std::nullopt;
+  // The server's log must be there and cover the moment, else its silence says nothing.
+  bool covered = false, keeps_alive = false;
+  for (const Server& server : look.stack.servers) {
+    const auto after_start = apart(look, rows.ids.front(), server.first);
+    covered |= server.seen_start && after_start && *after_start >= -1;
+    keeps_alive |= !server.worker_class.empty() && server.worker_class != "sync";
+  }
+  bool configured = false;
+  for (const Fact& fact : look.evidence.facts)
+    if (const auto* setting = as<SettingRead>(fact); setting && setting->name == "nginx.keepalive" && setting->value != "0") configured = true;
+  if (!covered || !keeps_alive) return std::nullopt;
+  Draft draft = start(look, "proxy.keepalive-race", rows);
+  draft.sure = configured ? Confidence::likely : Confidence::unknown;
+  if (!configured) draft.truth = Truth::unknown;
+  draft.sure_because = configured ? "the proxy keeps connections to this server alive, and no worker ended at that moment" : "no worker ended at that moment; whether the proxy keeps connections alive is not known";
+  if (!configured) draft.missing.push_back("the proxy's configuration: nginx -T");
+  draft.subject.role = "server";
+  rule_out(draft, "death.timeout", "the server's log has no end of a worker within 2.5 s");
+  return draft;
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const auto cause : {refused_socket, missing_socket, refused_connection, full_queue, gave_up, keepalive_race})
+    if (auto draft = cause(look)) drafts.push_back(std::move(*draft));
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check proxy = {"proxy",
+                            {"socket.permission", "socket.missing", "socket.stolen", "proxy.server-down", "socket.backlog-full", "proxy.gave-up-first", "proxy.keepalive-race"},
+                            look_at};
+}
+}  // namespace rule

@@ -1,0 +1,79 @@
+// The workers as a whole: none at all, or deaf to SIGTERM.
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+// `-w 0`, or WINCH to a daemon: the master lives, listens, and nobody serves (gunicorn facts 3.3).
+std::optional<Draft> none(const Look& look, const Server& server) {
+  if (!server.seen_start || server.listening.empty() || server.stopped != no_fact || server.crashed != no_fact || !server.boot_refused.empty()) return std::nullopt;
+  const auto wanted = model::number_setting(server, "workers");
+  if (server.lives.empty() && wanted && *wanted == 0) {
+    Draft draft = draft_about(look, "worker.none", server);
+    draft.sure = Confidence::certain;
+    draft.sure_because = "workers is set to 0";
+    draft.values["where"] = server.settings.at("workers").where;
+    because(draft, server.settings.at("workers").because);
+    return draft;
+  }
+  return std::nullopt;
+}
+
+// The same, where the server was stopped afterwards: the log shows that no worker was ever booted.
+std::optional<Draft> never(const Look& look, const Server& server) {
+  if (!server.seen_start || server.listening.empty() || !server.lives.empty() || server.crashed != no_fact || !server.boot_refused.empty() || server.reason != no_fact) return std::nullopt;
+  const auto wanted = model::number_setting(server, "workers");
+  if (!wanted || *wanted != 0) return std::nullopt;
+  Draft draft = draft_about(look, "worker.none", server);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "workers is set to 0 and none was booted";
+  draft.values["where"] = server.settings.at("workers").where;
+  because(draft, server.settings.at("workers").because);
+  return draft;
+}
+
+// Every worker was silent at the stop, which took the whole graceful timeout: SIGTERM does not reach them (a handler of the application's own).
+std::optional<Draft> deaf(const Look& look, const Server& server) {
+  const auto graceful = model::number_setting(server, "graceful_timeout");
+  const auto waited = seconds_between(when_of(look, server.stop_asked), when_of(look, server.stopped));
+  if (!graceful || !waited || *waited + 1 < *graceful || server.lives.size() < 2) return std::nullopt;
+  std::size_t silent = 0;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (life.ended_known && life.signal != 9 && life.exiting == no_fact) continue;
+    if (life.exiting != no_fact || request_of(look, life)) return std::nullopt;
+    ++silent;
+  }
+  if (silent < 2) return std::nullopt;
+  Draft draft = draft_about(look, "worker.ignores-term", server);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("all {} workers outlived SIGTERM until the graceful timeout, and none had a request that we know of", silent);
+  draft.values["count"] = std::to_string(silent);
+  because(draft, server.stop_asked);
+  because(draft, server.stopped);
+  return draft;
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const Server& server : look.stack.servers)
+    for (const auto cause : {none, never, deaf})
+      if (auto draft = cause(look, server)) {
+        drafts.push_back(std::move(*draft));
+        break;
+      }
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check workers = {"workers", {"worker.none", "worker.ignores-term"}, look_at};
+}
+}  // namespace rule
