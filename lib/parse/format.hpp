@@ -31,6 +31,7 @@ struct Record {
   bool from_kernel_form = false;                // the envelope is dmesg, kmsg, or a syslog/journal line of ident "kernel"
   std::optional<base::Instant> boot;            // the kernel's own clock, where the line prints it beside `when`
   std::string_view level;                       // the writer's own word: "ERROR"; empty when the form does not say
+  bool after_blank = false;                     // the line before was empty, or there was none
   bool app_json = false;                        // text, level, pid and time came from a JSON formatter of the application
   std::span<const Field> fields;                // of a journal -o json record: every string field ("UNIT", "JOB_RESULT", "EXIT_STATUS")
 

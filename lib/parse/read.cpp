@@ -67,6 +67,8 @@ class Log {
     bool understood = false;
     for (Record& record : opener_.open(line.text)) {
       record.origin = {sink_.source_id(), line.number, 0, line.offset};
+      record.after_blank = blank_;
+      blank_ = record.text.empty();
       understood |= step(record);
     }
     if (understood) ++source.understood;
@@ -123,6 +125,7 @@ class Log {
   Opener opener_;
   std::vector<Known> known_;
   std::size_t sticky_ = SIZE_MAX;
+  bool blank_ = true;
   std::optional<std::uint64_t> sequence_;
   evidence::Origin last_;
 };
