@@ -1,0 +1,110 @@
+#include "look.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
+
+#include "base/text.hpp"
+#include "evidence/vocabulary.hpp"
+#include "model/build.hpp"
+#include "probe/probe.hpp"
+#include "report/report.hpp"
+#include "source/live_host.hpp"
+
+namespace triage {
+
+namespace {
+
+bool wants_colour(const Options& options) {
+  if (options.colour != "auto") return options.colour == "always";
+  const char* const force = std::getenv("CLICOLOR_FORCE");
+  if (force && *force && std::string_view(force) != "0") return true;
+  const char* const refused = std::getenv("NO_COLOR");
+  const char* const terminal = std::getenv("TERM");
+  return !(refused && *refused) && ::isatty(1) && terminal && std::string_view(terminal) != "dumb";
+}
+
+// Whoever waits at a terminal sees within 100 ms that something is being done.
+void first_words(const std::string& text) {
+  if (::isatty(2) && ::isatty(1)) std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+probe::Target target_of(const Options& options) {
+  probe::Target target;
+  for (const std::string& word : options.targets) {
+    if (const auto pid = base::read_number(word); pid && *pid > 0) target.pids.push_back(static_cast<int>(*pid));
+    else target.words.push_back(word);
+  }
+  target.window = options.window;
+  return target;
+}
+
+}  // namespace
+
+base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at) {
+  const source::LiveHost host;
+  at = host.now();
+  evidence::Evidence evidence;
+  if (options.from.empty()) {
+    source = "live";
+    first_words("looking at this host ...");
+    const probe::Target target = target_of(options);
+    for (const probe::Probe* probe : probe::probes()) {
+      if (options.budget_s && static_cast<double>(host.now().at - at.at) / 1e9 > *options.budget_s) {
+        evidence.gap({std::string(probe->name), "the time given with --budget was over", "give more time", 1, {}});
+        continue;
+      }
+      probe->observe(host, target, evidence);
+    }
+    return evidence;
+  }
+  source = "files";
+  first_words("reading " + base::counted(options.from.size(), "path") + " ...");
+  if (parse::read(host, options.from, options.window, evidence) == 0 && evidence.sources.empty()) {
+    std::string why = evidence.gaps.empty() ? "there is nothing in it that I understand" : evidence.gaps.front().reason;
+    return base::fail({base::Kind::missing, "reading " + base::printable(options.from.front(), 200), why, "give the server's error log, the kernel log (dmesg), nginx's error log, or a folder with them", 0});
+  }
+  return evidence;
+}
+
+int look(const Options& options) {
+  auto cards = rule::built_in_cards();
+  if (!options.rules.empty()) {
+    auto more = rule::cards_with(source::LiveHost(), options.rules);
+    if (!more) {
+      std::fprintf(stderr, "triage: %s\n", base::sentence(more.error()).c_str());
+      return 2;
+    }
+    cards = std::move(*more);
+  }
+  std::string source;
+  base::Instant at;
+  auto gathered = gather(options, source, at);
+  if (!gathered) {
+    std::fprintf(stderr, "triage: %s\n", base::sentence(gathered.error()).c_str());
+    return 3;
+  }
+  evidence::Evidence& evidence = *gathered;
+  if (options.show == "evidence") {
+    print(evidence::to_ndjson(evidence));
+    return 0;
+  }
+  const model::Stack stack = model::build(evidence);
+  std::vector<evidence::Gap> gaps;
+  const rule::Findings findings = rule::judge(stack, evidence, cards, &gaps);
+  for (evidence::Gap& gap : gaps) evidence.gap(std::move(gap));
+
+  const report::Report whole{findings, stack, evidence, source, at, "triage"};
+  report::Style style;
+  style.colour = wants_colour(options);
+  style.quiet = options.quiet;
+  style.verbose = options.verbose;
+  style.show_events = options.verbose;
+  const report::Writer* const writer = report::writer(options.show == "findings" ? "jsonl" : options.show == "stack" ? "json" : options.format);
+  print(writer->write(whole, style));
+  return exit_code(findings, evidence.gaps, options);
+}
+
+}  // namespace triage

@@ -1,0 +1,14 @@
+// The walk itself: read, build, judge, write. One look at this host, or at what was left behind.
+#pragma once
+
+#include "options.hpp"
+
+namespace triage {
+
+/// Prints the report to standard output; the result is the exit code.
+int look(const Options& options);
+
+/// The same walk up to the evidence: what --from names, or what the probes see. Error: nothing could be looked at at all.
+base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at);
+
+}  // namespace triage

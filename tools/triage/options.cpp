@@ -1,0 +1,197 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <unistd.h>
+
+#include "base/text.hpp"
+#include "source/live_host.hpp"
+
+namespace triage {
+
+namespace {
+
+constexpr const char* look_footer =
+    "Examples:\n"
+    "  triage                          every server on this host, from its master's start until now\n"
+    "  triage 450                      the server whose master (or worker) is pid 450\n"
+    "  triage --from error.log dmesg.txt nginx-error.log\n"
+    "                                  the same from what was left behind; folders and bundles too\n"
+    "  journalctl -k -o json | triage --from error.log -\n"
+    "  triage --from logs --since 2h --format json --fail-on death.oom-cgroup\n"
+    "Commands: watch bundle doctor explain; lint timeouts repro server run the program triage-NAME beside this one.\n"
+    "Exit: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 could not look.";
+
+void common(CLI::App& app, Options& o) {
+  app.add_option("--format", o.format, "text plain json jsonl sarif github gitlab gcc junit html md")->capture_default_str();
+  app.add_option("--color", o.colour, "auto, always or never (NO_COLOR and CLICOLOR_FORCE are obeyed)")->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_option("--rules", o.rules, "a folder with more rule cards");
+  app.add_option("--fail-on", o.fail_on, "error, warning, note, or a rule pattern such as death.*")->capture_default_str();
+  app.add_flag("--exit-zero", o.exit_zero, "exit 0 although there are findings");
+  app.add_flag("--strict", o.strict, "what could not be seen counts as a finding");
+  app.add_flag("-q,--quiet", o.quiet, "only the verdict and the summary");
+  app.add_flag("-v,--verbose", o.verbose, "all members of groups, the timeline, all gaps");
+}
+
+struct Words { std::string since, until, zone, budget, span; };
+
+base::Result<> settle(Options& o, const Words& words) {
+  const base::Instant now = source::LiveHost().now();
+  if (!words.since.empty()) { TRY(when, read_moment(words.since, now)); o.window.since = when; }
+  if (!words.until.empty()) { TRY(when, read_moment(words.until, now)); o.window.until = when; }
+  if (!words.zone.empty()) { TRY(zone, read_zone(words.zone)); o.window.zone_offset_s = zone; }
+  if (!words.budget.empty()) { TRY(budget, read_span(words.budget)); o.budget_s = budget; }
+  if (!words.span.empty()) { TRY(span, read_span(words.span)); o.for_s = span; }
+  if (!report::writer(o.format)) {
+    std::string known;
+    for (const report::Writer* writer : report::writers()) known += (known.empty() ? "" : " ") + std::string(writer->name);
+    return base::fail({base::Kind::usage, "--format " + base::printable(o.format, 40), "no such format", "one of: " + known, 0});
+  }
+  return {};
+}
+
+base::Error bad(std::string doing, std::string answer, std::string remedy) { return {base::Kind::usage, std::move(doing), std::move(answer), std::move(remedy), 0}; }
+
+constexpr std::array programs{"lint", "timeouts", "repro", "server"};
+
+}  // namespace
+
+base::Result<double> read_span(std::string_view text) {
+  std::string_view rest = text;
+  const auto whole = base::take_number(rest);
+  double value = whole ? static_cast<double>(*whole) : -1;
+  if (whole && !rest.empty() && rest.front() == '.') {
+    rest.remove_prefix(1);
+    double unit = 0.1;
+    while (!rest.empty() && rest.front() >= '0' && rest.front() <= '9') { value += (rest.front() - '0') * unit; unit /= 10; rest.remove_prefix(1); }
+  }
+  const double factor = rest == "ms" ? 0.001 : rest == "s" || rest.empty() ? 1 : rest == "m" || rest == "min" ? 60 : rest == "h" ? 3600 : rest == "d" ? 86400 : -1;
+  if (value < 0 || factor < 0 || value * factor > 1e9) return base::fail(bad("reading the duration '" + base::printable(text, 40) + "'", "not a number with ms, s, m, h or d", "write 30s, 10m or 2h"));
+  return value * factor;
+}
+
+base::Result<base::Instant> read_moment(std::string_view text, const base::Instant& now) {
+  if (auto when = base::read_iso(text)) {
+    when->clock = base::Clock::wall;
+    if (when->give == base::second_ns / 2) { when->at -= when->give; when->give = 0; }
+    return *when;
+  }
+  if (text.size() >= 5 && text[2] == ':') {
+    const base::Civil today = base::civil_from(now.at);
+    std::string full = std::to_string(today.year);
+    const auto two = [](unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); };
+    full += "-" + two(today.month) + "-" + two(today.day) + " " + std::string(text) + (text.size() == 5 ? ":00" : "") + "Z";
+    if (auto when = base::read_iso(full)) { when->at -= when->give; when->give = 0; return *when; }
+  }
+  if (const auto span = read_span(text); span && !text.empty() && !(text.back() >= '0' && text.back() <= '9')) return base::Instant{base::Clock::wall, now.at - static_cast<std::int64_t>(*span * 1e9), 0};
+  return base::fail(bad("reading the time '" + base::printable(text, 40) + "'", "neither a time nor a span back from now", "write 2026-11-22T10:30:00Z, 10:30 (UTC), or 30m, 2h, 1d"));
+}
+
+base::Result<std::int64_t> read_zone(std::string_view text) {
+  if (text == "UTC" || text == "Z" || text == "GMT" || text == "utc") return 0;
+  if (text.size() >= 3 && (text[0] == '+' || text[0] == '-')) {
+    std::string digits;
+    for (const char c : text.substr(1)) {
+      if (c == ':') continue;
+      if (c < '0' || c > '9') { digits.clear(); break; }
+      digits += c;
+    }
+    if (digits.size() == 2) digits += "00";
+    if (digits.size() == 4) {
+      const std::int64_t seconds = std::stoi(digits.substr(0, 2)) * 3600 + std::stoi(digits.substr(2)) * 60;
+      if (seconds <= 14 * 3600) return text[0] == '-' ? -seconds : seconds;
+    }
+  }
+  return base::fail(bad("reading the zone '" + base::printable(text, 40) + "'", "not an offset from UTC", "write +02:00, -05:30 or UTC"));
+}
+
+Asked read_options(int count, char** words) {
+  Options o;
+  Words more;
+  const std::string first = count > 1 ? words[1] : "";
+  for (const char* program : programs)
+    if (first == program) {
+      o.command = Command::beside;
+      o.beside = std::string("triage-") + program;
+      for (int i = 2; i < count; ++i) o.arguments.emplace_back(words[i]);
+      return {o, "", 0};
+    }
+  CLI::App app;
+  app.set_version_flag("--version", std::string(report::tool_version));
+  const std::map<std::string, Command> commands{{"watch", Command::watch}, {"bundle", Command::bundle}, {"doctor", Command::doctor}, {"explain", Command::explain}, {"stacks", Command::stacks}};
+  const auto named = commands.find(first);
+  if (named != commands.end()) {
+    o.command = named->second;
+    --count;
+    ++words;
+  }
+  app.name(named == commands.end() ? "triage" : "triage " + first);
+  common(app, o);
+  switch (o.command) {
+    case Command::look:
+      app.description("Why did a worker die: looks at every pre-fork server on this host, or at what was left behind, and says what happened, how sure it is, and on what evidence. Changes nothing.");
+      app.add_option("TARGET", o.targets, "pid, systemd unit, pidfile or unix socket; default: all servers");
+      app.add_option("--from", o.from, "read files, folders, a bundle, or - instead of this host")->expected(1, -1);
+      app.add_option("--nginx", o.nginx, "the proxy's configuration");
+      app.add_option("--show", o.show, "evidence, stack or findings as NDJSON")->check(CLI::IsMember({"evidence", "stack", "findings"}));
+      app.add_option("--since", more.since, "only from this time on: an ISO time, HH:MM (UTC), or 30m, 2h, 1d back");
+      app.add_option("--until", more.until, "only until this time");
+      app.add_option("--tz", more.zone, "zone of logs that print none: +02:00");
+      app.add_option("--budget", more.budget, "stop looking after this long and say what was left out");
+      app.footer(look_footer);
+      break;
+    case Command::watch:
+      app.description("Stays attached and says why a worker dies as it dies. Attaches to kernel tracepoints (BPF); without them it degrades and says what it cannot tell.");
+      app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
+      app.add_option("--for", more.span, "stop after this long: 10m");
+      app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd (for tests)")->group("");
+      app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch --fail-on death.oom-cgroup");
+      break;
+    case Command::bundle:
+      app.description("Collects the evidence into one tar.zst, with secrets redacted. `triage --from FILE` reads it.");
+      app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
+      app.add_option("-o,--output", o.output, "FILE, or - for standard output")->required();
+      app.add_flag("!--no-redact", o.redact, "keep environment values, passwords and tokens as they are");
+      app.footer("Examples:\n  triage bundle -o /tmp/incident.tar.zst\n  ssh web1 triage bundle -o - > web1.tar.zst");
+      break;
+    case Command::doctor:
+      app.description("What can be seen from here, what cannot, who refuses it, and how to allow it.");
+      break;
+    case Command::explain:
+      app.description("A rule's page, offline: what it means, why it happens, what to do. Without RULE the list.");
+      app.add_option("RULE", o.rule, "a rule id, such as death.timeout");
+      app.add_option("--write-docs", o.docs, "write rules.md and vocabulary.md into this folder")->group("");
+      break;
+    case Command::stacks:
+    case Command::beside: break;
+  }
+  if (o.command == Command::stacks)
+    return {std::nullopt, "triage: stacks is not part of this version yet; `triage watch` says what a worker's death looked like, `py-spy dump` prints stacks\n", 2};
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& stop) {
+    std::ostringstream out, error;
+    const int code = app.exit(stop, out, error);
+    return {std::nullopt, out.str() + error.str(), code == 0 ? 0 : 2};
+  }
+  if (const auto settled = settle(o, more); !settled) return {std::nullopt, "triage: " + base::sentence(settled.error()) + "\n", 2};
+  return {o, "", 0};
+}
+
+bool reaches(const rule::Finding& finding, const std::string& fail_on) {
+  if (finding.truth == rule::Truth::no) return false;
+  if (fail_on == "note") return true;
+  if (fail_on == "warning") return finding.level != rule::Level::note;
+  if (fail_on == "error") return finding.level == rule::Level::error;
+  if (!fail_on.empty() && fail_on.back() == '*') return base::starts_with(finding.rule, std::string_view(fail_on).substr(0, fail_on.size() - 1));
+  return finding.rule == fail_on;
+}
+
+int exit_code(const rule::Findings& findings, const std::vector<evidence::Gap>& gaps, const Options& options) {
+  if (options.exit_zero) return 0;
+  for (const rule::Finding& finding : findings)
+    if (reaches(finding, options.fail_on)) return 1;
+  return options.strict && !gaps.empty() ? 1 : 0;
+}
+
+}  // namespace triage
