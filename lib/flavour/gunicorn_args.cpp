@@ -31,11 +31,12 @@ bool ends_command(std::string_view word) {
 // One option of the table and the setting it sets.
 struct Option { std::string_view text; const GunicornSetting* setting = nullptr; };
 
-// `--worker-c` is good when all that begin so set the same: argparse's allow_abbrev. The latest version's row wins.
+// `--worker-c` is good when all that begin so set the same: argparse's allow_abbrev. What a later version made ambiguous (--con, since there is
+// --control-socket) it refuses to start with, so that the settings of all versions decide.
 Option find_option(std::string_view text) {
   const bool is_long = base::starts_with(text, "--");
-  Option exact, begun;
-  bool ambiguous = false;
+  Option exact, begun, lasting;
+  bool ambiguous = false, lasting_ambiguous = false;
   for (const GunicornSetting& row : gunicorn_settings_table()) {
     for (const auto option : base::split(row.options, ' ')) {
       if (option.empty()) continue;
@@ -43,20 +44,27 @@ Option find_option(std::string_view text) {
       else if (is_long && text.size() > 2 && base::starts_with(option, text)) {
         ambiguous |= begun.setting && begun.setting->name != row.name;
         begun = {option, &row};
+        if (!row.since.empty() || !row.until.empty()) continue;
+        lasting_ambiguous |= lasting.setting && lasting.setting->name != row.name;
+        lasting = {option, &row};
       }
     }
   }
   if (exact.setting) return exact;
-  return ambiguous ? Option{} : begun;
+  if (!ambiguous) return begun;
+  return lasting_ambiguous ? Option{} : lasting;
 }
 
 bool negative_number(std::string_view word) {
   return word.size() > 1 && std::all_of(word.begin() + 1, word.end(), [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
 }
 
-// argparse: a word that begins with a dash is an option, but "-" alone, negative numbers and words with a blank are values.
+// argparse's _parse_optional: a word that begins with a dash is an option, but "-" alone and negative numbers are values, and so are words
+// with a blank that begin with no option it knows.
 bool looks_like_option(std::string_view word) {
-  return word.size() > 1 && word.front() == '-' && !negative_number(word) && !base::contains(word, " ");
+  if (word.size() < 2 || word.front() != '-' || negative_number(word)) return false;
+  if (!base::contains(word, " ")) return true;
+  return find_option(base::starts_with(word, "--") ? word.substr(0, word.find('=')) : word.substr(0, 2)).setting != nullptr;
 }
 
 class Reading {

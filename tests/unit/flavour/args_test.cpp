@@ -33,6 +33,12 @@ TEST_CASE("options as argparse takes them") {
   CHECK(shown("gunicorn --access-logformat '%(h)s \"%(r)s\"' app") == "access_log_format=%(h)s \"%(r)s\"; wsgi_app=app");
 }
 
+TEST_CASE("words with blanks and abbreviations") {
+  CHECK(shown("gunicorn '--paste-global=a=b c' '--not one' app") == "raw_paste_global_conf=a=b c; wsgi_app=--not one");
+  CHECK(shown("gunicorn --con g.py app") == "config=g.py; wsgi_app=app");
+  CHECK(shown("gunicorn --log-conf l.ini app") == "logconfig=l.ini; wsgi_app=app");
+}
+
 TEST_CASE("what argparse refuses sets nothing") {
   CHECK(shown("gunicorn --log app") == "wsgi_app=app");  // ambiguous
   CHECK(shown("gunicorn -w --preload app") == "preload_app=True; wsgi_app=app");
