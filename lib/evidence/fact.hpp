@@ -139,7 +139,8 @@ struct ProcessSeen {
   std::uint64_t pid_namespace = 0, threads = 0;
 };
 struct ServerCommand   { std::string args, environment; };               // how the server was started, from a file or /proc; environment: GUNICORN_CMD_ARGS, WEB_CONCURRENCY, PORT only
-/// One setting where it is set. from: file environment command-line; possible values when it depends on a condition.
+/// One setting where it is set; possible values when it depends on a condition. from: file command-line environment environment-default (weaker
+/// than a file: WEB_CONCURRENCY) default (under this condition the file leaves it). literal: the value can be told without running the file.
 struct SettingRead     { std::string name, value, from, condition; bool literal = true; };
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
 struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
