@@ -56,7 +56,9 @@ struct KernelState : State {
   bool group = false;
   std::string group_cgroup;
   std::vector<std::pair<int, FactId>> group_killed;
-  std::string torn;                               // the front of a line whose comm holds a newline
+  std::string torn;                               // the front of a line whose comm holds a newline, and what its record knew
+  std::optional<base::Instant> torn_when;
+  evidence::Origin torn_origin;
   std::uint64_t torn_at = 0;
   std::uint64_t records = 0;
   std::optional<std::uint64_t> sequence;
@@ -423,22 +425,32 @@ bool step(State& raw, const Record& record, Sink& sink) {
     return true;
   }
   std::string joined;
+  Record whole = record;
+  if (!record.from_kernel_form)
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);  // dmesg sets the rest of a torn line under its beginning
   if (!state.torn.empty()) {
     joined = std::exchange(state.torn, {}) + "\n" + std::string(text.substr(0, 512));
-    if (state.records == state.torn_at + 1 && !kernel::torn_at_comm(joined) && (kernel::read_kill(joined) || kernel::read_oom_kill(joined))) text = joined;
-    else if (!record.from_kernel_form && !bare_kernel_line(text)) return false;
+    if (state.records == state.torn_at + 1 && !kernel::torn_at_comm(joined) && (kernel::read_kill(joined) || kernel::read_oom_kill(joined))) {
+      whole.line = text = joined;
+      whole.when = state.torn_when;
+      whole.origin = state.torn_origin;
+    } else if (!record.from_kernel_form && !bare_kernel_line(text)) {
+      return false;
+    }
   }
   if (text.empty()) return true;
   if (const auto kill = kernel::read_kill(text)) {
-    add_kill(state, *kill, record, sink);
+    add_kill(state, *kill, whole, sink);
     return true;
   }
   if (kernel::torn_at_comm(text)) {
     state.torn = std::string(text);
     state.torn_at = state.records;
+    state.torn_when = record.when;
+    state.torn_origin = record.origin;
     return true;
   }
-  if (!read_report_line(state, record, sink, text) && !read_group(state, record, sink, text)) read_other(state, record, sink, text);
+  if (!read_report_line(state, whole, sink, text) && !read_group(state, whole, sink, text)) read_other(state, whole, sink, text);
   return true;
 }
 
