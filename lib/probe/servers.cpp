@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 
 namespace probe {
 
@@ -20,13 +21,6 @@ std::string_view base_name(std::string_view path) {
 
 // python, python3, python3.11, python3-dbg, pypy3
 bool python_name(std::string_view name) { return base::starts_with(name, "python") || base::starts_with(name, "pypy"); }
-
-// gunicorn, gunicorn3 (older Debian), gunicorn-3.8; the paster form left in 20.
-bool script_name(std::string_view name) {
-  if (!base::starts_with(name, "gunicorn")) return false;
-  name.remove_prefix(8);
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) || c == '.' || c == '-' || c == '_'; });
-}
 
 bool is_title(const std::vector<std::string>& argv) { return argv.size() == 1 && base::starts_with(argv[0], "gunicorn: "); }
 bool master_title(const std::vector<std::string>& argv) { return is_title(argv) && base::starts_with(argv[0], "gunicorn: master"); }
@@ -110,27 +104,18 @@ std::string FoundServer::path(std::string_view as_it_sees) const {
   return root + full;
 }
 
-bool starts_gunicorn(const std::vector<std::string>& argv) {
-  if (argv.empty()) return false;
-  if (is_title(argv)) return true;
-  if (script_name(base_name(argv[0]))) return true;
-  if (!python_name(base_name(argv[0]))) return false;
-  for (std::size_t i = 1; i < argv.size(); ++i) {
-    const std::string& word = argv[i];
-    if (word == "-c" || word == "-") return false;
-    if (word == "-m") return i + 1 < argv.size() && (argv[i + 1] == "gunicorn" || base::starts_with(argv[i + 1], "gunicorn.app."));
-    if (base::starts_with(word, "-m")) return word == "-mgunicorn";
-    if (word == "-W" || word == "-X" || word == "--check-hash-based-pycs") { ++i; continue; }
-    if (!word.empty() && word[0] == '-') continue;
-    return script_name(base_name(word));
-  }
-  return false;
+std::string_view server_started_by(const std::vector<std::string>& argv) {
+  if (argv.empty()) return {};
+  const std::string text = command_text(argv);
+  for (const flavour::Flavour* known : flavour::flavours())
+    if (known->recognise && known->recognise(text)) return known->name;
+  return {};
 }
 
 bool catches_as_master(std::uint64_t caught) { return (caught & bit(hup)) && (caught & bit(usr2)) && (caught & bit(chld)) && (caught & bit(term)); }
 bool catches_as_worker(std::uint64_t caught) { return !(caught & bit(hup)) && (caught & bit(term)); }
 
-Found find(const source::Host& host) {
+Found find(const source::Host& host, const Target& target) {
   Found found;
   auto table_or_error = read_processes(host);
   if (!table_or_error) {
@@ -143,7 +128,7 @@ Found find(const source::Host& host) {
 
   std::set<int> ours;
   for (auto& [pid, process] : table.all) {
-    if (starts_gunicorn(process.argv)) {
+    if (server_started_by(process.argv) == "gunicorn") {
       read_more(host, process);
       ours.insert(pid);
     } else if (may_be_python(process)) {
@@ -218,14 +203,11 @@ Found find(const source::Host& host) {
     for (auto& child : server.children) read_more(host, child);
     complete(host, server);
   }
+  std::erase_if(found.servers, [&](const FoundServer& server) { return !wanted(host, server, target); });
   std::stable_sort(found.servers.begin(), found.servers.end(), [](const FoundServer& a, const FoundServer& b) { return a.master.started_ns < b.master.started_ns; });
   return found;
 }
 
-std::vector<FoundServer> find_servers(const source::Host& host, const Target& target) {
-  Found found = find(host);
-  std::erase_if(found.servers, [&](const FoundServer& server) { return !wanted(host, server, target); });
-  return std::move(found.servers);
-}
+std::vector<FoundServer> find_servers(const source::Host& host, const Target& target) { return find(host, target).servers; }
 
 }  // namespace probe

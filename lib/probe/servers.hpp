@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "evidence/evidence.hpp"
@@ -38,13 +39,13 @@ struct Found {
 };
 
 /// Looks at every process once. Empty when none runs; a Gap where /proc itself is refused or hides other users' processes.
-Found find(const source::Host& host);
-/// The servers only, those of `target` where it names pids (of a master or any worker), units, pidfiles or unix sockets.
+/// With a target only its servers, where it names pids (of a master or any worker), units, containers, pid files or unix sockets.
+Found find(const source::Host& host, const Target& target = {});
+/// The servers alone.
 std::vector<FoundServer> find_servers(const source::Host& host, const Target& target = {});
 
-/// Do these arguments start a gunicorn: the script, `python -m gunicorn`, an embedded one by its title. Shells, editors and pagers that
-/// only mention it are not.
-bool starts_gunicorn(const std::vector<std::string>& argv);
+/// The flavour of the server that these arguments start, "" for none: shells, editors and pagers that only mention one are not.
+std::string_view server_started_by(const std::vector<std::string>& argv);
 
 /// What a gunicorn process is, by the signals it catches (facts: measured masks of 20.1 to 26): only the master catches HUP with CHLD and
 /// USR2; workers reset HUP to its default.

@@ -1,0 +1,95 @@
+// The processes of every server: who is master, who worker, since when, in which namespaces and groups, and how the master was started.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/text.hpp"
+#include "probe/look.hpp"
+#include "probe/probe.hpp"
+#include "probe/settings.hpp"
+
+namespace probe {
+
+namespace {
+
+evidence::ProcessSeen fact_of(const Process& process) {
+  evidence::ProcessSeen seen;
+  seen.ppid = process.ppid;
+  seen.ns_pid = process.ns_pid;
+  seen.state = std::string(1, process.state);
+  seen.comm = process.comm;
+  seen.args = command_text(process.argv).substr(0, 4096);
+  seen.exe = process.exe;
+  seen.cgroup = read_cgroup(process.cgroup).memory;
+  seen.cwd = process.cwd;
+  seen.rss = process.rss;
+  seen.started_ns = process.started_ns;
+  if (process.caught) {
+    static constexpr std::array<char, 17> digits{"0123456789abcdef"};
+    for (int shift = 60; shift >= 0; shift -= 4) seen.signals_caught += digits[(*process.caught >> shift) & 15];
+  }
+  seen.exit_code = process.exit_code;
+  seen.uid = process.uid;
+  seen.pid_namespace = process.pid_namespace;
+  seen.threads = process.threads;
+  return seen;
+}
+
+void add(const Process& process, const std::string& unit, evidence::SourceId source, const source::Host& host, evidence::Evidence& evidence) {
+  auto fact = seen(fact_of(process), process.pid, source, host);
+  fact.about.unit = unit;
+  fact.text = "pid " + std::to_string(process.pid) + " ppid " + std::to_string(process.ppid) + " " + std::string(1, process.state) + " " + command_text(process.argv);
+  evidence.add(std::move(fact));
+}
+
+void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
+  const Found found = find(host, target);
+  for (const auto& gap : found.gaps) evidence.gap(gap);
+  if (found.servers.empty() && found.proxies.empty()) return;
+  const auto source = add_live_source(evidence, "/proc", evidence::SourceKind::proc, host);
+  for (const auto& server : found.servers) {
+    const std::string& unit = server.cgroup.unit.empty() ? server.cgroup.container : server.cgroup.unit;
+    if (server.master.pid) add(server.master, unit, source, host, evidence);
+    for (const auto& worker : server.workers) add(worker, unit, source, host, evidence);
+    for (const auto& child : server.children) add(child, unit, source, host, evidence);
+    if (!server.master.pid) continue;
+    const Command command = command_of(host, server);
+    if (command.args.empty()) {
+      evidence.gap({"command line of " + name_of(server), "its title was written over it (setproctitle)",
+                    "look at what starts it: the unit's ExecStart, the container's command, the supervisor's program", 1, {}});
+      continue;
+    }
+    evidence::ServerCommand fact{command.args, ""};
+    for (const auto& [name, value] : command.environment) fact.environment += (fact.environment.empty() ? "" : " ") + name + "=" + command_text({"", value}).substr(3);
+    auto whole = seen(std::move(fact), server.master.pid, source, host);
+    whole.about.unit = unit;
+    whole.text = command.args;
+    if (!command.from.empty()) {
+      whole.origin.source = add_live_source(evidence, command.from, evidence::SourceKind::command, host);
+      whole.origin.line = command.line;
+    }
+    evidence.add(std::move(whole));
+  }
+  for (const auto& proxy : found.proxies) add(proxy, read_cgroup(proxy.cgroup).unit, source, host, evidence);
+}
+
+Sight sight(const source::Host& host) {
+  Sight sight{Sight::State::ok, "processes", "", "", "", ""};
+  const Found found = find(host);
+  std::size_t workers = 0;
+  for (const auto& server : found.servers) workers += server.workers.size();
+  for (const auto& gap : found.gaps) {
+    sight.state = Sight::State::no;
+    sight.why = gap.reason;
+    sight.remedy = gap.remedy;
+  }
+  if (sight.state == Sight::State::ok) sight.detail = found.servers.empty() ? "/proc readable; no server runs" : base::counted(found.servers.size(), "server") + ", " + base::counted(workers, "worker");
+  return sight;
+}
+
+}  // namespace
+
+namespace probes_of {
+extern const Probe processes = {"processes", observe, sight};
+}  // namespace probes_of
+}  // namespace probe

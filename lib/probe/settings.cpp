@@ -1,0 +1,135 @@
+#include "probe/settings.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace probe {
+
+namespace {
+
+// In the order of precedence, systemd.unit(5).
+constexpr std::string_view unit_folders[] = {"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"};
+
+// web@blue.service is made from web@.service.
+std::string as_template(const std::string& unit) {
+  const std::size_t at = unit.find('@'), dot = unit.rfind('.');
+  if (at == std::string::npos || dot == std::string::npos || dot <= at + 1) return {};
+  return unit.substr(0, at + 1) + unit.substr(dot);
+}
+
+// The last ExecStart= that starts a server, and the kept names of Environment=.
+void read_unit(std::string_view text, const std::string& path, Command& command) {
+  std::uint32_t number = 0, begun = 0;
+  std::string whole;
+  for (auto line : base::split(text, '\n')) {
+    ++number;
+    if (whole.empty()) begun = number;
+    line = base::trim(line);
+    if (!line.empty() && line.back() == '\\') { whole += std::string(line.substr(0, line.size() - 1)) + " "; continue; }
+    whole += line;
+    const std::size_t equals = whole.find('=');
+    const auto key = base::trim(std::string_view(whole).substr(0, equals == std::string::npos ? 0 : equals));
+    auto value = equals == std::string::npos ? std::string_view() : base::trim(std::string_view(whole).substr(equals + 1));
+    if (key == "ExecStart") {
+      while (!value.empty() && std::string_view("@-:+!").find(value[0]) != std::string_view::npos) value.remove_prefix(1);
+      if (value.empty()) { command.args.clear(); }  // an empty assignment takes back what stood before
+      else if (!server_started_by(shell_words(value)).empty()) { command.args = std::string(value); command.from = path; command.line = begun; }
+    } else if (key == "Environment") {
+      for (const auto& word : shell_words(value)) {
+        const std::size_t at = word.find('=');
+        if (at == std::string::npos) continue;
+        const std::string name = word.substr(0, at);
+        if (name == "GUNICORN_CMD_ARGS" || name == "WEB_CONCURRENCY" || name == "PORT") command.environment[name] = word.substr(at + 1);
+      }
+    }
+    whole.clear();
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> shell_words(std::string_view line) {
+  std::vector<std::string> words;
+  std::string word;
+  bool open = false;
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quote) {
+      if (c == quote) quote = 0;
+      else if (c == '\\' && quote == '"' && i + 1 < line.size()) word += line[++i];
+      else word += c;
+    } else if (c == '"' || c == '\'') { quote = c; open = true; }
+    else if (c == '\\' && i + 1 < line.size()) { word += line[++i]; open = true; }
+    else if (c == ' ' || c == '\t' || c == '\n') {
+      if (open) words.push_back(std::move(word));
+      word.clear();
+      open = false;
+    } else { word += c; open = true; }
+  }
+  if (open) words.push_back(std::move(word));
+  return words;
+}
+
+std::string option(const std::vector<std::string>& words, std::string_view name, char letter) {
+  const std::string wide = "--" + std::string(name), narrow = letter ? std::string("-") + letter : "";
+  std::string value;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == wide || (letter && word == narrow)) { if (i + 1 < words.size()) value = words[++i]; }
+    else if (base::starts_with(word, wide + "=")) value = word.substr(wide.size() + 1);
+    else if (letter && word.size() > 2 && base::starts_with(word, narrow) && word[1] != '-') value = word.substr(2);
+  }
+  return value;
+}
+
+Command command_of(const source::Host& host, const FoundServer& server) {
+  Command command;
+  command.environment = server.environment;
+  if (!server.title) { command.args = server.args; return command; }
+  if (!server.cgroup.unit.empty())
+    for (const auto& path : unit_files(host, server.cgroup.unit))
+      if (const auto text = host.read(path, 1 << 18)) read_unit(*text, path, command);
+  return command;
+}
+
+std::string config_path(const source::Host& host, const FoundServer& server, const Command& command) {
+  const auto words = shell_words(command.args);
+  std::string path = option(words, "config", 'c');
+  // `python -c` is no gunicorn option: an embedded server's arguments are not gunicorn's.
+  if (server_started_by(words).empty()) path.clear();
+  if (path.empty())
+    if (const auto extra = command.environment.find("GUNICORN_CMD_ARGS"); extra != command.environment.end()) path = option(shell_words(extra->second), "config", 'c');
+  if (base::starts_with(path, "python:")) return {};
+  if (base::starts_with(path, "file:")) path.erase(0, 5);
+  if (path.empty() && host.stat(server.path("gunicorn.conf.py"))) path = "gunicorn.conf.py";
+  return path;
+}
+
+std::vector<std::string> unit_files(const source::Host& host, const std::string& unit) {
+  std::vector<std::string> files;
+  if (unit.empty() || unit.find('/') != std::string::npos) return files;
+  std::vector<std::string> names{unit};
+  if (const auto made_from = as_template(unit); !made_from.empty()) names.push_back(made_from);
+  for (const auto& name : names) {
+    for (const auto folder : unit_folders) {
+      const std::string path = std::string(folder) + "/" + name;
+      if (!host.stat(path)) continue;
+      files.push_back(path);
+      break;
+    }
+    if (!files.empty()) break;
+  }
+  for (const auto& name : names)
+    for (const auto folder : unit_folders) {
+      const std::string path = std::string(folder) + "/" + name + ".d";
+      const auto entries = host.list(path);
+      if (!entries) continue;
+      for (const auto& entry : *entries)
+        if (entry.name.size() > 5 && entry.name.substr(entry.name.size() - 5) == ".conf" && files.size() < 50) files.push_back(path + "/" + entry.name);
+    }
+  return files;
+}
+
+}  // namespace probe
