@@ -1,0 +1,130 @@
+// Memory accounting of the servers' cgroups and of every ancestor that has a limit, v1 and v2: the second witness of an OOM kill.
+#include <algorithm>
+#include <set>
+
+#include "base/text.hpp"
+#include "probe/look.hpp"
+#include "probe/mounts.hpp"
+#include "probe/probe.hpp"
+
+namespace probe {
+
+namespace {
+
+std::optional<std::uint64_t> number_in(const source::Host& host, const std::string& path) {
+  const auto text = host.read(path, 256);
+  if (!text) return std::nullopt;
+  const auto word = base::trim(*text);
+  if (word == "max") return 0;
+  const auto value = base::read_number(word);
+  // v1 has no word for "no limit": the largest multiple of the page size stands for it (PAGE_COUNTER_MAX).
+  if (!value || *value < 0 || *value >= INT64_MAX - 65'535) return 0;
+  return static_cast<std::uint64_t>(*value);
+}
+
+// "oom_kill 3" in memory.events or memory.oom_control.
+std::optional<std::uint64_t> row_in(std::string_view text, std::string_view name) {
+  for (const auto line : base::split(text, '\n')) {
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string_view::npos || line.substr(0, blank) != name) continue;
+    if (const auto value = base::read_number(base::trim(line.substr(blank + 1))); value && *value >= 0) return static_cast<std::uint64_t>(*value);
+  }
+  return std::nullopt;
+}
+
+std::optional<evidence::CgroupMemory> read_group(const source::Host& host, const std::string& folder, const std::string& path, int version) {
+  evidence::CgroupMemory memory;
+  memory.path = path;
+  memory.version = version;
+  if (version == 2) {
+    const auto events = host.read(folder + "/memory.events", 4096);
+    if (!events) return std::nullopt;
+    memory.oom_kills = row_in(*events, "oom_kill");
+    memory.oom_events = row_in(*events, "oom");
+    memory.limit = number_in(host, folder + "/memory.max").value_or(0);
+    memory.usage = number_in(host, folder + "/memory.current").value_or(0);
+    memory.peak = number_in(host, folder + "/memory.peak").value_or(0);  // from 5.19 on
+    memory.group = number_in(host, folder + "/memory.oom.group").value_or(0) == 1;
+    return memory;
+  }
+  const auto usage = number_in(host, folder + "/memory.usage_in_bytes");
+  if (!usage) return std::nullopt;
+  memory.usage = *usage;
+  memory.limit = number_in(host, folder + "/memory.limit_in_bytes").value_or(0);
+  memory.peak = number_in(host, folder + "/memory.max_usage_in_bytes").value_or(0);
+  if (const auto control = host.read(folder + "/memory.oom_control", 4096)) memory.oom_kills = row_in(*control, "oom_kill");  // from 4.13 on
+  return memory;
+}
+
+void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
+  const auto servers = find_servers(host, target);
+  if (servers.empty()) return;
+  const auto mounts = read_mounts(host);
+  std::optional<evidence::SourceId> source;
+  std::set<std::string> done;
+  for (const auto& server : servers) {
+    std::set<std::string> groups;
+    for (const Process* process : {&server.master}) if (process->pid) groups.insert(process->cgroup);
+    for (const auto& worker : server.workers) groups.insert(worker.cgroup);
+    for (const auto& text : groups) {
+      const Cgroup group = read_cgroup(text);
+      if (group.version == 0) continue;
+      const std::string mount = memory_mount(mounts, group.version);
+      const auto folder = mount.empty() ? std::nullopt : folder_of(mounts, group);
+      if (!folder) {
+        evidence.gap({"memory counters of " + name_of(server), mount.empty() ? "no cgroup file system with memory is mounted" : "its cgroup " + group.memory + " is outside of what is mounted here",
+                      "run on the host, or mount /sys/fs/cgroup", 1, {}});
+        continue;
+      }
+      std::string at = *folder, path = group.memory;
+      for (int depth = 0; depth < 24; ++depth) {
+        const bool first = depth == 0;
+        if (done.insert(at).second) {
+          const auto memory = read_group(host, at, path, group.version);
+          if (!memory && first) evidence.gap({"memory counters of " + name_of(server), "cannot read " + at, group.version == 2 ? "enable the memory controller for it (cgroup.subtree_control)" : "run as root", 1, {}});
+          if (memory && (first || memory->limit > 0)) {
+            if (!source) source = add_live_source(evidence, mount, evidence::SourceKind::cgroup, host);
+            auto fact = seen(*memory, server.master.pid, *source, host);
+            fact.about.unit = group.unit;
+            fact.text = at + ": limit " + (memory->limit ? base::bytes_text(memory->limit) : "none") + ", used " + base::bytes_text(memory->usage) + ", peak " + base::bytes_text(memory->peak) +
+                        (memory->oom_kills ? ", oom_kill " + std::to_string(*memory->oom_kills) : "");
+            evidence.add(std::move(fact));
+          }
+        }
+        const std::size_t slash = at.rfind('/'), inner = path.rfind('/');
+        if (at.size() <= mount.size() || slash == std::string::npos || slash < mount.size()) break;
+        at.resize(slash);
+        path = inner == std::string::npos || inner == 0 ? "/" : path.substr(0, inner);
+        if (at == mount) break;  // the root group has no limit and no counters
+      }
+    }
+  }
+}
+
+Sight sight(const source::Host& host) {
+  Sight sight{Sight::State::no, "memory counters (cgroup)", "", "", "", ""};
+  const auto mounts = read_mounts(host);
+  const int version = !memory_mount(mounts, 1).empty() ? 1 : !memory_mount(mounts, 2).empty() ? 2 : 0;
+  if (version == 0) {
+    sight.why = "no cgroup file system with memory is mounted";
+    sight.remedy = "mount it: mount -t cgroup2 none /sys/fs/cgroup";
+    sight.instead = "OOM kills are told from the kernel log alone";
+    return sight;
+  }
+  sight.state = Sight::State::ok;
+  sight.detail = "v" + std::to_string(version) + ", " + (version == 2 ? "memory.events" : "memory.oom_control") + " at " + memory_mount(mounts, version);
+  for (const auto& server : find_servers(host)) {
+    if (folder_of(mounts, server.cgroup)) continue;
+    sight.state = Sight::State::partial;
+    sight.why = "the cgroup of " + name_of(server) + " is not below what is mounted here";
+    sight.remedy = "run on the host";
+  }
+  return sight;
+}
+
+}  // namespace
+
+namespace probes_of {
+extern const Probe cgroups = {"cgroups", observe, sight};
+}  // namespace probes_of
+}  // namespace probe
