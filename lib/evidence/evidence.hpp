@@ -25,6 +25,7 @@ struct Source {
   bool kernel_facility_known = false;            // kernel log in a form that tells forged records apart
   bool whole_boot = false;                       // starts at the boot itself
   bool live = false;                             // read from the running system: covers until now
+  std::optional<base::Instant> zero;             // wall time at which its boot clock stood at 0; give: what suspend may have added
 };
 
 struct Gap {

@@ -171,6 +171,7 @@ std::string to_ndjson(const Source& source) {
   const auto instant = [&](const char* name, const std::optional<base::Instant>& when) { if (when) json[name] = Json::array({static_cast<int>(when->clock), when->at, when->give}); };
   instant("first", source.first);
   instant("last", source.last);
+  instant("zero", source.zero);
   json["bytes"] = source.bytes; json["lines"] = source.lines; json["understood"] = source.understood;
   json["suppressed"] = source.suppressed; json["lost"] = source.lost; json["facility"] = source.kernel_facility_known; json["whole_boot"] = source.whole_boot; json["live"] = source.live;
   return json.dump();
@@ -212,6 +213,7 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
       };
       instant("first", source.first);
       instant("last", source.last);
+      instant("zero", source.zero);
       take(json, "bytes", source.bytes); take(json, "lines", source.lines); take(json, "understood", source.understood);
       take(json, "suppressed", source.suppressed); take(json, "lost", source.lost); take(json, "facility", source.kernel_facility_known); take(json, "whole_boot", source.whole_boot); take(json, "live", source.live);
       evidence.add_source(std::move(source));
