@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "flavour/gunicorn_args.hpp"
 
 namespace probe {
 
@@ -18,38 +19,8 @@ std::string as_template(const std::string& unit) {
   return unit.substr(0, at + 1) + unit.substr(dot);
 }
 
-// The last ExecStart= that starts a server, and the kept names of Environment=.
-void read_unit(std::string_view text, const std::string& path, Command& command) {
-  std::uint32_t number = 0, begun = 0;
-  std::string whole;
-  for (auto line : base::split(text, '\n')) {
-    ++number;
-    if (whole.empty()) begun = number;
-    line = base::trim(line);
-    if (!line.empty() && line.back() == '\\') { whole += std::string(line.substr(0, line.size() - 1)) + " "; continue; }
-    whole += line;
-    const std::size_t equals = whole.find('=');
-    const auto key = base::trim(std::string_view(whole).substr(0, equals == std::string::npos ? 0 : equals));
-    auto value = equals == std::string::npos ? std::string_view() : base::trim(std::string_view(whole).substr(equals + 1));
-    if (key == "ExecStart") {
-      while (!value.empty() && std::string_view("@-:+!").find(value[0]) != std::string_view::npos) value.remove_prefix(1);
-      if (value.empty()) { command.args.clear(); }  // an empty assignment takes back what stood before
-      else if (!server_started_by(shell_words(value)).empty()) { command.args = std::string(value); command.from = path; command.line = begun; }
-    } else if (key == "Environment") {
-      for (const auto& word : shell_words(value)) {
-        const std::size_t at = word.find('=');
-        if (at == std::string::npos) continue;
-        const std::string name = word.substr(0, at);
-        if (name == "GUNICORN_CMD_ARGS" || name == "WEB_CONCURRENCY" || name == "PORT") command.environment[name] = word.substr(at + 1);
-      }
-    }
-    whole.clear();
-  }
-}
-
-}  // namespace
-
-std::vector<std::string> shell_words(std::string_view line) {
+// The words of Environment=, with the quotes taken off; nothing is expanded.
+std::vector<std::string> words_of(std::string_view line) {
   std::vector<std::string> words;
   std::string word;
   bool open = false;
@@ -72,17 +43,36 @@ std::vector<std::string> shell_words(std::string_view line) {
   return words;
 }
 
-std::string option(const std::vector<std::string>& words, std::string_view name, char letter) {
-  const std::string wide = "--" + std::string(name), narrow = letter ? std::string("-") + letter : "";
-  std::string value;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const std::string& word = words[i];
-    if (word == wide || (letter && word == narrow)) { if (i + 1 < words.size()) value = words[++i]; }
-    else if (base::starts_with(word, wide + "=")) value = word.substr(wide.size() + 1);
-    else if (letter && word.size() > 2 && base::starts_with(word, narrow) && word[1] != '-') value = word.substr(2);
+// The last ExecStart= that starts a server, and the kept names of Environment=.
+void read_unit(std::string_view text, const std::string& path, Command& command) {
+  std::uint32_t number = 0, begun = 0;
+  std::string whole;
+  for (auto line : base::split(text, '\n')) {
+    ++number;
+    if (whole.empty()) begun = number;
+    line = base::trim(line);
+    if (!line.empty() && line.back() == '\\') { whole += std::string(line.substr(0, line.size() - 1)) + " "; continue; }
+    whole += line;
+    const std::size_t equals = whole.find('=');
+    const auto key = base::trim(std::string_view(whole).substr(0, equals == std::string::npos ? 0 : equals));
+    auto value = equals == std::string::npos ? std::string_view() : base::trim(std::string_view(whole).substr(equals + 1));
+    if (key == "ExecStart") {
+      while (!value.empty() && std::string_view("@-:+!").find(value[0]) != std::string_view::npos) value.remove_prefix(1);
+      if (value.empty()) { command.args.clear(); }  // an empty assignment takes back what stood before
+      else if (flavour::starts_gunicorn(value)) { command.args = std::string(value); command.from = path; command.line = begun; }
+    } else if (key == "Environment") {
+      for (const auto& word : words_of(value)) {
+        const std::size_t at = word.find('=');
+        if (at == std::string::npos) continue;
+        const std::string name = word.substr(0, at);
+        if (name == "GUNICORN_CMD_ARGS" || name == "WEB_CONCURRENCY" || name == "PORT") command.environment[name] = word.substr(at + 1);
+      }
+    }
+    whole.clear();
   }
-  return value;
 }
+
+}  // namespace
 
 Command command_of(const source::Host& host, const FoundServer& server) {
   Command command;
@@ -94,15 +84,15 @@ Command command_of(const source::Host& host, const FoundServer& server) {
   return command;
 }
 
-std::string config_path(const source::Host& host, const FoundServer& server, const Command& command) {
-  const auto words = shell_words(command.args);
-  std::string path = option(words, "config", 'c');
-  // `python -c` is no gunicorn option: an embedded server's arguments are not gunicorn's.
-  if (server_started_by(words).empty()) path.clear();
-  if (path.empty())
-    if (const auto extra = command.environment.find("GUNICORN_CMD_ARGS"); extra != command.environment.end()) path = option(shell_words(extra->second), "config", 'c');
+std::vector<evidence::SettingRead> settings_of(const Command& command) {
+  std::string environment;
+  for (const auto& [name, value] : command.environment) environment += name + "=" + value + std::string(1, '\0');
+  return flavour::gunicorn_settings(command.args, environment);
+}
+
+std::string config_path(const source::Host& host, const FoundServer& server, const std::vector<evidence::SettingRead>& settings) {
+  std::string path = flavour::gunicorn_config(settings);
   if (base::starts_with(path, "python:")) return {};
-  if (base::starts_with(path, "file:")) path.erase(0, 5);
   if (path.empty() && host.stat(server.path("gunicorn.conf.py"))) path = "gunicorn.conf.py";
   return path;
 }

@@ -13,15 +13,12 @@ struct Command {
 };
 Command command_of(const source::Host& host, const FoundServer& server);
 
-/// The words of a command line, with a shell's quotes taken off; nothing is expanded.
-std::vector<std::string> shell_words(std::string_view line);
-
-/// The value of --name=V, --name V, -n V in a command's words; the last one counts.
-std::string option(const std::vector<std::string>& words, std::string_view name, char letter);
+/// What its command and environment set, as gunicorn reads them.
+std::vector<evidence::SettingRead> settings_of(const Command& command);
 
 /// The configuration file as the server sees it: -c of the command or of GUNICORN_CMD_ARGS ("file:" taken off; "python:" modules are no
 /// path), else ./gunicorn.conf.py where there is one (gunicorn 20.0+, config.py:get_default_config_file). "" = none.
-std::string config_path(const source::Host& host, const FoundServer& server, const Command& command);
+std::string config_path(const source::Host& host, const FoundServer& server, const std::vector<evidence::SettingRead>& settings);
 
 /// The files that define a systemd unit: the fragment that counts and its drop-ins, in the order systemd reads them.
 std::vector<std::string> unit_files(const source::Host& host, const std::string& unit);

@@ -89,11 +89,13 @@ void observe(const source::Host& host, const Target& target, evidence::Evidence&
     const int pid = server.pid();
     const std::string& unit = server.cgroup.unit;
     const Command command = command_of(host, server);
-    if (const auto config = config_path(host, server, command); !config.empty()) changes.file(server.path(config), "config", pid, unit);
+    const auto settings = settings_of(command);
+    if (const auto config = config_path(host, server, settings); !config.empty()) changes.file(server.path(config), "config", pid, unit);
     for (const auto& path : unit_files(host, unit)) changes.file(path, "unit", pid, unit);
 
-    std::string folder = option(shell_words(command.args), "chdir", 0);
-    folder = server.path(folder.empty() ? "" : folder);
+    std::string folder = server.path("");
+    for (const auto& setting : settings)
+      if (setting.name == "chdir") folder = server.path(setting.value);
     while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
     if (folder.empty() || folder == "/" || folder == server.root || !applications.insert(folder).second) continue;
     Newest newest;
@@ -113,7 +115,7 @@ Sight sight(const source::Host& host) {
   std::size_t seen = 0, unknown = 0;
   for (const auto& server : find_servers(host)) {
     const Command command = command_of(host, server);
-    const auto config = config_path(host, server, command);
+    const auto config = config_path(host, server, settings_of(command));
     if (command.args.empty()) ++unknown;
     if (!config.empty() && host.stat(server.path(config))) ++seen;
     seen += unit_files(host, server.cgroup.unit).size();

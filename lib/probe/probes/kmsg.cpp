@@ -26,13 +26,9 @@ std::int64_t clock_ns(clockid_t clock) {
 // and now, so it widens the give.
 void tie_clocks(evidence::SourceId source, evidence::Evidence& evidence) {
   const std::int64_t monotonic = clock_ns(CLOCK_MONOTONIC), wall = clock_ns(CLOCK_REALTIME), suspended = clock_ns(CLOCK_BOOTTIME) - monotonic;
-  evidence::Fact fact;
   // local_clock is not steered by NTP, the other two are: they drift apart by the crystal's error, which stays below 20 ppm on servers.
-  fact.what = evidence::ClockPair{wall, 20'000'000 + monotonic / 50'000 + (suspended > base::second_ns ? suspended : 0)};
-  fact.when = base::Instant{base::Clock::boot, monotonic, 0};
-  fact.origin.source = source;
-  fact.text = "CLOCK_MONOTONIC and CLOCK_REALTIME read together";
-  evidence.add(std::move(fact));
+  const std::int64_t give = 20'000'000 + monotonic / 50'000 + (suspended > base::second_ns ? suspended : 0);
+  evidence.sources[source].zero = base::Instant{base::Clock::wall, wall - monotonic, give};
 }
 
 std::optional<evidence::SourceId> read_text(std::string text, const std::string& name, const parse::Window& window, evidence::Evidence& evidence) {

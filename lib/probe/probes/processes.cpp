@@ -54,6 +54,8 @@ void observe(const source::Host& host, const Target& target, evidence::Evidence&
     for (const auto& child : server.children) add(child, unit, source, host, evidence);
     if (!server.master.pid) continue;
     const Command command = command_of(host, server);
+    // Never executed: literals and simple expressions are read.
+    if (const auto config = config_path(host, server, settings_of(command)); !config.empty()) parse::read(host, {server.path(config)}, {}, evidence);
     if (command.args.empty()) {
       evidence.gap({"command line of " + name_of(server), "its title was written over it (setproctitle)",
                     "look at what starts it: the unit's ExecStart, the container's command, the supervisor's program", 1, {}});
