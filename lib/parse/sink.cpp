@@ -27,6 +27,8 @@ base::Instant Sink::settled(base::Instant when) const {
   return when;
 }
 
+bool Sink::wanted(const base::Instant& when) const { return !window_ || !outside(*window_, settled(when)); }
+
 void Sink::saw(const base::Instant& read) {
   const base::Instant when = settled(read);
   evidence::Source& of = source();

@@ -59,7 +59,8 @@ struct Message {
     return true;
   }
   bool master(What what) const { return say(std::move(what), header.pid); }
-  bool worker(What what) const { return say(std::move(what), header.pid); }
+  // About the writer itself: without its pid it is about nobody.
+  bool worker(What what) const { return header.pid == 0 || say(std::move(what), header.pid); }
   bool fails(AppFailed failed) const {
     if (state.open.size() == most_open) {
       close(state.open.front(), sink);

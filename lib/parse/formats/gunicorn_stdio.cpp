@@ -41,10 +41,11 @@ void say(What what, const Record& record, Sink& sink) { sink.add(std::move(what)
 std::string exception_text(std::string_view type, std::string_view message) { return some(type) + (message.empty() ? "" : ": " + some(message)); }
 
 void close(Reading& state, Sink& sink) {
-  const Record record = state.kept.record();
+  Record record = state.kept.record();
   const Traceback& trace = state.trace;
   const Over over = state.over;
   const std::string text = exception_text(trace.type, trace.message);
+  if (over == Over::nothing && !text.empty()) record.line = text;  // says more than "Traceback (most recent call last):"
   if (over == Over::class_uri) {
     // The first exception of the chain is the reason: "gevent worker requires gevent 1.4 or higher" is said for any ImportError.
     const std::string why = trace.first_type.empty() ? "" : ": " + exception_text(trace.first_type, trace.first_message) + (trace.first_type != trace.type ? "; " + text : "");

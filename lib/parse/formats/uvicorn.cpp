@@ -1,0 +1,114 @@
+// uvicorn's own console log, alone or with its --workers supervisor (server.py, supervisors/multiprocess.py of 0.17 to 0.53):
+// "INFO:     Started server process [12]", with colours where it had a terminal. Under gunicorn its lines carry gunicorn's header and are
+// read there.
+#include <string>
+
+#include "base/text.hpp"
+#include "parse/format.hpp"
+
+namespace parse::formats_of {
+
+namespace {
+
+using base::starts_with;
+using evidence::MasterSignalled, evidence::MasterStopped, evidence::PidSpace, evidence::ServerListening, evidence::ServerStarted, evidence::Subject, evidence::WorkerBooted, evidence::WorkerExiting,
+    evidence::WorkerReaped;
+
+struct Reading : State {
+  int parent = 0;      // of the supervisor, once it has said so
+  std::string plain;   // the line without its colours
+};
+
+int bracketed(std::string_view text, std::string_view before) {
+  if (!starts_with(text, before)) return 0;
+  text.remove_prefix(before.size());
+  const auto pid = base::take_number(text);
+  return pid && *pid > 0 && *pid <= INT32_MAX && starts_with(text, "]") ? static_cast<int>(*pid) : 0;
+}
+
+void without_colour(std::string_view text, std::string& out) {
+  out.clear();
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\x1b' && at + 1 < text.size() && text[at + 1] == '[') {
+      at += 2;
+      while (at < text.size() && (text[at] < '@' || text[at] > '~')) ++at;
+    } else {
+      out += text[at];
+    }
+  }
+}
+
+// "INFO:     " and its relatives are padded to ten columns (logging.py ColourizedFormatter).
+bool take_level(std::string_view& text, std::string_view& level) {
+  for (const std::string_view word : {"INFO", "WARNING", "ERROR", "CRITICAL", "DEBUG"}) {
+    if (!starts_with(text, word) || text.size() < 11 || text[word.size()] != ':') continue;
+    for (std::size_t i = word.size() + 1; i < 10; ++i)
+      if (text[i] != ' ') return false;
+    level = word;
+    text.remove_prefix(10);
+    return true;
+  }
+  return false;
+}
+
+bool step(State& base_state, const Record& record, Sink& sink) {
+  auto& state = static_cast<Reading&>(base_state);
+  std::string_view text = record.text;
+  if (text.size() < 16 || record.from_kernel_form) return false;
+  if (text[0] == '\x1b') {
+    without_colour(text.substr(0, 1024), state.plain);
+    text = state.plain;
+  }
+  std::string_view level;
+  if (!take_level(text, level) || text.empty()) return false;
+  Record with = record;
+  with.level = level;
+  const auto say = [&](evidence::What what, int pid, int by) {
+    sink.add(std::move(what), Subject{pid, PidSpace::server, {}}, with, {}, by);
+    return true;
+  };
+  const int parent = state.parent;
+  int pid = 0;
+  switch (text[0]) {
+    case 'S':
+      if ((pid = bracketed(text, "Started parent process ["))) { state.parent = pid; return say(ServerStarted{"uvicorn", ""}, pid, pid); }
+      if ((pid = bracketed(text, "Started server process ["))) return say(WorkerBooted{}, pid, pid);
+      if ((pid = bracketed(text, "Stopping parent process ["))) return say(MasterStopped{"Master", ""}, pid, pid);
+      return text == "Shutting down";
+    case 'U':
+      if (starts_with(text, "Uvicorn running on ")) {
+        const std::string_view address = text.substr(19);
+        return say(ServerListening{std::string(address.substr(0, std::min(address.find(" ("), std::size_t{256})))}, parent, parent);
+      }
+      return false;
+    case 'F':
+      if ((pid = bracketed(text, "Finished server process ["))) return say(WorkerExiting{}, pid, pid);
+      return false;
+    case 'C':
+      if ((pid = bracketed(text, "Child process [")) && base::contains(text, "died")) return say(WorkerReaped{}, pid, parent);
+      return false;
+    case 'R':
+      if (starts_with(text, "Received SIG")) {
+        std::string_view name = text.substr(12, 16);
+        name = name.substr(0, name.find(','));
+        std::string lower(name);
+        for (char& c : lower) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        return say(MasterSignalled{lower, false}, parent, parent);
+      }
+      return false;
+    case 'A': return starts_with(text, "Application startup complete.") || starts_with(text, "Application shutdown complete.");
+    case 'T': return bracketed(text, "Terminated child process [") != 0;
+    case 'W': return starts_with(text, "Waiting for ");
+    default: return false;
+  }
+}
+
+void finish(State&, Sink&) {}
+
+std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
+
+}  // namespace
+
+extern const Format uvicorn = {"uvicorn log", evidence::SourceKind::server_log, start, step, finish};
+
+}  // namespace parse::formats_of
