@@ -1,5 +1,6 @@
 #include "flavour/flavour.hpp"
 #include "flavour/gunicorn_settings.hpp"
+#include "flavour/nginx_time.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -105,4 +106,17 @@ TEST_CASE("a command line is gunicorn's or not") {
   CHECK_FALSE(recognise("python3 -m pip install gunicorn"));
   CHECK_FALSE(recognise("python3"));
   CHECK_FALSE(recognise(""));
+}
+
+TEST_CASE("nginx's times") {
+  CHECK(flavour::nginx_seconds("60") == 60);
+  CHECK(flavour::nginx_seconds("1m30s") == 90);
+  CHECK(flavour::nginx_seconds("1h 30m") == 5400);
+  CHECK(flavour::nginx_seconds("1m500ms") == 60.5);
+  CHECK(flavour::nginx_seconds("500ms") == 0.5);
+  CHECK(flavour::nginx_seconds("0") == 0);
+  for (const char* refused : {"", "1.5s", "60S", "60sec", "30m1h", "-1", "$t", "500 ms", "1s1s"}) {
+    INFO(refused);
+    CHECK_FALSE(flavour::nginx_seconds(refused));
+  }
 }
