@@ -143,6 +143,7 @@ Json finding_json(const Report& report, const rule::Finding& finding) {
       {"when", when_or_null(finding.when)},
       {"last", when_or_null(finding.last)},
       {"count", finding.count},
+      {"group", text_or_null(finding.group)},
       {"members", members_json(finding)},
       {"caused_by", text_or_null(finding.caused_by)},
       {"amends", text_or_null(finding.amends)},

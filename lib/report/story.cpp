@@ -13,10 +13,11 @@ namespace {
 
 constexpr int longest_chain = 64;
 
-const rule::Finding* root_above(const rule::Finding& finding, const std::map<std::string_view, const rule::Finding*>& by_id) {
+// `top` is a root whatever it names as its cause: the report's first line tells it.
+const rule::Finding* root_above(const rule::Finding& finding, const rule::Finding* top, const std::map<std::string_view, const rule::Finding*>& by_id) {
   const rule::Finding* at = &finding;
   for (int step = 0; step < longest_chain; ++step) {
-    if (at->caused_by.empty()) return at;
+    if (at == top || at->caused_by.empty()) return at;
     const auto above = by_id.find(at->caused_by);
     if (above == by_id.end()) return at;
     at = above->second;
@@ -45,19 +46,24 @@ std::string servers_text(const Report& report) {
 
 std::vector<Story> stories(const rule::Findings& findings) {
   std::map<std::string_view, const rule::Finding*> by_id;
-  for (const rule::Finding& finding : findings) by_id.emplace(finding.id, &finding);
+  std::vector<const rule::Finding*> shown;
+  for (const rule::Finding* finding : rule::grouped(findings)) {
+    if (finding->truth == rule::Truth::no) continue;
+    shown.push_back(finding);
+    by_id.emplace(finding->id, finding);
+  }
   std::vector<Story> all;
   const auto story_of = [&](const rule::Finding* root) -> Story& {
     for (Story& story : all) if (story.root == root) return story;
     all.push_back({root, {}});
     return all.back();
   };
-  if (const rule::Finding* first = rule::root_of(findings)) story_of(root_above(*first, by_id));
-  for (const rule::Finding& finding : findings) {
-    if (finding.truth == rule::Truth::no) continue;
-    const rule::Finding* root = root_above(finding, by_id);
+  const rule::Finding* top = rule::root_of(findings);
+  if (top) story_of(top);
+  for (const rule::Finding* finding : shown) {
+    const rule::Finding* root = root_above(*finding, top, by_id);
     Story& story = story_of(root);
-    if (root != &finding) story.followed.push_back(&finding);
+    if (root != finding) story.followed.push_back(finding);
   }
   return all;
 }

@@ -14,7 +14,7 @@ struct Story {
   std::vector<const rule::Finding*> followed;            // in the order they were found
 };
 
-/// Every finding once. A caused_by that leads nowhere or in a circle makes its finding a root.
+/// Every finding once, a group by the one that stands for it. A caused_by that leads nowhere or in a circle makes its finding a root.
 std::vector<Story> stories(const rule::Findings& findings);
 
 /// "FAULT", "OK" or "UNKNOWN".
