@@ -6,6 +6,8 @@
 
 #include "base/text.hpp"
 #include "flavour/flavour.hpp"
+#include "flavour/gunicorn_args.hpp"
+#include "model/settings.hpp"
 
 namespace model {
 
@@ -334,7 +336,7 @@ std::size_t wanted_workers(const Stack& stack, const Server& server) {
     const Life& life = stack.lives[id];
     if (!life.started) continue;
     if (!first) first = life.started->at;
-    if (life.started->at - *first <= 2 * base::second_ns && (!first_end || life.started->at <= *first_end)) ++burst;
+    if (life.started->at - *first <= base::second_ns && (!first_end || life.started->at <= *first_end)) ++burst;
   }
   return std::max<std::size_t>(burst, 1);
 }
@@ -352,7 +354,8 @@ void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
     std::size_t alive = 0;
     for (std::size_t j = 0; j < i; ++j) {
       const Life& other = stack.lives[server.lives[j]];
-      const bool ended_before = other.ended_known && !other.replaced && other.ended && other.ended->at <= born.started->at + base::second_ns;
+      // Who left because the server stopped lived until then; lines of one second are told apart by nothing but the reason they give.
+      const bool ended_before = other.ended_known && !other.replaced && other.asked != Asked::stop && other.ended && other.ended->at <= born.started->at;
       if (!ended_before && !other.replaced) ++alive;
     }
     for (const FactId reload : server.reloads)
@@ -389,6 +392,50 @@ void finish_server(Stack& stack, const Evidence& evidence, Server& server) {
       if (base::contains(text, "was terminated due to signal")) server.family = "20.1";
     }
   }
+}
+
+// Does this start command start this very server? It names the log or the address that the server's own lines name.
+bool starts(const Server& server, const Evidence& evidence, const ServerCommand& command) {
+  const std::string& log = evidence.sources[server.source].name;
+  for (const SettingRead& setting : flavour::gunicorn_settings(command.args, command.environment)) {
+    const std::string_view value = setting.value;
+    if (setting.name == "errorlog" && !value.empty() && value != "-" && value.substr(value.rfind('/') + 1) == std::string_view(log).substr(log.rfind('/') + 1)) return true;
+    if (setting.name == "bind" && !value.empty() && base::contains(server.listening, value)) return true;
+  }
+  return false;
+}
+
+void read_settings(Stack& stack, const Evidence& evidence, Server& server) {
+  std::vector<const Fact*> commands;
+  for (const Fact& fact : evidence.facts)
+    if (as<ServerCommand>(fact)) commands.push_back(&fact);
+  // Several commands (two instances): those that name this server's log or address; where none does, any may be it.
+  std::vector<const Fact*> own;
+  for (const Fact* fact : commands)
+    if ((server.master && fact->about.pid == server.master) || starts(server, evidence, std::get<ServerCommand>(fact->what))) own.push_back(fact);
+  SettingsOf asked;
+  asked.flavour = server.flavour;
+  asked.version = server.version.empty() ? server.family : server.version;
+  asked.master = server.master;
+  asked.read_at = server.reloads.empty() ? server.first : evidence.facts[server.reloads.back()].when;
+  if (commands.size() > 1 && !own.empty())
+    asked.belongs = [own](const Fact& fact) { return !as<ServerCommand>(fact) || std::find(own.begin(), own.end(), &fact) != own.end(); };
+  EffectiveSettings effective = effective_settings(evidence, asked);
+  server.settings = std::move(effective.settings);
+  for (Gap& gap : effective.gaps) stack.gaps.push_back(std::move(gap));
+}
+
+// The lowest level that its log shows: what is set, else what was seen. "Starting" is logged at INFO.
+std::string log_level(const Evidence& evidence, const Server& server) {
+  if (const auto set = text_setting(server, "loglevel"); set && server.settings.at("loglevel").from == From::configured) return *set;
+  if (server.seen_start) return "info";
+  bool info = false, warning = false;
+  for (const Fact& fact : evidence.facts) {
+    if (fact.origin.source != server.source) continue;
+    info |= fact.level == "INFO" || fact.level == "DEBUG";
+    warning |= fact.level == "WARNING";
+  }
+  return info ? "info" : warning ? "warning" : "error";
 }
 
 void make_masters(Stack& stack, const Evidence& evidence) {
@@ -442,7 +489,11 @@ void step(Stack& stack, const Evidence& evidence, FactId id) {
 Stack build(const Evidence& evidence) {
   Stack stack;
   for (const FactId id : folding_order(evidence)) step(stack, evidence, id);
-  for (Server& server : stack.servers) finish_server(stack, evidence, server);
+  for (Server& server : stack.servers) {
+    read_settings(stack, evidence, server);
+    server.log_level = log_level(evidence, server);
+    finish_server(stack, evidence, server);
+  }
   make_masters(stack, evidence);
   join_witnesses(stack, evidence);
   for (std::size_t i = 0; i < stack.servers.size(); ++i) {

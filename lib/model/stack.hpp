@@ -110,6 +110,7 @@ struct Stack {
   std::vector<Life> lives;
   std::vector<Unjoined> unjoined;
   std::vector<KernelLog> kernel_logs;
+  std::vector<evidence::Gap> gaps;                       // what the model wanted and did not find: a setting that is not known, and why
 };
 
 /// Does a kernel log cover this moment without a hole: records before and after, nothing lost or suppressed? Its place in the list, or nullopt.

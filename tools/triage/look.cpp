@@ -95,6 +95,7 @@ int look(const Options& options) {
   std::vector<evidence::Gap> gaps;
   const rule::Findings findings = rule::judge(stack, evidence, cards, &gaps);
   for (evidence::Gap& gap : gaps) evidence.gap(std::move(gap));
+  for (const evidence::Gap& gap : stack.gaps) evidence.gap(gap);
 
   const report::Report whole{findings, stack, evidence, source, at, "triage"};
   report::Style style;
