@@ -60,7 +60,9 @@ struct Story {
   std::optional<std::size_t> root;  // index of another story
 };
 
-bool same_server(const About& a, const About& b) { return a.server.empty() || b.server.empty() || a.server == b.server; }
+// What a proxy or a socket shows may come from any server behind it.
+bool crosses_hops(const Finding& finding) { return base::starts_with(finding.rule, "proxy.") || base::starts_with(finding.rule, "socket."); }
+bool same_server(const Finding& a, const Finding& b) { return crosses_hops(a) || crosses_hops(b) || a.subject.server.empty() || b.subject.server.empty() || a.subject.server == b.subject.server; }
 bool fits(const std::string& rule, const std::string& wanted) { return wanted.ends_with('.') ? base::starts_with(rule, wanted) : rule == wanted; }
 
 // The last story of that rule that began before this one, else the first one: logs with whole seconds may show the consequence first.
@@ -69,7 +71,7 @@ std::optional<std::size_t> root_for(const std::vector<Story>& stories, const Fin
   std::optional<std::size_t> before, first;
   for (std::size_t i = 0; i < stories.size(); ++i) {
     const Finding& other = findings[stories[i].all.front()];
-    if (i == mine || !fits(other.rule, stories[mine].caused_by_rule) || !same_server(other.subject, me.subject)) continue;
+    if (i == mine || !fits(other.rule, stories[mine].caused_by_rule) || !same_server(other, me)) continue;
     if (!first || earlier(other.when, findings[stories[*first].all.front()].when)) first = i;
     if (!earlier(me.when, other.when) && (!before || earlier(findings[stories[*before].all.front()].when, other.when))) before = i;
   }

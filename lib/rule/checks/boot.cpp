@@ -121,8 +121,13 @@ std::optional<Draft> cannot_bind(const Look& look, const Server& server) {
     if (!failed.address.empty()) address = failed.address;
     last |= failed.last;
   }
-  if (!last && server.bind_failed.size() < 5) return std::nullopt;
   Draft draft = start(look, rule, server);
+  if (!last && server.bind_failed.size() < 5) {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "the log ends while it still tries: gunicorn gives up after the fifth";
+    draft.missing.push_back("what came after: the rest of the log, or whether it listens now (ss -ltnx)");
+  }
   draft.values["address"] = base::printable(address, 120);
   draft.values["reason"] = reason.empty() ? "this version hides the errno at level DEBUG" : base::printable(reason, 160);
   draft.values["detail"] = draft.values["reason"];
@@ -170,6 +175,23 @@ std::optional<Draft> boot_loop(const Look& look, const Server& server) {
   return draft;
 }
 
+// Started, and started again, with no worker and no word between: what ends a server before its log is open it prints on stderr.
+std::optional<Draft> starts_again(const Look& look, const Server& server) {
+  if (!server.seen_start || !server.lives.empty() || !server.boot_refused.empty() || !server.bind_failed.empty() || server.stopped != no_fact || server.crashed != no_fact || server.reason != no_fact) return std::nullopt;
+  const Server* next = nullptr;
+  for (const Server& other : look.stack.servers)
+    if (&other > &server && other.source == server.source && other.seen_start && !next) next = &other;
+  const auto apart = next ? seconds_between(server.last, next->first) : std::nullopt;
+  if (!apart || *apart < 0 || *apart > 120) return std::nullopt;
+  Draft draft = start(look, "boot.loop", server);
+  draft.truth = Truth::unknown;
+  draft.sure = Confidence::unknown;
+  draft.sure_because = "it was started again without a word between; what ends it so early is printed on stderr only";
+  draft.group = "again " + std::to_string(server.source);
+  draft.missing.push_back("its stderr: journalctl -u UNIT, docker logs, or the terminal");
+  return draft;
+}
+
 std::optional<Draft> control_socket(const Look& look, const Server& server) {
   for (const FactId id : server.control_socket) {
     const auto& control = std::get<ControlSocket>(look.evidence.facts[id].what);
@@ -186,7 +208,7 @@ std::optional<Draft> control_socket(const Look& look, const Server& server) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers) {
-    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop})
+    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop, starts_again})
       if (auto draft = cause(look, server)) {
         drafts.push_back(std::move(*draft));
         break;

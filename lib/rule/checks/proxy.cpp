@@ -100,6 +100,13 @@ std::optional<Draft> refused_socket(const Look& look) {
   const Rows rows = rows_of(look, "denied");
   if (rows.ids.empty()) return std::nullopt;
   Draft draft = start(look, "socket.permission", rows);
+  const bool unix_socket = std::all_of(rows.upstreams.begin(), rows.upstreams.end(), [](const std::string& upstream) { return base::starts_with(upstream, "unix:"); });
+  if (!unix_socket) {  // a TCP port has no mode: a policy said no
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "a TCP port has no mode; 13 is then the answer of a policy (SELinux, AppArmor, seccomp), and which one is not seen";
+    draft.missing.push_back("the policy's own log: ausearch -m avc, or journalctl -k | grep -i apparmor (SELinux: httpd_can_network_connect)");
+  }
   rule_out(draft, "proxy.server-down", "a server that does not listen is errno 111 or 2, not 13");
   draft.missing.push_back("which directory or mode is the wall: run triage on the live host");
   return draft;
@@ -126,13 +133,38 @@ std::optional<Draft> missing_socket(const Look& look) {
     draft.sure = Confidence::likely;
     draft.sure_because = "two servers listened on this path, and the one that stopped unlinked it";
     because(draft, thief->stopped);
+  } else {
+    draft.missing.push_back("who took it away, or whether it was ever made: ss -lxp, and the log of every server bound there");
   }
   return draft;
+}
+
+// Refused while a server of ours lives and listens, but not there.
+const Server* listens_elsewhere(const Look& look, const Rows& rows) {
+  for (const Server& server : look.stack.servers) {
+    if (!server.seen_start || server.listening.empty() || server.lives.empty() || server.stopped != no_fact || server.crashed != no_fact || server.halted != no_fact || server.reason != no_fact || server.stop_asked != no_fact) continue;
+    for (const model::LifeId id : server.lives)
+      if (look.stack.lives[id].orphaned != no_fact) return nullptr;
+    for (const std::string& upstream : rows.upstreams) {
+      const std::string port = upstream.substr(upstream.rfind(':') == std::string::npos ? 0 : upstream.rfind(':'));
+      if (base::contains(server.listening, port)) return nullptr;
+    }
+    const auto after = apart(look, rows.ids.front(), server.first);
+    if (after && *after >= 0) return &server;
+  }
+  return nullptr;
 }
 
 std::optional<Draft> refused_connection(const Look& look) {
   const Rows rows = rows_of(look, "refused");
   if (rows.ids.empty()) return std::nullopt;
+  if (const Server* server = listens_elsewhere(look, rows)) {
+    Draft draft = start(look, "socket.refused", rows);
+    draft.sure = Confidence::likely;
+    draft.sure_because = "the server was up at that moment and listens elsewhere: " + base::printable(server->listening, 100);
+    draft.values["reason"] = "; the server listens at " + base::printable(server->listening, 100);
+    return draft;
+  }
   bool on_purpose = true;
   for (const FactId id : rows.ids) on_purpose &= stopped_on_purpose(look, id);
   Draft draft = start(look, "proxy.server-down", rows);
@@ -142,6 +174,7 @@ std::optional<Draft> refused_connection(const Look& look) {
   }
   draft.sure_because = "the proxy's own line: connection refused";
   draft.caused_by_rule = "master.";
+  if (look.stack.servers.empty()) draft.missing.push_back("whether it was down or listens elsewhere: the server's log, ss -ltnp");
   return draft;
 }
 
@@ -178,6 +211,66 @@ std::optional<Draft> gave_up(const Look& look) {
   draft.subject.role = "server";
   for (const Server& server : look.stack.servers)
     if (const auto limit = model::text_setting(server, "timeout")) draft.values["timeout"] = *limit + " s";
+  if (look.stack.servers.empty()) {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "the proxy stopped waiting; what the server would have done, and whether it was free, is not known";
+    draft.missing.push_back("the server's log and its worker timeout; how many workers were busy");
+  }
+  return draft;
+}
+
+// nginx's *N stays with a client's request: the same one on two peers was sent twice. "no live upstreams" is where that ends.
+std::optional<Draft> repeated(const Look& look) {
+  std::map<std::string, std::pair<std::string, FactId>> seen;  // connection and uri -> its first upstream
+  std::vector<FactId> twice;
+  for (const char* kind : {"timed-out-reading", "timed-out-connecting", "closed-early", "refused", "reset"}) {
+    for (const FactId id : rows_of(look, kind).ids) {
+      const auto& row = std::get<ProxyError>(look.evidence.facts[id].what);
+      if (row.connection == 0) continue;
+      const std::string key = std::to_string(look.evidence.facts[id].origin.source) + " " + std::to_string(row.connection) + " " + row.uri;
+      const auto [known, fresh] = seen.emplace(key, std::pair{upstream_of(row), id});
+      if (!fresh && known->second.first != upstream_of(row)) twice.push_back(id);
+    }
+  }
+  const Rows none_left = rows_of(look, "no-live");
+  if (twice.empty() && none_left.ids.empty()) return std::nullopt;
+  Rows rows = none_left;
+  if (!twice.empty()) rows.ids = twice;
+  Draft draft = start(look, "proxy.retries", rows);
+  draft.values["count"] = std::to_string(twice.size());
+  for (const FactId id : none_left.ids)
+    if (draft.because.size() < 3) because(draft, id);
+  if (!twice.empty()) {
+    draft.sure_because = "one request of a client stands in the log with two upstreams";
+  } else {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "every peer counts as down; what each of them had answered is not in this log";
+    draft.missing.push_back("the rows before: nginx's error log from when the first peer failed");
+  }
+  return draft;
+}
+
+// The queue is full while the server lives: its workers are the reason. Many paths that time out at a server that logs nothing say the same.
+std::optional<Draft> saturated(const Look& look) {
+  const Rows full = rows_of(look, "queue-full");
+  const Rows late = rows_of(look, "timed-out-reading");
+  const bool many = late.ids.size() >= 10 && late.requests.size() >= 3;
+  if (full.ids.empty() && !many) return std::nullopt;
+  const Rows& rows = full.ids.empty() ? late : full;
+  const Server* alive = nullptr;
+  for (const Server& server : look.stack.servers) {
+    const auto after = apart(look, rows.ids.front(), server.first);
+    if (server.seen_start && after && *after >= -1 && !server.lives.empty()) alive = &server;
+  }
+  if (!alive) return std::nullopt;
+  Draft draft = start(look, "worker.saturated", rows);
+  draft.sure = Confidence::likely;
+  draft.sure_because = full.ids.empty() ? "requests on many paths timed out at once while the server lived" : "its listen queue was full while the server lived: no worker took from it";
+  draft.subject.role = "server";
+  draft.subject.server = alive->flavour;
+  draft.missing.push_back("what they were busy with: triage stacks while it lasts");
   return draft;
 }
 
@@ -209,7 +302,7 @@ std::optional<Draft> keepalive_race(const Look& look) {
 
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
-  for (const auto cause : {refused_socket, missing_socket, refused_connection, full_queue, gave_up, keepalive_race})
+  for (const auto cause : {refused_socket, missing_socket, refused_connection, full_queue, gave_up, keepalive_race, repeated, saturated})
     if (auto draft = cause(look)) drafts.push_back(std::move(*draft));
   return drafts;
 }
@@ -218,7 +311,7 @@ std::vector<Draft> look_at(const Look& look) {
 
 namespace checks_of {
 extern const Check proxy = {"proxy",
-                            {"socket.permission", "socket.missing", "socket.stolen", "proxy.server-down", "socket.backlog-full", "proxy.gave-up-first", "proxy.keepalive-race"},
+                            {"socket.permission", "socket.missing", "socket.stolen", "proxy.server-down", "socket.backlog-full", "proxy.gave-up-first", "proxy.keepalive-race", "proxy.retries", "socket.refused", "worker.saturated"},
                             look_at};
 }
 }  // namespace rule

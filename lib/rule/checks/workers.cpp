@@ -38,6 +38,19 @@ std::optional<Draft> never(const Look& look, const Server& server) {
   return draft;
 }
 
+// It listens, its log goes on to nothing, and no worker was ever booted: none were wanted, or the log was cut there.
+std::optional<Draft> unseen(const Look& look, const Server& server) {
+  if (!server.seen_start || server.listening.empty() || !server.lives.empty() || server.stopped != no_fact || server.crashed != no_fact || !server.boot_refused.empty() || server.reason != no_fact) return std::nullopt;
+  if (server.log_level == "warning" || server.log_level == "error" || server.log_level == "critical") return std::nullopt;
+  for (const Server& next : look.stack.servers)
+    if (&next > &server && next.source == server.source) return std::nullopt;
+  Draft draft = draft_about(look, "worker.none", server);
+  draft.truth = Truth::unknown;
+  draft.sure_because = "it listens, and its log has no worker; whether any was wanted, or the log was cut, is not known";
+  draft.missing.push_back("how many workers there should be (command line, configuration), and how many there are: ps --ppid MASTER");
+  return draft;
+}
+
 // Every worker was silent at the stop, which took the whole graceful timeout: SIGTERM does not reach them (a handler of the application's own).
 std::optional<Draft> deaf(const Look& look, const Server& server) {
   const auto graceful = model::number_setting(server, "graceful_timeout");
@@ -63,7 +76,7 @@ std::optional<Draft> deaf(const Look& look, const Server& server) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers)
-    for (const auto cause : {none, never, deaf})
+    for (const auto cause : {none, never, unseen, deaf})
       if (auto draft = cause(look, server)) {
         drafts.push_back(std::move(*draft));
         break;
