@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include "base/text.hpp"
+#include "bundle.hpp"
 #include "evidence/vocabulary.hpp"
 #include "model/build.hpp"
 #include "probe/probe.hpp"
 #include "report/report.hpp"
+#include "source/bundle.hpp"
 #include "source/live_host.hpp"
 
 namespace triage {
@@ -31,6 +33,8 @@ void first_words(const std::string& text) {
 
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+}  // namespace
+
 probe::Target target_of(const Options& options) {
   probe::Target target;
   for (const std::string& word : options.targets) {
@@ -40,8 +44,6 @@ probe::Target target_of(const Options& options) {
   target.window = options.window;
   return target;
 }
-
-}  // namespace
 
 base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at) {
   const source::LiveHost host;
@@ -62,6 +64,18 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   }
   source = "files";
   first_words("reading " + base::counted(options.from.size(), "path") + " ...");
+  // A bundle brings its evidence along; what is named beside it is added.
+  std::vector<std::string> paths;
+  for (const std::string& path : options.from) {
+    if (source == "bundle" || !source::is_bundle(path)) { paths.push_back(path); continue; }
+    TRY(kept, replay(path, target_of(options), at));
+    evidence = std::move(kept);
+    source = "bundle";
+  }
+  if (source == "bundle") {
+    if (!paths.empty()) parse::read(host, paths, options.window, evidence);
+    return evidence;
+  }
   if (parse::read(host, options.from, options.window, evidence) == 0 && evidence.sources.empty()) {
     std::string why = evidence.gaps.empty() ? "there is nothing in it that I understand" : evidence.gaps.front().reason;
     return base::fail({base::Kind::missing, "reading " + base::printable(options.from.front(), 200), why, "give the server's error log, the kernel log (dmesg), nginx's error log, or a folder with them", 0});

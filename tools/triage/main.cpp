@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "bundle.hpp"
+#include "doctor.hpp"
 #include "look.hpp"
 #include "options.hpp"
 
@@ -37,6 +39,8 @@ int main(int count, char** words) {
   switch (options.command) {
     case triage::Command::beside: return run_beside(options, words);
     case triage::Command::look: return triage::look(options);
+    case triage::Command::doctor: return triage::doctor({options.format});
+    case triage::Command::bundle: return triage::bundle({options.output, triage::target_of(options), options.redact});
     default: return triage::look(options);
   }
 }
