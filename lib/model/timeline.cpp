@@ -15,7 +15,21 @@ const KernelLog* log_of(const Stack& stack, SourceId source) {
   return nullptr;
 }
 
-bool lossless(const Source& source) { return !source.lost && !source.suppressed; }
+// "N callbacks suppressed" speaks of the time since the last kill that was printed, not of the whole log: is `when` in such a hole, or may
+// it be for all that is known?
+bool in_hole(const Stack& stack, const Evidence& evidence, evidence::SourceId source, const std::optional<base::Instant>& when) {
+  const Fact* last_kill = nullptr;
+  for (const Fact& fact : evidence.facts) {
+    if (fact.origin.source != source) continue;
+    if (as<OomKill>(fact)) last_kill = &fact;
+    if (!as<KernelSuppressed>(fact)) continue;
+    const auto end = distance_between(stack, evidence, fact, when);
+    const auto begin = last_kill ? distance_between(stack, evidence, *last_kill, when) : std::nullopt;
+    const bool over = end && end->ns + end->give < 0, not_begun = begin && begin->ns - begin->give > 0;
+    if (!over && !not_begun) return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -85,7 +99,7 @@ std::optional<std::size_t> covering_kernel_log(const Stack& stack, const Evidenc
   for (std::size_t i = 0; i < stack.kernel_logs.size(); ++i) {
     const KernelLog& log = stack.kernel_logs[i];
     const Source& source = evidence.sources[log.source];
-    if (!lossless(source)) continue;
+    if (source.lost || (source.suppressed && in_hole(stack, evidence, log.source, when))) continue;
     if (source.live && source.whole_boot) return i;
     if (!when || !source.first || !source.last) continue;
     const auto span = [&](const base::Instant& edge) {
