@@ -78,7 +78,7 @@ Fit fits_in_time(const Stack& stack, const Evidence& evidence, const Life& life,
 }
 
 bool fits_life(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
-  if (const auto distance = distance_between(stack, evidence, fact, life.started); distance && distance->ns > distance->give + 5 * base::second_ns) return false;
+  if (const auto distance = distance_between(stack, evidence, fact, life.started); distance && distance->ns < -(distance->give + 5 * base::second_ns)) return false;
   if (!life.ended) return true;
   return fits_in_time(stack, evidence, life, fact) != Fit::no;
 }

@@ -16,7 +16,9 @@ struct KernelLogOf {
   model::Stack stack;
 
   explicit KernelLogOf(std::initializer_list<std::pair<std::int64_t, What>> facts) {
-    Source source{.name = "dmesg.txt", .kind = SourceKind::kernel_log};
+    Source source;
+    source.name = "dmesg.txt";
+    source.kind = SourceKind::kernel_log;
     source.first = wall(0);
     source.last = wall(200);
     const SourceId id = evidence.add_source(source);
