@@ -197,7 +197,11 @@ bool Opener::word(Record& record) {
         record.priority = static_cast<int>(l - levels.begin());
         record.from_kernel_form = true;
         record.text = text.substr(second + 2);
-        kernel_stamp(record);
+        if (kernel_stamp(record)) return true;
+        if (auto rest = record.text; const auto when = take_iso(rest)) {  // --time-format iso: without brackets
+          record.when = when;
+          record.text = base::starts_with(rest, " ") ? rest.substr(1) : rest;
+        }
         return true;
       }
     }

@@ -100,6 +100,7 @@ TEST_CASE("the kernel's forms") {
   CHECK(opened(opener, "<3>[ 1442.742760] x") == "+1442.742760 pri=-1.3 kernel | x");
   CHECK(opened(opener, "user  :err   : [ 1442.742760] x") == "+1442.742760 pri=1.3 kernel | x");
   CHECK(opened(opener, "kern  :info  : [Sun Nov 22 10:31:08 2026] x") == "2026-11-22T10:31:08? pri=0.6 kernel | x");
+  CHECK(opened(opener, "user  :warn  : 2026-11-22T10:31:08,430144+00:00 x") == "2026-11-22T10:31:08.430Z pri=1.4 kernel | x");
   CHECK(opened(opener, "6,350,5188645,-;task=a\\x0ab\\x5cc") == "+5.188645 pri=0.6 #350 kernel | task=a\nb\\c");
   CHECK(opened(opener, " SUBSYSTEM=acpi") == "");
   CHECK(opened(opener, " DEVICE=+acpi:PNP0A08:00") == "");
