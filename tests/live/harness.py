@@ -309,12 +309,21 @@ http {{
 
 
 # ---- the kernel log -------------------------------------------------------------------------------------------------
-def kernel_log(**how):
+def kernel_log(*flags):
     """The kernel log's text as dmesg prints it; Skip where it may not be read."""
-    got = subprocess.run(['dmesg', *how.get('flags', [])], capture_output=True, text=True, errors='replace')
+    got = subprocess.run(['dmesg', *flags], capture_output=True, text=True, errors='replace')
     if got.returncode != 0:
         raise Skip(f'the kernel log cannot be read: {got.stderr.strip()}')
     return got.stdout
+
+
+def mark_kernel_log(text):
+    """A record of ours, so that the log has one after what happened: only between two records does its silence mean something."""
+    try:
+        with open('/dev/kmsg', 'w') as kmsg:
+            kmsg.write(f'triage-live: {text}\n')
+    except OSError as error:
+        raise Skip(f'no record can be written to the kernel log: {error}') from None
 
 
 def kernel_names_our_pids():
