@@ -83,6 +83,16 @@ bool fits_life(const Stack& stack, const Evidence& evidence, const Life& life, c
   return fits_in_time(stack, evidence, life, fact) != Fit::no;
 }
 
+constexpr std::array<int, 6> faults{4, 5, 6, 7, 8, 11};
+
+bool died_of_fault(const Life& life) { return life.signal && std::find(faults.begin(), faults.end(), *life.signal) != faults.end(); }
+
+// By elimination time must agree wherever the clocks are tied: seconds, not a minute.
+bool near_in_time(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
+  const auto distance = distance_between(stack, evidence, fact, life.ended);
+  return !distance || std::abs(distance->ns) <= distance->give + 3 * base::second_ns;
+}
+
 struct Kill { FactId id; const OomKill* what; };
 
 // One kill may be told by several logs (dmesg and journal) and, with memory.oom.group, twice by one.
@@ -180,7 +190,7 @@ void join_oom(Stack& stack, const Evidence& evidence) {
       return (left ? left->at : 0) < (right ? right->at : 0);
     });
     bool contradicted = false;
-    for (std::size_t i = 0; i < own.size(); ++i) contradicted |= fits_in_time(stack, evidence, *deaths[i], evidence.facts[own[i].id]) == Fit::no;
+    for (std::size_t i = 0; i < own.size(); ++i) contradicted |= !near_in_time(stack, evidence, *deaths[i], evidence.facts[own[i].id]);
     if (contradicted) continue;
     for (std::size_t i = 0; i < own.size(); ++i) {
       deaths[i]->oom = own[i].id;
@@ -198,32 +208,42 @@ void join_oom(Stack& stack, const Evidence& evidence) {
   }
 }
 
-constexpr std::array<int, 6> faults{4, 5, 6, 7, 8, 11};
+void attach_crash(Stack& stack, const Evidence& evidence, Life& life, FactId id, Join join) {
+  life.crash = id;
+  life.crash_join = join;
+  witness(life, id);
+  if (join == Join::by_pid) tie_by_pair(stack, evidence, evidence.facts[id], life.ended);
+}
 
 void join_crashes(Stack& stack, const Evidence& evidence) {
+  std::vector<FactId> rest;
   for (FactId id = 0; id < evidence.facts.size(); ++id) {
     const Fact& fact = evidence.facts[id];
     const auto* crash = as<KernelCrash>(fact);
     if (!crash) continue;
     Life* exact = nullptr;
-    std::vector<Life*> by_thread;
     for (Life& life : stack.lives) {
-      if (life.server == SIZE_MAX || life.crash != no_fact) continue;
+      if (life.server == SIZE_MAX || life.crash != no_fact || (life.signal && !died_of_fault(life))) continue;
       const Server& server = stack.servers[life.server];
-      const bool fault_end = life.signal && std::find(faults.begin(), faults.end(), *life.signal) != faults.end();
-      if (life.signal && !fault_end) continue;
-      if (!fits_life(stack, evidence, life, fact)) continue;
       const int host = life.host_pid ? life.host_pid : server.namespaced ? 0 : life.pid;
-      if (host == crash->tid && plausible_comm(server, crash->comm)) exact = &life;
-      // The kernel prints the thread's id: a death by the same signal, of a process of that name, is the only one it can be.
-      else if (fault_end && plausible_comm(server, crash->comm)) by_thread.push_back(&life);
+      if (host == crash->tid && plausible_comm(server, crash->comm) && fits_life(stack, evidence, life, fact)) exact = &life;
     }
-    Life* const life = exact ? exact : by_thread.size() == 1 ? by_thread.front() : nullptr;
-    if (!life) continue;
-    life->crash = id;
-    life->crash_join = exact ? Join::by_pid : Join::by_elimination;
-    witness(*life, id);
-    if (exact) tie_by_pair(stack, evidence, fact, life->ended);
+    if (exact) attach_crash(stack, evidence, *exact, id, Join::by_pid);
+    else rest.push_back(id);
+  }
+  // The kernel prints the thread's id. A thread is younger than its process, and only one death of that kind may be left for it.
+  for (const FactId id : rest) {
+    const Fact& fact = evidence.facts[id];
+    const auto& crash = std::get<KernelCrash>(fact.what);
+    std::vector<Life*> fitting;
+    for (Life& life : stack.lives) {
+      if (life.server == SIZE_MAX || life.crash != no_fact || !died_of_fault(life)) continue;
+      const Server& server = stack.servers[life.server];
+      const int host = life.host_pid ? life.host_pid : server.namespaced ? 0 : life.pid;
+      const bool own_thread = host == 0 || (crash.tid > host && crash.tid - host < 4096);
+      if (own_thread && plausible_comm(server, crash.comm) && near_in_time(stack, evidence, life, fact)) fitting.push_back(&life);
+    }
+    if (fitting.size() == 1) attach_crash(stack, evidence, *fitting.front(), id, Join::by_elimination);
   }
 }
 

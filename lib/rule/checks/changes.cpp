@@ -37,6 +37,7 @@ std::vector<Draft> look_at(const Look& look) {
       draft.sure_because = "the server's own line; that it is the cause is not said";
       draft.when = happening.when;
       draft.values["kind"] = happening.what;
+      if (happening.when) draft.values["when"] = base::clock_text(*happening.when);
       draft.values["since"] = base::duration_text(static_cast<std::int64_t>(*before * 1e9));
       draft.values["detail"] = happening.what;
       because(draft, happening.because);
@@ -55,6 +56,7 @@ std::vector<Draft> look_at(const Look& look) {
       draft.sure_because = "the file's own time; that it is the cause is not said";
       draft.when = fact.when;
       draft.values["kind"] = changed->kind;
+      if (fact.when) draft.values["when"] = base::clock_text(*fact.when);
       draft.values["path"] = draft.values["file"] = base::printable(changed->path, 120);
       draft.values["detail"] = draft.values["kind"] + " " + draft.values["path"];
       draft.values["since"] = base::duration_text(static_cast<std::int64_t>(before * 1e9));

@@ -1,0 +1,77 @@
+#include "scene.hpp"
+#include "support/catch.hpp"
+
+using namespace scene;
+using model::Asked;
+
+TEST_CASE("a worker that is replaced without a word is found when the stop shows all others alive") {
+  Scene s;
+  s.started(0, 450, {451, 452}, "20.1.0");
+  s.line(60, 453, WorkerBooted{}, 453);
+  s.line(120, 450, MasterSignalled{"term", false});
+  s.line(120, 451, WorkerExiting{}, 451);
+  s.line(120, 453, WorkerExiting{}, 453);
+  s.line(121, 450, MasterStopped{"Master", ""});
+  const auto stack = model::build(s.evidence);
+  CHECK(life(stack, 452)->replaced);
+  CHECK_FALSE(life(stack, 451)->replaced);
+  CHECK(life(stack, 451)->asked == Asked::stop);
+}
+
+TEST_CASE("a reload asks the old workers to go, and a new pid with an old number is a new life") {
+  Scene s;
+  s.started(0, 450, {451, 452});
+  s.line(60, 450, MasterReloaded{});
+  s.line(60, 453, WorkerBooted{}, 453);
+  s.line(61, 451, WorkerExiting{}, 451);
+  s.line(70, 451, WorkerBooted{}, 451);
+  const auto stack = model::build(s.evidence);
+  CHECK(life(stack, 451, 0)->asked == Asked::reload);
+  REQUIRE(life(stack, 451, 1));
+  CHECK(life(stack, 451, 1)->asked == Asked::nobody);
+}
+
+TEST_CASE("every start in a container is a run of its own although the pids repeat") {
+  Scene s;
+  s.started(0, 1, {7, 8});
+  s.started(100, 1, {7, 8});
+  s.line(160, 1, Scene::killed(9), 7);
+  const auto stack = model::build(s.evidence);
+  REQUIRE(stack.servers.size() == 2);
+  CHECK_FALSE(life(stack, 7, 0)->signal);
+  CHECK(life(stack, 7, 1)->signal == 9);
+}
+
+TEST_CASE("the same log read twice tells one birth") {
+  Scene s;
+  s.started(0, 450, {451});
+  s.log = s.source("journal", SourceKind::journal);
+  s.started(0, 450, {451});
+  const auto stack = model::build(s.evidence);
+  CHECK(stack.servers.size() == 1);
+  CHECK(life(stack, 451));
+  CHECK_FALSE(life(stack, 451, 1));
+}
+
+TEST_CASE("two masters in one log: the master that reaps a worker knows it for its own") {
+  Scene s;
+  s.started(0, 450, {451});
+  s.line(60, 450, MasterSignalled{"usr2", false});
+  s.line(60, 460, ServerStarted{"gunicorn", "23.0.0"});
+  s.line(61, 461, WorkerBooted{}, 461);
+  s.line(62, 452, WorkerBooted{}, 452);
+  s.line(90, 450, WorkerTimedOut{}, 452);
+  const auto stack = model::build(s.evidence);
+  CHECK(stack.servers[life(stack, 452)->server].master == 450);
+  CHECK(stack.servers[life(stack, 461)->server].master == 460);
+}
+
+TEST_CASE("a log without pids and times is one server, and never crashes the fold") {
+  Scene s;
+  s.line(0, 0, ServerStarted{"gunicorn", "23.0.0"});
+  s.line(1, 0, WorkerBooted{}, 12);
+  s.line(31, 0, WorkerTimedOut{}, 12);
+  const auto stack = model::build(s.evidence);
+  REQUIRE(stack.servers.size() == 1);
+  CHECK(life(stack, 12)->timed_out != no_fact);
+}
