@@ -68,13 +68,10 @@ enum class Fit { no, maybe, yes };
 // Does the witness's moment fit the end of the life? Only clocks that are tied can refute.
 Fit fits_in_time(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
   const auto distance = distance_between(stack, evidence, fact, life.ended);
-  if (!distance) {
-    return Fit::maybe;
-  }
-  // The kill comes before the server's line about it: at most the second stage of a timeout or a slow log later. dmesg -T drifts by the time
-  // the machine slept (util-linux dmesg(1)), so only a clear contradiction counts.
-  const std::int64_t slack = distance->give + 5 * base::second_ns;
-  return distance->ns >= -slack && distance->ns <= slack + 60 * base::second_ns ? Fit::yes : Fit::no;
+  if (!distance) return Fit::maybe;
+  // Around the server's own line: before it by a poll or a slow log, after it where the line is the timeout's first stage. dmesg -T drifts by
+  // the time the machine slept (util-linux dmesg(1)), so only a clear contradiction counts.
+  return std::abs(distance->ns) <= distance->give + 65 * base::second_ns ? Fit::yes : Fit::no;
 }
 
 bool fits_life(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
