@@ -24,6 +24,7 @@ using evidence::no_fact;
 constexpr std::size_t most_rows = 2048;           // of one task table
 constexpr std::size_t most_killed = 4096;         // members of one group kill that are told apart
 constexpr std::uint64_t report_records = 40'000;  // a whole-host table has a row a process
+constexpr int most_ties = 100;
 constexpr std::uint64_t next_records = 8;         // "directly after", with lines of other CPUs between
 constexpr std::int64_t report_ns = 60 * base::second_ns;
 
@@ -63,6 +64,8 @@ struct KernelState : State {
   std::uint64_t records = 0;
   std::optional<std::uint64_t> sequence;
   bool no_victim_said = false;
+  std::optional<std::int64_t> tie;                // wall minus boot of the last pair that was told
+  int ties = 0;
 };
 
 evidence::Subject on_host(int pid) {
@@ -328,6 +331,18 @@ bool read_group(KernelState& state, const Record& record, Sink& sink, std::strin
   return true;
 }
 
+// Ties the log's own clock to the wall's, once for each difference.
+void tie_clocks(KernelState& state, const Record& record, Sink& sink, std::string_view text) {
+  if (!record.when || record.when->clock != base::Clock::boot || state.ties >= most_ties) return;
+  const auto pair = kernel::read_wall(text);
+  if (!pair) return;
+  const std::int64_t offset = pair->wall_ns - record.when->at;
+  if (state.tie && offset - *state.tie < pair->give_ns && *state.tie - offset < pair->give_ns) return;
+  state.tie = offset;
+  ++state.ties;
+  sink.add(*pair, {}, record);
+}
+
 bool read_other(KernelState& state, const Record& record, Sink& sink, std::string_view text) {
   if (auto crash = kernel::read_crash(text)) {
     const int tid = crash->tid;
@@ -450,6 +465,7 @@ bool step(State& raw, const Record& record, Sink& sink) {
     state.torn_origin = record.origin;
     return true;
   }
+  tie_clocks(state, record, sink, text);
   if (!read_report_line(state, whole, sink, text) && !read_group(state, whole, sink, text)) read_other(state, whole, sink, text);
   return true;
 }

@@ -56,6 +56,8 @@ std::optional<evidence::KernelCrash> read_crash(std::string_view text);
 std::optional<evidence::KernelHung> read_hung(std::string_view text);
 /// `pid` is whose it is, where the line names one.
 std::optional<evidence::KernelRefused> read_refusal(std::string_view text, int& pid);
+/// The wall time that a record carries in its text: audit's "audit(1795344189.440:2)", the real-time clock's "(1795347032)" at boot.
+std::optional<evidence::ClockPair> read_wall(std::string_view text);
 /// "oom_kill_process: 4 callbacks suppressed".
 std::optional<evidence::KernelSuppressed> read_suppressed(std::string_view text);
 

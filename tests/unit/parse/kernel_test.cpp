@@ -312,6 +312,21 @@ TEST_CASE("what hangs and what is refused") {
   CHECK_FALSE(kernel::read_refusal("audit: type=1400 audit(1:2): apparmor=\"STATUS\" operation=\"profile_load\" pid=175 comm=\"apparmor_parser\"", pid));
 }
 
+TEST_CASE("records that carry wall time tie the log's clock") {
+  Reader reader;
+  reader.say("audit: type=2000 audit(1795347030.744:1): state=initialized audit_enabled=0 res=1");
+  reader.say("rtc_cmos 00:03: setting system clock to 2026-11-22T11:30:32 UTC (1795347032)");
+  reader.say("audit: type=1400 audit(1795347058.862:2): apparmor=\"STATUS\" operation=\"profile_load\"");
+  reader.say("audit: type=1400 audit(1795347058.862:3): apparmor=\"STATUS\" operation=\"profile_load\"");
+  reader.say("audit: type=1400 audit(99999999999999999999.862:3): x");
+  const auto pairs = reader.all<evidence::ClockPair>();
+  REQUIRE(pairs.size() == 2);
+  CHECK(pairs[0].wall_ns == 1'795'347'032'500'000'000);
+  CHECK(pairs[0].give_ns == 1'000'000'000);
+  CHECK(pairs[1].wall_ns == 1'795'347'058'862'000'000);
+  CHECK(pairs[1].give_ns == 50'000'000);
+}
+
 TEST_CASE("the page size of another machine is told by the victim's row") {
   Reader reader;
   reader.say("[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name");
