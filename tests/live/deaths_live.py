@@ -28,6 +28,8 @@ class Site:
             kernel_log()
             mark_kernel_log(f'{self.mark} begins')
             self.marked = True
+            began = int(time.time())
+            wait_until('the second is over', lambda: time.time() > began + 1)  # what follows is surely later, in whole seconds too
         except Skip:
             self.marked = False
         self.server = Gunicorn(self.left, *arguments, packages=packages, **more)
