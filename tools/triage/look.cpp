@@ -83,15 +83,16 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   return evidence;
 }
 
+base::Result<std::map<std::string, rule::Card>> cards_of(const Options& options) {
+  if (options.rules.empty()) return rule::built_in_cards();
+  return rule::cards_with(source::LiveHost(), options.rules);
+}
+
 int look(const Options& options) {
-  auto cards = rule::built_in_cards();
-  if (!options.rules.empty()) {
-    auto more = rule::cards_with(source::LiveHost(), options.rules);
-    if (!more) {
-      std::fprintf(stderr, "triage: %s\n", base::sentence(more.error()).c_str());
-      return 2;
-    }
-    cards = std::move(*more);
+  const auto cards = cards_of(options);
+  if (!cards) {
+    std::fprintf(stderr, "triage: %s\n", base::sentence(cards.error()).c_str());
+    return 2;
   }
   std::string source;
   base::Instant at;
@@ -107,7 +108,7 @@ int look(const Options& options) {
   }
   const model::Stack stack = model::build(evidence);
   std::vector<evidence::Gap> gaps;
-  const rule::Findings findings = rule::judge(stack, evidence, cards, &gaps);
+  const rule::Findings findings = rule::judge(stack, evidence, *cards, &gaps);
   for (evidence::Gap& gap : gaps) evidence.gap(std::move(gap));
   for (const evidence::Gap& gap : stack.gaps) evidence.gap(gap);
 

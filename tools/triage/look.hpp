@@ -12,6 +12,9 @@ int look(const Options& options);
 /// The servers and the part of their logs that the words name.
 probe::Target target_of(const Options& options);
 
+/// The cards compiled in, and those of --rules.
+base::Result<std::map<std::string, rule::Card>> cards_of(const Options& options);
+
 /// The same walk up to the evidence: what --from names, or what the probes see. Error: nothing could be looked at at all.
 base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at);
 

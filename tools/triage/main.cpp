@@ -6,6 +6,7 @@
 
 #include "bundle.hpp"
 #include "doctor.hpp"
+#include "explain.hpp"
 #include "look.hpp"
 #include "options.hpp"
 
@@ -27,6 +28,15 @@ int run_beside(const triage::Options& options, char** words) {
   return 2;
 }
 
+int run_explain(const triage::Options& options) {
+  const auto cards = triage::cards_of(options);
+  if (!cards) {
+    std::fprintf(stderr, "triage: %s\n", base::sentence(cards.error()).c_str());
+    return 2;
+  }
+  return options.docs.empty() ? triage::explain(options.rule, *cards) : triage::write_docs(options.docs, *cards);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -41,6 +51,7 @@ int main(int count, char** words) {
     case triage::Command::look: return triage::look(options);
     case triage::Command::doctor: return triage::doctor({options.format});
     case triage::Command::bundle: return triage::bundle({options.output, triage::target_of(options), options.redact});
+    case triage::Command::explain: return run_explain(options);
     default: return triage::look(options);
   }
 }

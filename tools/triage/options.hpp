@@ -35,7 +35,7 @@ struct Options {
   std::optional<double> for_s;                 // watch --for
   std::string without;                         // watch --without bpf,connector
   bool requests = false, syscalls = false;     // watch
-  bool write_docs = false;                     // explain --write-docs DIR (for ./dev docs)
+
   std::string docs;
 };
 

@@ -158,6 +158,6 @@ TEST_CASE("a kernel log covers a moment only from record to record, without a ho
   CHECK(covers(50));
   CHECK_FALSE(covers(5));
   CHECK_FALSE(covers(150));
-  source.suppressed = true;
+  source.lost = true;
   CHECK_FALSE(covers(50));
 }
