@@ -239,15 +239,21 @@ class Walk {
     const std::string line = " in line " + std::to_string(now().line);
     ++at_;
     std::vector<Way> ways;
+    const std::size_t from = at_;
     Changes tried = branch([&] { block(depth); });
+    // With more than one statement in the body, what raised may have done so after some of them.
+    const bool partly = std::ranges::count_if(tokens_.subspan(from, at_ - from), [](const Token& token) { return token.kind == Kind::line_end || token.text == ";"; }) > 2;
     bool handled = false;
     std::vector<Way> handlers;
     while (is_word("except")) {
-      const std::size_t from = at_;
+      const std::size_t header = at_;
       to_colon();
-      const std::string what = source_text(tokens_, from, at_);
+      const std::string what = source_text(tokens_, header, at_);
       handled = true;
-      handlers.push_back({what + line, branch([&] { block(depth); })});
+      handlers.push_back({what + line, branch([&] {
+                            if (partly) for (const auto& [name, state] : tried) forget(name);
+                            block(depth);
+                          })});
     }
     // A try that binds nothing (an import) says nothing about the other names; its handlers do.
     ways.push_back({handled ? "nothing raised" + line : "", std::move(tried)});
@@ -276,6 +282,26 @@ class Walk {
   template <class Run> void uncertain(Run run) {
     const Changes changes = branch(run);
     for (const auto& [name, state] : changes) put(name, {{{}, "", false, state.empty() ? Place{} : state.back().at}});
+  }
+
+  // It is something, but what is not known.
+  void forget(const std::string& name) {
+    const auto found = states_.find(name);
+    const Place at = found == states_.end() || found->second.empty() ? Place{} : found->second.back().at;
+    put(name, {{{}, "", false, at}});
+  }
+
+  // A list that is changed in place changes under its other names too; which those are is not followed, so that all with equal content are.
+  void changed_in_place(std::string_view name) {
+    const auto found = states_.find(name);
+    if (found == states_.end()) return;
+    const State was = found->second;
+    std::vector<std::string> others;
+    for (const auto& [other, state] : states_)
+      for (const Bound& bound : state)
+        for (const Bound& mine : was)
+          if (other != name && (bound.value.kind == Value::Kind::list || bound.value.kind == Value::Kind::dict) && bound.value == mine.value && (others.empty() || others.back() != other)) others.push_back(other);
+    for (const std::string& other : others) forget(other);
   }
 
   static Place place(const Token& token) { return {token.line, token.column}; }
@@ -322,6 +348,7 @@ class Walk {
   bool augmented() const { return now().kind == Kind::mark && now().text.size() >= 2 && now().text.back() == '=' && !is("==") && !is("!=") && !is("<=") && !is(">=") && !is(":="); }
 
   void bind(const Target& target, const Alternatives& value) {
+    if (target.part) changed_in_place(target.part->text);
     if (target.part && states_.contains(target.part->text)) assign(std::string(target.part->text), only({}), place(*target.part));
     if (target.names.size() == 1 && !target.part) return assign(std::string(target.names.front()->text), value, place(*target.names.front()));
     for (std::size_t i = 0; i < target.names.size(); ++i)
@@ -342,6 +369,7 @@ class Walk {
       const auto known = names_.find(first.names.front()->text);
       const Alternatives before = known != names_.end() ? known->second : only({});
       const Alternatives by = expression(tokens_, at_, names_);
+      changed_in_place(first.names.front()->text);
       return bind(first, line_read() ? map(before, by, [&](const Value& a, const Value& b) { return apply(op, a, b); }) : only({}));
     } else if (!is("=")) {
       if (first.part) bind({{}, first.part}, only({}));  // bind.append(...): the list is no longer what it was

@@ -64,7 +64,10 @@ Value real_numbers(std::string_view op, double a, double b) {
   if (op == "*") return finite(a * b);
   if (op == "/") return b == 0 ? Value{} : finite(a / b);
   if (op == "//") return b == 0 ? Value{} : finite(std::floor(a / b));
-  if (op == "%") return b == 0 ? Value{} : finite(a - std::floor(a / b) * b);
+  if (op == "%") {
+    const double rest = b == 0 ? 0 : a - std::floor(a / b) * b;
+    return b == 0 ? Value{} : finite(rest == 0 ? std::copysign(0.0, b) : rest);
+  }
   if (op == "**") return finite(std::pow(a, b));
   return {};
 }

@@ -78,6 +78,9 @@ TEST_CASE("branches keep their values with the condition") {
 TEST_CASE("try, with, loops, definitions") {
   CHECK(read("try:\n  w = int(os.environ['W'])\nexcept KeyError:\n  w = 4\n") == "w=? [nothing raised in line 1] | 4 [except KeyError in line 1]");
   CHECK(read("try:\n  import x\nexcept ImportError:\n  x = None\nelse:\n  y = 1\nfinally:\n  z = 2\n").find("z=2") != std::string::npos);
+  CHECK(read("w = 4\ntry:\n  w = int(os.environ['W'])\nexcept KeyError:\n  pass\n") == "w=? [nothing raised in line 2] | 4 [except KeyError in line 2]");
+  CHECK(read("w = 4\ntry:\n  w = 5\n  f()\nexcept: pass\n") == "w=5 [nothing raised in line 2] | ? [except in line 2]");
+  CHECK(read("a = [1]\nb = a\nc = [2]\nb += [3]\n") == "a=?; b=1,3; c=2");
   CHECK(read("with open('f') as f:\n  a = 1\n") == "a=1");
   CHECK(read("n = 1\nfor i in range(3):\n  n = n + i\nm = 2\n") == "n=?; m=2");
   CHECK(read("def post_fork(server, worker):\n    timeout = 5\n\nclass X:\n    workers = 3\n\n@deco\nasync def y():\n    a = 1\nb = 2\n") == "b=2");
