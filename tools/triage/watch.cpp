@@ -1,0 +1,307 @@
+// The watch's loop: what happened goes into the scene, a death is judged at once and again when log and kernel have spoken.
+#include "watch.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <list>
+
+#include "base/text.hpp"
+#include "model/build.hpp"
+#include "probe/servers.hpp"
+#include "probe/watch.hpp"
+#include "rule/judge.hpp"
+#include "source/live_host.hpp"
+#include "watch_line.hpp"
+#include "watch_scene.hpp"
+
+namespace triage {
+
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto amend_at_most = 2600ms;     // CONTRACT: amended at the latest after 3 s
+constexpr auto after_log_line = 300ms;     // what else comes with it: a traceback, the kernel's report
+constexpr auto look_again = 2s;            // for logs that a starting server opens, and a master that made itself a daemon
+
+// First bytes of the programs that a server's master may run as: watched from their exec on, so that one that starts later is seen from its
+// first instruction. A `python app.py` that is no server is let go at once.
+const std::vector<std::string> server_names = {"gunicorn", "python", "pypy", "uvicorn", "triage-s"};
+
+struct Death {
+  probe::Event end;
+  std::string id, role;
+  bool shown = false;                      // its provisional line is out
+  bool worth = false;                      // a worker or master: always worth a line; another process only when a rule says so
+  Steady::time_point seen, due;
+};
+
+std::string id_of(const probe::Event& end) { return "d-" + std::to_string(end.pid) + "-" + std::to_string(end.start_ns / 1'000'000); }
+
+/// The finding about this end: deaths before what a death led to.
+const rule::Finding* finding_about(const rule::Findings& findings, const probe::Event& end) {
+  const rule::Finding* other = nullptr;
+  for (const rule::Finding& finding : findings) {
+    const rule::About& subject = finding.subject;
+    if (subject.host_pid ? subject.host_pid != end.pid : subject.pid != (end.ns_pid ? end.ns_pid : end.pid)) continue;
+    if (subject.role == "config" || subject.role == "socket") continue;
+    // A pid's earlier life may stand in the log's tail.
+    if (finding.when && finding.when->clock == base::Clock::wall && end.at_ns + wall_minus_boot() - finding.when->at > 60 * base::second_ns) continue;
+    if (base::starts_with(finding.rule, "death.")) return &finding;
+    if (!other) other = &finding;
+  }
+  return other;
+}
+
+/// Nothing in the rules speaks of this end (its server's log is out of reach): what is known of it is still said.
+rule::Findings bare_finding(const Death& death, const evidence::Evidence& evidence, const std::map<std::string, rule::Card>& cards) {
+  rule::Draft draft;
+  draft.rule = "death.unknown";
+  draft.truth = rule::Truth::unknown;
+  draft.subject = {death.end.ns_pid ? death.end.ns_pid : death.end.pid, death.end.pid, "", death.role, "", {}};
+  for (evidence::FactId id = 0; id < evidence.facts.size(); ++id) {
+    const evidence::Fact& fact = evidence.facts[id];
+    if (fact.about.pid != death.end.pid || evidence.source_of(fact).kind != evidence::SourceKind::watch) continue;
+    if (evidence::as<evidence::ProcessForked>(fact)) continue;
+    draft.because.push_back(id);
+    draft.when = fact.when;
+  }
+  return rule::findings_of({draft}, cards);
+}
+
+bool at_or_above(const rule::Finding& finding, const std::string& fail_on) {
+  if (fail_on == "error") return finding.level == rule::Level::error;
+  if (fail_on == "warning") return finding.level != rule::Level::note;
+  if (fail_on == "note") return true;
+  if (fail_on.ends_with("*")) return base::starts_with(finding.rule, std::string_view(fail_on).substr(0, fail_on.size() - 1));
+  return finding.rule == fail_on;
+}
+
+class Session {
+ public:
+  Session(const WatchOptions& options, std::map<std::string, rule::Card> cards, const probe::Rungs& rungs)
+      : options_(options), cards_(std::move(cards)), watch_(probe::Watch::open(rungs, server_names)), scene_(host_, watch_.method()), began_(Steady::now()) {}
+
+  int run(int signals);
+
+ private:
+  bool json() const { return options_.format == "jsonl"; }
+  base::Instant now() const { return host_.now(); }
+  void print(const std::string& text) const {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  void note(const std::string& event, const std::string& text, int pid = 0, int host_pid = 0) const { print(json() ? note_json(now(), event, text, pid, host_pid) : note_text(now(), text)); }
+  void gaps_of(const std::vector<evidence::Gap>& gaps, std::size_t& told) {
+    for (; told < gaps.size(); ++told) print(json() ? gap_json_line(gaps[told]) : gap_text(gaps[told]));
+  }
+
+  void find_servers(bool first);
+  void take(const probe::Event& event);
+  void consider_exec(const probe::Event& event);
+  void judge_deaths(bool all);
+  void show(Death& death, const rule::Finding* found, const report::Report& report, bool last);
+  int summary();
+
+  const WatchOptions& options_;
+  std::map<std::string, rule::Card> cards_;
+  source::LiveHost host_;
+  probe::Watch watch_;
+  Scene scene_;
+  Steady::time_point began_, looked_{};
+  std::list<Death> deaths_;
+  std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
+  std::uint64_t lost_told_ = 0;
+  bool failed_ = false, news_ = false, look_soon_ = false;
+};
+
+void Session::find_servers(bool first) {
+  probe::Target target;
+  for (const std::string& word : options_.targets) {
+    if (const auto pid = base::read_number(word)) target.pids.push_back(static_cast<int>(*pid));
+    else target.words.push_back(word);
+  }
+  looked_ = Steady::now();
+  for (const probe::FoundServer& server : probe::find_servers(host_, target)) {
+    const int master = server.master.pid;
+    const bool known = scene_.is_master(master);
+    if (!known) {
+      watch_.add(server.pid());
+      for (const probe::Process& worker : server.workers) watch_.add(worker.pid);   // of a master that is gone, too
+    }
+    scene_.add(server);
+    if (known) continue;
+    std::string text = (first ? "attached: " : "attached to a new server: ") + server.flavour + " master " + std::to_string(master) + ", " + base::counted(server.workers.size(), "worker") + ", by " + watch_.method();
+    const auto logs = scene_.log_names();
+    if (!logs.empty()) text += "; log " + base::printable(logs.back(), 200);
+    note("attached", text, server.master.ns_pid ? server.master.ns_pid : master, master);
+  }
+}
+
+void Session::consider_exec(const probe::Event& event) {
+  if (scene_.is_master(event.pid)) return;
+  const auto cmdline = host_.read("/proc/" + std::to_string(event.pid) + "/cmdline", 1 << 16);
+  const auto argv = cmdline ? probe::read_cmdline(*cmdline) : std::vector<std::string>();
+  if (options_.targets.empty() && probe::starts_gunicorn(argv)) look_soon_ = true;      // it is found as a server when it has become one
+  else if (!scene_.master_of(event.pid) && !event.parent) watch_.remove(event.pid);
+}
+
+void Session::take(const probe::Event& event) {
+  scene_.take(event);
+  if (event.what == probe::Event::What::exec) consider_exec(event);
+  if (event.what != probe::Event::What::exit) return;
+  const bool master = scene_.is_master(event.pid), worker = scene_.master_of(event.pid) != 0;
+  const bool killed = !event.status_known || (event.status & 0x7f) != 0;
+  if (master) look_soon_ = true;
+  if (!master && !worker && !killed) return;
+  Death death;
+  death.end = event;
+  death.id = id_of(event);
+  death.role = master ? "master" : worker ? "worker" : "child";
+  death.worth = master || worker;
+  death.seen = Steady::now();
+  death.due = death.seen + amend_at_most;
+  deaths_.push_back(std::move(death));
+  if (master || worker) ++died_;
+  news_ = true;
+}
+
+void Session::show(Death& death, const rule::Finding* found, const report::Report& report, bool last) {
+  if (!found) return;
+  rule::Finding finding = *found;
+  finding.id = death.id;
+  finding.provisional = !last;
+  if (last) finding.amends = death.id;
+  finding.caused_by.clear();                 // ids of this judgement mean nothing in a stream
+  finding.members.clear();
+  finding.group.clear();
+  finding.count = 1;
+  if (!finding.subject.host_pid) finding.subject.host_pid = death.end.pid;
+  if (!last && death.shown) return;
+  death.shown = true;
+  print(json() ? verdict_json(report, finding) : verdict_text(report, finding, last ? Stage::final : Stage::provisional));
+  if (!last) return;
+  ++findings_;
+  failed_ |= at_or_above(finding, options_.fail_on);
+}
+
+void Session::judge_deaths(bool all) {
+  evidence::Evidence evidence = scene_.evidence(watch_.lost());
+  const model::Stack stack = model::build(evidence);
+  const rule::Findings findings = rule::judge(stack, evidence, cards_);
+  const report::Report report{findings, stack, evidence, "live", now(), "triage watch"};
+  const auto at = Steady::now();
+  for (auto death = deaths_.begin(); death != deaths_.end();) {
+    const rule::Finding* found = finding_about(findings, death->end);
+    rule::Findings bare;
+    if (!found && death->worth && (!death->end.status_known || death->end.status != 0)) {
+      bare = bare_finding(*death, evidence, cards_);
+      if (!bare.empty()) found = &bare.front();
+    }
+    for (const model::Life& life : stack.lives)
+      if ((life.host_pid ? life.host_pid : life.pid) == death->end.pid && life.reaped != evidence::no_fact) death->due = std::min(death->due, std::max(at, death->seen) + after_log_line);
+    const bool last = all || at >= death->due;
+    show(*death, found, report, last);
+    if (last && !found && death->worth) {
+      const int pid = death->end.ns_pid ? death->end.ns_pid : death->end.pid;
+      note("ended", death->role + " " + std::to_string(pid) + (pid != death->end.pid ? " (host " + std::to_string(death->end.pid) + ")" : "") + " ended as it was asked to: exit code " +
+           std::to_string(death->end.status >> 8 & 0xff), pid, death->end.pid);
+    }
+    death = last ? deaths_.erase(death) : std::next(death);
+  }
+}
+
+int Session::summary() {
+  const auto seconds = std::chrono::duration_cast<std::chrono::nanoseconds>(Steady::now() - began_).count();
+  const std::uint64_t lost = watch_.lost();
+  note("detached", "detached after " + base::duration_text(seconds) + ": " + base::counted(died_, "end") + ", " + base::counted(findings_, "verdict") + "; " + base::counted(lost, "event") +
+       " and " + base::counted(scene_.kernel_records_lost(), "kernel record") + " lost");
+  return failed_ ? 1 : 0;
+}
+
+int Session::run(int signals) {
+  find_servers(true);
+  gaps_of(watch_.gaps(), watch_gaps_);
+  gaps_of(scene_.gaps(), scene_gaps_);
+  bool any = false;
+  for (const std::string& name : scene_.log_names()) any |= !name.empty();
+  if (!any) note("waiting", "attached by " + watch_.method() + "; waiting for a server whose log can be read");
+  if (options_.verbose && watch_.bpf()) {
+    std::string text = "start:";
+    for (const auto& [step, ms] : watch_.bpf()->times()) text += " " + step + " " + std::to_string(static_cast<int>(ms + 0.5)) + " ms";
+    note("start", text);
+  }
+  const auto end = options_.for_ns ? began_ + std::chrono::nanoseconds(*options_.for_ns) : Steady::time_point::max();
+  bool stop = false;
+  while (!stop && Steady::now() < end) {
+    pollfd ready[3] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {deaths_.empty() ? -1 : scene_.kmsg_fd(), POLLIN, 0}};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Steady::now());
+    const auto pause = std::max(0ms, std::min(left, deaths_.empty() ? watch_.pause() : std::min<std::chrono::milliseconds>(watch_.pause(), 50ms)));
+    ::poll(ready, 3, static_cast<int>(pause.count()));
+    if (ready[1].revents & POLLIN) stop = true;
+    for (const probe::Event& event : watch_.drain()) take(event);
+    const bool came = scene_.poll();
+    const auto at = Steady::now();
+    bool due = false;
+    for (const Death& death : deaths_) due |= !death.shown || at >= death.due;
+    if (!deaths_.empty() && (news_ || came || due)) judge_deaths(false);
+    news_ = false;
+    if (const std::uint64_t lost = watch_.lost(); lost != lost_told_) {
+      note("lost", base::counted(lost - lost_told_, "event") + " lost: a death may be missing, or its cause");
+      lost_told_ = lost;
+    }
+    if (look_soon_ && at - looked_ > 300ms) {
+      look_soon_ = false;
+      find_servers(false);
+    } else if (at - looked_ > look_again * (at - began_ < 60s ? 1 : 10)) {
+      find_servers(false);
+    }
+    gaps_of(scene_.gaps(), scene_gaps_);
+  }
+  for (const probe::Event& event : watch_.drain()) take(event);
+  // Deaths of the last moment get what their logs still say.
+  const auto grace = Steady::now() + 300ms;
+  while (!deaths_.empty() && Steady::now() < grace) {
+    pollfd nothing{-1, 0, 0};
+    ::poll(&nothing, 1, 50);
+    scene_.poll();
+    for (const probe::Event& event : watch_.drain()) take(event);
+  }
+  if (!deaths_.empty()) judge_deaths(true);
+  return summary();
+}
+
+}  // namespace
+
+int watch(const WatchOptions& options) {
+  const auto complain = [](const base::Error& error) {
+    std::fputs(("triage watch: " + base::printable(base::sentence(error)) + "\n").c_str(), stderr);
+    return error.kind == base::Kind::usage ? 2 : 3;
+  };
+  if (options.format != "text" && options.format != "jsonl")
+    return complain({base::Kind::usage, "reading --format", "watch does not write \"" + options.format + "\"", "text or jsonl", 0});
+  const auto rungs = probe::rungs_without(options.without);
+  if (!rungs) return complain(rungs.error());
+  std::map<std::string, rule::Card> cards = rule::built_in_cards();
+  if (!options.rules.empty()) {
+    auto more = rule::cards_with(source::LiveHost(), options.rules);
+    if (!more) return complain(more.error());
+    cards = std::move(*more);
+  }
+  // Blocked and read from a descriptor: a stop comes between two events, never inside one.
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGINT);
+  sigaddset(&stops, SIGTERM);
+  sigprocmask(SIG_BLOCK, &stops, nullptr);
+  const base::Fd signals(signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK));
+  return Session(options, std::move(cards), *rungs).run(signals.get());
+}
+
+}  // namespace triage
