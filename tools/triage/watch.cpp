@@ -75,17 +75,9 @@ rule::Findings bare_finding(const Death& death, const evidence::Evidence& eviden
   return rule::findings_of({draft}, cards);
 }
 
-bool at_or_above(const rule::Finding& finding, const std::string& fail_on) {
-  if (fail_on == "error") return finding.level == rule::Level::error;
-  if (fail_on == "warning") return finding.level != rule::Level::note;
-  if (fail_on == "note") return true;
-  if (fail_on.ends_with("*")) return base::starts_with(finding.rule, std::string_view(fail_on).substr(0, fail_on.size() - 1));
-  return finding.rule == fail_on;
-}
-
 class Session {
  public:
-  Session(const WatchOptions& options, std::map<std::string, rule::Card> cards, const probe::Rungs& rungs)
+  Session(const Options& options, std::map<std::string, rule::Card> cards, const probe::Rungs& rungs)
       : options_(options), cards_(std::move(cards)), watch_(probe::Watch::open(rungs, server_names)), scene_(host_, watch_.method()), began_(Steady::now()) {}
 
   int run(int signals);
@@ -109,7 +101,7 @@ class Session {
   void show(Death& death, const rule::Finding* found, const report::Report& report, bool last);
   int summary();
 
-  const WatchOptions& options_;
+  const Options& options_;
   std::map<std::string, rule::Card> cards_;
   source::LiveHost host_;
   probe::Watch watch_;
@@ -188,7 +180,7 @@ void Session::show(Death& death, const rule::Finding* found, const report::Repor
   print(json() ? verdict_json(report, finding) : verdict_text(report, finding, last ? Stage::final : Stage::provisional));
   if (!last) return;
   ++findings_;
-  failed_ |= at_or_above(finding, options_.fail_on);
+  failed_ |= reaches(finding, options_.fail_on);
 }
 
 void Session::judge_deaths(bool all) {
@@ -222,7 +214,7 @@ int Session::summary() {
   const std::uint64_t lost = watch_.lost();
   note("detached", "detached after " + base::duration_text(seconds) + ": " + base::counted(died_, "end") + ", " + base::counted(findings_, "verdict") + "; " + base::counted(lost, "event") +
        " and " + base::counted(scene_.kernel_records_lost(), "kernel record") + " lost");
-  return failed_ ? 1 : 0;
+  return failed_ && !options_.exit_zero ? 1 : 0;
 }
 
 int Session::run(int signals) {
@@ -237,7 +229,7 @@ int Session::run(int signals) {
     for (const auto& [step, ms] : watch_.bpf()->times()) text += " " + step + " " + std::to_string(static_cast<int>(ms + 0.5)) + " ms";
     note("start", text);
   }
-  const auto end = options_.for_ns ? began_ + std::chrono::nanoseconds(*options_.for_ns) : Steady::time_point::max();
+  const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
   while (!stop && Steady::now() < end) {
     pollfd ready[3] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {deaths_.empty() ? -1 : scene_.kmsg_fd(), POLLIN, 0}};
@@ -279,12 +271,12 @@ int Session::run(int signals) {
 
 }  // namespace
 
-int watch(const WatchOptions& options) {
+int watch(const Options& options) {
   const auto complain = [](const base::Error& error) {
     std::fputs(("triage watch: " + base::printable(base::sentence(error)) + "\n").c_str(), stderr);
     return error.kind == base::Kind::usage ? 2 : 3;
   };
-  if (options.format != "text" && options.format != "jsonl")
+  if (options.format != "text" && options.format != "plain" && options.format != "jsonl")
     return complain({base::Kind::usage, "reading --format", "watch does not write \"" + options.format + "\"", "text or jsonl", 0});
   const auto rungs = probe::rungs_without(options.without);
   if (!rungs) return complain(rungs.error());
