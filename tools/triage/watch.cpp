@@ -89,7 +89,9 @@ class Session {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   }
-  void note(const std::string& event, const std::string& text, int pid = 0, int host_pid = 0) const { print(json() ? note_json(now(), event, text, pid, host_pid) : note_text(now(), text)); }
+  void note(const std::string& event, const std::string& text, int pid = 0, int host_pid = 0, const std::string& amends = {}) const {
+    print(json() ? note_json(now(), event, text, pid, host_pid, amends) : note_text(now(), text + (amends.empty() ? "" : " [takes back " + amends + "]")));
+  }
   void gaps_of(const std::vector<evidence::Gap>& gaps, std::size_t& told) {
     for (; told < gaps.size(); ++told) print(json() ? gap_json_line(gaps[told]) : gap_text(gaps[told]));
   }
@@ -97,6 +99,7 @@ class Session {
   void find_servers(bool first);
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
+  void tell_end(const Death& death) const;
   void judge_deaths(bool all);
   void show(Death& death, const rule::Finding* found, const report::Report& report, bool last);
   int summary();
@@ -140,7 +143,7 @@ void Session::consider_exec(const probe::Event& event) {
   if (scene_.is_master(event.pid)) return;
   const auto cmdline = host_.read("/proc/" + std::to_string(event.pid) + "/cmdline", 1 << 16);
   const auto argv = cmdline ? probe::read_cmdline(*cmdline) : std::vector<std::string>();
-  if (options_.targets.empty() && probe::starts_gunicorn(argv)) look_soon_ = true;      // it is found as a server when it has become one
+  if (options_.targets.empty() && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
   else if (!scene_.master_of(event.pid) && !event.parent) watch_.remove(event.pid);
 }
 
@@ -183,6 +186,15 @@ void Session::show(Death& death, const rule::Finding* found, const report::Repor
   failed_ |= reaches(finding, options_.fail_on);
 }
 
+void Session::tell_end(const Death& death) const {
+  const int host_pid = death.end.pid, pid = death.end.ns_pid ? death.end.ns_pid : host_pid, status = death.end.status;
+  std::string text = death.role + " " + std::to_string(pid);
+  if (pid != host_pid) text += " (host " + std::to_string(host_pid) + ")";
+  text += " ended as it was asked to";
+  if (death.end.status_known) text += status & 0x7f ? ", by " + base::signal_text(status & 0x7f) : ": exit code " + std::to_string(status >> 8 & 0xff);
+  note("ended", text, pid, host_pid, death.shown ? death.id : std::string());
+}
+
 void Session::judge_deaths(bool all) {
   evidence::Evidence evidence = scene_.evidence(watch_.lost());
   const model::Stack stack = model::build(evidence);
@@ -191,20 +203,22 @@ void Session::judge_deaths(bool all) {
   const auto at = Steady::now();
   for (auto death = deaths_.begin(); death != deaths_.end();) {
     const rule::Finding* found = finding_about(findings, death->end);
+    // A process that the stack knows and no rule speaks of ended on purpose; one it does not know (its server's log is out of reach) is
+    // still told with what was seen.
+    bool known = false;
+    for (const model::Life& life : stack.lives) {
+      if ((life.host_pid ? life.host_pid : life.pid) != death->end.pid || life.server == SIZE_MAX) continue;
+      known = true;
+      if (life.reaped != evidence::no_fact) death->due = std::min(death->due, std::max(at, death->seen) + after_log_line);
+    }
     rule::Findings bare;
-    if (!found && death->worth && (!death->end.status_known || death->end.status != 0)) {
+    if (!found && !known && death->worth && (!death->end.status_known || death->end.status != 0)) {
       bare = bare_finding(*death, evidence, cards_);
       if (!bare.empty()) found = &bare.front();
     }
-    for (const model::Life& life : stack.lives)
-      if ((life.host_pid ? life.host_pid : life.pid) == death->end.pid && life.reaped != evidence::no_fact) death->due = std::min(death->due, std::max(at, death->seen) + after_log_line);
     const bool last = all || at >= death->due;
     show(*death, found, report, last);
-    if (last && !found && death->worth) {
-      const int pid = death->end.ns_pid ? death->end.ns_pid : death->end.pid;
-      note("ended", death->role + " " + std::to_string(pid) + (pid != death->end.pid ? " (host " + std::to_string(death->end.pid) + ")" : "") + " ended as it was asked to: exit code " +
-           std::to_string(death->end.status >> 8 & 0xff), pid, death->end.pid);
-    }
+    if (last && !found && death->worth) tell_end(*death);
     death = last ? deaths_.erase(death) : std::next(death);
   }
 }

@@ -69,10 +69,11 @@ std::string verdict_json(const report::Report& report, const rule::Finding& find
 
 std::string note_text(const base::Instant& when, const std::string& text) { return wrapped("", base::clock_text(when) + " " + base::printable(text, 1000)); }
 
-std::string note_json(const base::Instant& when, const std::string& event, const std::string& text, int pid, int host_pid) {
+std::string note_json(const base::Instant& when, const std::string& event, const std::string& text, int pid, int host_pid, const std::string& amends) {
   Json json{{"when", base::iso(when)}, {"event", event}, {"text", base::printable(text, 1000)}};
   if (pid) json["pid"] = pid;
   if (host_pid) json["host_pid"] = host_pid;
+  if (!amends.empty()) json["amends"] = amends;
   return line("event", json);
 }
 

@@ -189,9 +189,9 @@ Evidence Scene::evidence(std::uint64_t events_lost) const {
     kernel.kind = SourceKind::kernel_log;
     kernel.live = kernel.kernel_facility_known = true;
     kernel.lost |= kmsg_->lost() != 0;
-    // Its stamps are those of the monotonic clock; we follow it from when we attached on.
+    // Its stamps are those of the monotonic clock.
     const std::int64_t suspended = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
-    kernel.first = base::Instant{base::Clock::boot, attached_boot_ - suspended, 0};
+    kernel.first = base::Instant{base::Clock::boot, kmsg_->covers_from(), 0};
     kernel.last = base::Instant{base::Clock::boot, clock_ns(CLOCK_MONOTONIC), 0};
     kernel.zero = base::Instant{base::Clock::wall, to_wall + suspended, 50'000'000};
   }
