@@ -1,12 +1,13 @@
 // A load of processes at a steady pace: each is forked, sent SIGTERM and reaped. Catches the signals that a gunicorn master catches, and
 // wears its name, so that it can also stand in for a watched server. churn PER_SECOND SECONDS [EXIT_CODE]
-#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 
 namespace {
 
