@@ -306,7 +306,7 @@ def storm(site, folder, workers=500):
         master.process.stdout.readline()
         pids = children(master.pid)
         watch = Watch(asked, without, master.pid)
-        began = time.monotonic()
+        began, struck = time.monotonic(), time.time()
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         took = time.monotonic() - began
@@ -323,7 +323,9 @@ def storm(site, folder, workers=500):
         lost = sum(int(one['text'].split(' event')[0].split()[-1]) for one in watch.events('lost'))
         if len(told()) + lost < workers:
             raise AssertionError(f'{workers} killed, {len(told())} told, {lost} counted as lost')
-        print(f'# storm{" without " + without if without else ""}: {len(told())} of {workers} told, {lost} lost, kills took {took * 1000:.0f} ms', flush=True)
+        first = sorted(one['_at'] - struck for one in watch.findings(provisional=True))
+        print(f'# storm{" without " + without if without else ""}: {len(told())} of {workers} told, {lost} lost, kills took {took * 1000:.0f} ms, '
+              f'first lines after {first[0] * 1000:.0f} to {first[-1] * 1000:.0f} ms', flush=True)
     finally:
         if watch:
             watch.stop()
@@ -336,20 +338,18 @@ def leaves_nothing_behind(site, folder):
     if not bpftool:
         raise Skip('bpftool is not installed')
 
-    def programs():
-        rows = json.loads(subprocess.run([bpftool, '-j', 'prog', 'show'], capture_output=True, text=True).stdout or '[]')
-        return {row['id'] for row in rows if row.get('name') in ('signal_generate', 'sched_process_f', 'sched_process_e', 'mark_victim_tas', 'mark_victim_pid')}
+    def running():
+        return {row['id'] for row in json.loads(subprocess.run([bpftool, '-j', 'prog', 'show'], capture_output=True, text=True, check=True).stdout or '[]')}
     pinned = sorted(os.listdir('/sys/fs/bpf')) if os.path.isdir('/sys/fs/bpf') else []
     with site(folder, '--timeout', '30') as on:
-        watched = [pid for pid in children(os.getpid()) if pid == on.watch.process.pid]
-        held = {row['id'] for row in json.loads(subprocess.run([bpftool, '-j', 'prog', 'show'], capture_output=True, text=True).stdout)
-                if any(holder.get('pid') in watched for holder in row.get('pids', []))}
-        before = held or programs()
-        if not before:
-            raise AssertionError('no BPF program runs while the watch does')
+        held = set()
+        for entry in pathlib.Path(f'/proc/{on.watch.process.pid}/fdinfo').iterdir():
+            held |= {int(line.split()[1]) for line in entry.read_text().splitlines() if line.startswith('prog_id:')}
+        if len(held) < 5 or not held <= running():
+            raise AssertionError(f'the watch holds {held}, of {running()}')
         on.watch.process.process.kill()
         on.watch.process.process.wait()
-        wait_until('its programs are gone', lambda: not (held & {row['id'] for row in json.loads(subprocess.run([bpftool, '-j', 'prog', 'show'], capture_output=True, text=True).stdout)}), 10)
+        wait_until('its programs are gone', lambda: not held & running(), 10)
         if (sorted(os.listdir('/sys/fs/bpf')) if os.path.isdir('/sys/fs/bpf') else []) != pinned:
             raise AssertionError('something is pinned in /sys/fs/bpf')
 
