@@ -326,7 +326,7 @@ std::optional<Draft> by_sigkill(const Case& c) {
   const bool clear = counters_clear(c, counter);
   const bool timeout_seen = c.life.role == Role::master || would_log(c.server, flavour::Ending::timeout_abort).value_or(false);
   bool possible_oom = false;
-  if (c.server.namespaced)
+  if (c.server.namespaced && c.life.host_pid == 0)   // with both its pids known, a kill of another pid is none of it
     for (const model::Unjoined& other : c.look.stack.unjoined)
       if (const auto* kill = as<OomKill>(fact_of(c, other.fact)); kill && model::plausible_comm(c.server, kill->comm)) possible_oom = true;
   if ((covered || clear) && timeout_seen && !possible_oom) {
