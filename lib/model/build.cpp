@@ -176,7 +176,13 @@ struct Step {
     seen(server, fact);
     happened(server, "start", fact, id);
   }
-  void operator()(const ServerListening& what) { Server& s = server_of_master(stack, fact); s.listening = what.addresses; seen(s, fact); }
+  void operator()(const ServerListening& what) {
+    Server& server = server_of_master(stack, fact);
+    server.listening = what.addresses;
+    // A formatter without pid still has the master's in this line: "Listening at: http://127.0.0.1:8000 (450)".
+    if (server.master == 0) server.master = fact.about.pid;
+    seen(server, fact);
+  }
   void operator()(const ServerUses& what) { Server& s = server_of_master(stack, fact); s.worker_class = what.worker_class; seen(s, fact); }
   void operator()(const WorkerBooted&) { worker_booted(stack, evidence, fact, id); }
   void operator()(const WorkerReady&) { Life& life = life_or_new(stack, fact, false); life.ready = id; witness(life, id); }

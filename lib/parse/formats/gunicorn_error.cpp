@@ -220,8 +220,12 @@ bool message(const Message& m) {
     case 'L':
       if (is("Listening at: ")) {
         std::string_view list = after("Listening at: ");
-        if (const std::size_t mark = list.rfind(" ("); mark != std::string_view::npos && list.back() == ')') list = list.substr(0, mark);
-        return m.master(ServerListening{some(base::trim(list), 2048)});
+        std::optional<std::int64_t> pid;
+        if (const std::size_t mark = list.rfind(" ("); mark != std::string_view::npos && list.back() == ')') {
+          pid = base::read_number(list.substr(mark + 2, list.size() - mark - 3));
+          list = list.substr(0, mark);
+        }
+        return m.say(ServerListening{some(base::trim(list), 2048)}, pid && *pid > 0 && *pid <= INT32_MAX ? static_cast<int>(*pid) : m.header.pid);
       }
       return false;
     case 'M':

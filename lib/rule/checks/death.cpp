@@ -354,8 +354,11 @@ bool failed_boot(const Case& c) {
   return *c.life.exit_code == 4 ? !age || *age < 10 : !c.server.boot_refused.empty();
 }
 
+// Before 26.1 a master that is pid 1 reports every reparented orphan as its worker; a worker's birth stands in the log, an orphan's does not.
+bool never_a_worker(const Case& c) { return c.life.role == Role::worker && c.life.booted == no_fact && c.server.seen_start && c.server.master == 1; }
+
 std::optional<Draft> by_exit(const Case& c) {
-  if (!c.life.exit_code || *c.life.exit_code == 0 || failed_boot(c)) return std::nullopt;
+  if (!c.life.exit_code || *c.life.exit_code == 0 || failed_boot(c) || never_a_worker(c)) return std::nullopt;
   Draft draft = draft_about(c.look, "death.exited", c.life);
   draft.sure = Confidence::certain;
   draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the exit code" : "its wait status names the exit code";
