@@ -3,6 +3,8 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "probe/gap.hpp"
@@ -78,21 +80,30 @@ Watch Watch::open(const Rungs& rungs, std::vector<std::string> server_names, boo
   return watch;
 }
 
-bool Watch::add(int pid) {
+bool Watch::add(const std::vector<int>& pids) {
   const source::LiveHost host;
   const auto table = read_processes(host);
-  if (!table || !table->all.contains(pid)) return false;
-  // It and its descendants; those forked while we read are seen as forks.
-  std::vector<int> todo{pid};
-  bool room = true;
-  std::vector<Event> none;
-  for (std::size_t at = 0; at < todo.size(); ++at) {
-    if (bpf_) room = bpf_->add(todo[at]) && room;
-    if (pidfd_) pidfd_->add(todo[at], 0, false, none);
-    for (const auto& [other, process] : table->all)
-      if (process.ppid == todo[at]) todo.push_back(other);
+  if (!table) return false;
+  std::multimap<int, int> children;
+  for (const auto& [pid, process] : table->all) children.emplace(process.ppid, pid);
+  bool all = true;
+  std::vector<int> todo;
+  for (const int pid : pids) {
+    if (table->all.contains(pid)) todo.push_back(pid);
+    else all = false;
   }
-  return room;
+  // They and their descendants; those forked while we read are seen as forks.
+  std::set<int> added;
+  std::vector<Event> none;
+  while (!todo.empty()) {
+    const int pid = todo.back();
+    todo.pop_back();
+    if (!added.insert(pid).second) continue;
+    if (bpf_) all = bpf_->add(pid) && all;
+    if (pidfd_) pidfd_->add(pid, 0, false, none);
+    for (auto [child, end] = children.equal_range(pid); child != end; ++child) todo.push_back(child->second);
+  }
+  return all;
 }
 
 void Watch::remove(int pid) {

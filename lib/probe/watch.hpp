@@ -25,8 +25,8 @@ class Watch {
   /// Never fails: the lowest rung is /proc itself.
   static Watch open(const Rungs& rungs, std::vector<std::string> server_names, bool everything = false);
 
-  /// Watches a process and what it has forked already. False when it is gone, or the table is full.
-  bool add(int pid);
+  /// Watches processes and what they have forked already, in one pass over /proc. False when one is gone, or the table is full.
+  bool add(const std::vector<int>& pids);
   void remove(int pid);
   /// Readable when something urgent came; drain() must also be called every `pause()`, for what nobody woke us for.
   int fd() const { return epoll_.get(); }

@@ -68,6 +68,11 @@ PidfdWatch::PidfdWatch(bool pidfds) : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
 
 void PidfdWatch::add(int pid, int parent, bool report, std::vector<Event>& into) {
   if (known_.contains(pid)) return;
+  const auto process = look_at(pid);
+  if (const auto told = ended_.find(pid); told != ended_.end()) {
+    if (!process || process->started_ns == told->second) return;
+    ended_.erase(told);                  // the pid is in use again
+  }
   Known known;
   if (pidfds_) {
     known.pidfd = base::Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
@@ -78,7 +83,7 @@ void PidfdWatch::add(int pid, int parent, bool report, std::vector<Event>& into)
     if (known.pidfd) epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, known.pidfd.get(), &wish);
   }
   known.parent = parent;
-  if (const auto process = look_at(pid)) {
+  if (process) {
     known.parent = process->ppid;
     known.ns_pid = process->ns_pid;
     known.start_ns = process->started_ns;
@@ -120,6 +125,7 @@ void PidfdWatch::ended(int pid, std::vector<Event>& into) {
   event.status_known = status.has_value();
   event.status = status.value_or(0);
   if (!status) ++unknown_;
+  ended_[pid] = found->second.start_ns;
   known_.erase(found);
   into.push_back(std::move(event));
 }
@@ -163,6 +169,7 @@ void PidfdWatch::drain(bool look, std::vector<Event>& into) {
     if (!process || process->state == 'Z' || process->state == 'X' || (known.start_ns && process->started_ns != known.start_ns)) gone.push_back(pid);
   }
   for (const int pid : gone) ended(pid, into);
+  std::erase_if(ended_, [](const auto& told) { return !look_at(told.first); });
 }
 
 }  // namespace probe

@@ -41,6 +41,7 @@ class PidfdWatch {
   base::Fd epoll_;
   bool pidfds_ = true;
   std::map<int, Known> known_;
+  std::map<int, std::int64_t> ended_;     // told already, and perhaps still a zombie: pid and start
   std::uint64_t unknown_ = 0;
 };
 

@@ -127,8 +127,9 @@ void Session::find_servers(bool first) {
     const int master = server.master.pid;
     const bool known = scene_.is_master(master);
     if (!known) {
-      watch_.add(server.pid());
-      for (const probe::Process& worker : server.workers) watch_.add(worker.pid);   // of a master that is gone, too
+      std::vector<int> pids{server.pid()};
+      for (const probe::Process& worker : server.workers) pids.push_back(worker.pid);   // of a master that is gone, too
+      watch_.add(pids);
     }
     scene_.add(server);
     if (known) continue;
