@@ -220,12 +220,12 @@ bool message(const Message& m) {
     case 'L':
       if (is("Listening at: ")) {
         std::string_view list = after("Listening at: ");
-        std::optional<std::int64_t> pid;
+        std::optional<std::int64_t> own;
         if (const std::size_t mark = list.rfind(" ("); mark != std::string_view::npos && list.back() == ')') {
-          pid = base::read_number(list.substr(mark + 2, list.size() - mark - 3));
+          own = base::read_number(list.substr(mark + 2, list.size() - mark - 3));
           list = list.substr(0, mark);
         }
-        return m.say(ServerListening{some(base::trim(list), 2048)}, pid && *pid > 0 && *pid <= INT32_MAX ? static_cast<int>(*pid) : m.header.pid);
+        return m.say(ServerListening{some(base::trim(list), 2048)}, own && *own > 0 && *own <= INT32_MAX ? static_cast<int>(*own) : m.header.pid);
       }
       return false;
     case 'M':
