@@ -45,6 +45,33 @@ probe::Target target_of(const Options& options) {
   return target;
 }
 
+namespace {
+
+// A host without a server is no clean host: the one that is asked about may have died whole. Saying OK would be the worst answer.
+std::optional<base::Error> none_found(const evidence::Evidence& evidence, const Options& options) {
+  std::size_t kills = 0;
+  for (const evidence::Fact& fact : evidence.facts) {
+    if (evidence::as<evidence::ProcessSeen>(fact) || evidence::as<evidence::ServerCommand>(fact)) return std::nullopt;
+    if (const auto* kill = evidence::as<evidence::OomKill>(fact); kill && base::starts_with(kill->comm, "gunicorn")) ++kills;
+  }
+  const std::string asked = options.targets.empty() ? "looking for servers on this host" : "looking for " + base::printable(options.targets.front(), 80);
+  std::string answer = options.targets.empty() ? "no pre-fork server that I know runs here" : "no pre-fork server that I know is that";
+  if (kills > 0) answer += " (the kernel log has " + base::counted(kills, "OOM kill") + " of processes named gunicorn)";
+  return base::Error{base::Kind::missing, asked, answer, "if it died, read what it left: journalctl -u UNIT -o json | triage --from -, or triage --from /var/log/... ; journalctl -k beside it", 0};
+}
+
+// What `--show evidence` printed, kept in a file: the walk goes on from there.
+constexpr std::size_t most_evidence = 256 << 20;
+
+bool is_evidence(const source::Host& host, const std::string& path) {
+  const auto about = host.stat(path);
+  if (path == "-" || !about || about->kind != source::EntryKind::file) return false;
+  const auto head = host.read(path, 16);
+  return head && base::starts_with(*head, "{\"word\":\"source\"");
+}
+
+}  // namespace
+
 base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at) {
   const source::LiveHost host;
   at = host.now();
@@ -60,23 +87,36 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
       }
       probe->observe(host, target, evidence);
     }
+    if (const auto nobody = none_found(evidence, options)) return base::fail(*nobody);
+    if (!options.nginx.empty()) parse::read(host, {options.nginx}, options.window, evidence);
     return evidence;
   }
   source = "files";
   first_words("reading " + base::counted(options.from.size(), "path") + " ...");
   // A bundle brings its evidence along; what is named beside it is added.
   std::vector<std::string> paths;
+  bool kept_evidence = false;
   for (const std::string& path : options.from) {
-    if (source == "bundle" || !source::is_bundle(path)) { paths.push_back(path); continue; }
-    TRY(kept, replay(path, target_of(options), at));
-    evidence = std::move(kept);
-    source = "bundle";
+    if (!kept_evidence && source::is_bundle(path)) {
+      TRY(kept, replay(path, target_of(options), at));
+      evidence = std::move(kept);
+      source = "bundle";
+      kept_evidence = true;
+    } else if (!kept_evidence && is_evidence(host, path)) {
+      TRY(text, host.read(path, most_evidence));
+      TRY(kept, evidence::read_ndjson(text));
+      evidence = std::move(kept);
+      kept_evidence = true;
+    } else {
+      paths.push_back(path);
+    }
   }
-  if (source == "bundle") {
+  if (!options.nginx.empty()) paths.push_back(options.nginx);
+  if (kept_evidence) {
     if (!paths.empty()) parse::read(host, paths, options.window, evidence);
     return evidence;
   }
-  if (parse::read(host, options.from, options.window, evidence) == 0 && evidence.sources.empty()) {
+  if (parse::read(host, paths, options.window, evidence) == 0 && evidence.sources.empty()) {
     std::string why = evidence.gaps.empty() ? "there is nothing in it that I understand" : evidence.gaps.front().reason;
     return base::fail({base::Kind::missing, "reading " + base::printable(options.from.front(), 200), why, "give the server's error log, the kernel log (dmesg), nginx's error log, or a folder with them", 0});
   }

@@ -270,7 +270,7 @@ std::optional<Draft> saturated(const Look& look) {
   draft.sure_because = full.ids.empty() ? "requests on many paths timed out at once while the server lived" : "its listen queue was full while the server lived: no worker took from it";
   draft.subject.role = "server";
   draft.subject.server = alive->flavour;
-  draft.missing.push_back("what they were busy with: triage stacks while it lasts");
+  draft.missing.push_back("what they were busy with: py-spy dump --nonblocking while it lasts");
   return draft;
 }
 
