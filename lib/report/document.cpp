@@ -26,8 +26,10 @@ Json texts(const std::vector<std::string>& all) {
   return list;
 }
 
-// 30 rather than "30": whoever reads the report compares timeouts as numbers. What is no plain decimal number stays text.
+// 30 rather than "30", false rather than "False": whoever reads the report compares timeouts as numbers. What is neither stays text.
 Json value_json(const std::string& text) {
+  if (text == "True") return true;
+  if (text == "False") return false;
   if (const auto whole = base::read_number(text)) return *whole;
   double real = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), real, std::chars_format::fixed);

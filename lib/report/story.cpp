@@ -89,11 +89,11 @@ std::string summary(const Report& report) {
     ++faults;
     if (story.root->sure == rule::Confidence::certain) ++certain; else ++likely;
   }
-  std::string text = base::counted(faults, "fault");
+  std::string text = faults || !unsure ? base::counted(faults, "fault") : std::string();
   if (faults && likely == 0) text += ", certain";
   else if (faults && certain == 0) text += ", likely";
   else if (faults) text += fmt::format(", {} certain, {} likely", certain, likely);
-  if (unsure) text += fmt::format("; {} unknown", unsure);
+  if (unsure) text += fmt::format("{}{} unknown", text.empty() ? "" : "; ", unsure);
   if (followed) text += fmt::format("; {} that followed", followed);
   if (notes) text += "; " + base::counted(notes, "note");
   if (!report.evidence.gaps.empty()) text += "; " + base::counted(report.evidence.gaps.size(), "blind spot");

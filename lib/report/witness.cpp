@@ -133,6 +133,13 @@ std::string status_text(int status) {
   return fmt::format("ended by {}{}", base::signal_text(signal), status & 0x80 ? ", core dumped" : "");
 }
 
+// "127.0.0.1:8000" of "http://127.0.0.1:8000/slow": the path is the request's, which is said already. A unix socket's URL stays whole.
+std::string server_of(const std::string& upstream) {
+  const std::size_t from = upstream.find("://");
+  if (from == std::string::npos || base::contains(upstream, "unix:")) return upstream;
+  return upstream.substr(from + 3, upstream.find('/', from + 3) - from - 3);
+}
+
 // Values instead of the line, for facts whose line is too long to show or that were no line at all; empty = the line is best.
 struct Sentence {
   const Fact& fact;
@@ -152,6 +159,12 @@ struct Sentence {
   std::string operator()(const OomInvoked& k) const { return k.comm.empty() ? std::string() : k.comm + " asked for memory: OOM killer invoked"; }
   std::string operator()(const OomTask& k) const { return fmt::format("task table: {} ({}) rss {}", k.pid, k.comm, base::bytes_text(k.rss)); }
   std::string operator()(const OomMarked& k) const { return "marked as OOM victim" + (k.constraint.empty() ? "" : ", constraint=" + upper(k.constraint)) + (k.cgroup.empty() ? "" : " in " + k.cgroup); }
+  std::string operator()(const KernelCrash&) const {  // "x[1]: segfault at 0 ip 0000 sp 0000 error 4 in libc.so.6[...]": the registers tell people nothing
+    const std::string line = bare_line(fact.text);
+    const std::size_t ip = line.find(" ip "), in = line.find(" in ", ip == std::string::npos ? 0 : ip);
+    if (ip == std::string::npos || in == std::string::npos) return {};
+    return line.substr(0, ip) + line.substr(in, line.find('[', in) - in);
+  }
   std::string operator()(const AppFailed& f) const {
     if (f.type.empty()) return {};
     std::string out = f.type + (f.message.empty() ? "" : ": " + f.message);
@@ -168,7 +181,7 @@ struct Sentence {
     if (client == std::string::npos) return {};
     line.resize(client);
     if (!p.uri.empty()) line += fmt::format(", request {}{}{}", p.method, p.method.empty() ? "" : " ", p.uri);
-    if (!p.upstream.empty()) line += ", upstream " + p.upstream;
+    if (!p.upstream.empty()) line += ", upstream " + server_of(p.upstream);
     return line;
   }
   std::string operator()(const ContainerState& c) const {

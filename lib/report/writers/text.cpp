@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.hpp"
 #include "report/story.hpp"
@@ -27,6 +28,28 @@ std::string_view ink_code(Ink ink) {
   return "";
 }
 
+// "200 MiB", "30 s", "pid 14": a line never ends between a number and what it counts. Printable text holds no \x01, so it can stand for the
+// blank until the text is wrapped.
+constexpr char glue = '\x01';
+
+std::string glued(std::string_view text) {
+  static constexpr std::array<std::string_view, 13> units{"s", "ms", "min", "h", "d", "B", "KiB", "MiB", "GiB", "TiB", "%", "times", "workers"};
+  std::string out(text);
+  for (std::size_t blank = out.find(' '); blank != std::string::npos; blank = out.find(' ', blank + 1)) {
+    std::string_view after = std::string_view(out).substr(blank + 1);
+    after = after.substr(0, after.find_first_of(" ,.;:)"));
+    const bool counted = blank > 0 && out[blank - 1] >= '0' && out[blank - 1] <= '9' && std::find(units.begin(), units.end(), after) != units.end();
+    if (counted) out[blank] = glue;
+  }
+  return out;
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines = base::wrap(glued(text), width);
+  for (std::string& line : lines) std::replace(line.begin(), line.end(), glue, ' ');
+  return lines;
+}
+
 class Screen {
  public:
   explicit Screen(const Style& style) : style_(style), width_(std::clamp<std::size_t>(style.width, 40, 200)) {}
@@ -36,7 +59,7 @@ class Screen {
   void row(std::string_view label, std::string_view text, std::string_view tail = {}, Ink ink = Ink::none) {
     const bool beside = label.size() <= width_ / 2;  // else the label has a line of its own
     const std::size_t hang = beside ? label.size() : 6;
-    std::vector<std::string> lines = base::wrap(text, width_ - hang);
+    std::vector<std::string> lines = wrapped(text, width_ - hang);
     if (!tail.empty()) {
       if (hang + lines.back().size() + 2 + tail.size() <= width_) lines.back() += std::string(width_ - hang - lines.back().size() - tail.size(), ' ') + std::string(tail);
       else if (hang + tail.size() <= width_) lines.push_back(std::string(width_ - hang - tail.size(), ' ') + std::string(tail));
@@ -82,6 +105,22 @@ std::string bracketed(std::string_view rule) { return "[" + printable(rule, 64) 
 
 std::string time_text(const std::optional<base::Instant>& when) { return when ? base::clock_text(*when) : std::string(); }
 
+// The folder that all evidence of a finding lies in, with its last /; empty when there is none or only one piece.
+std::string common_folder(const std::vector<Witness>& all) {
+  std::string common;
+  std::size_t files = 0;
+  for (const Witness& witness : all) {
+    if (witness.place.path.empty()) continue;
+    const std::string& path = witness.place.path;
+    if (files++ == 0) common = path;
+    std::size_t same = 0;
+    while (same < common.size() && same < path.size() && common[same] == path[same]) ++same;
+    common.resize(same);
+    common.resize(common.rfind('/') == std::string::npos ? 0 : common.rfind('/') + 1);
+  }
+  return files > 1 && common.size() > 1 ? common : std::string();
+}
+
 void why(Screen& screen, const Report& report, const Style& style, const rule::Finding& finding) {
   const std::vector<Witness> all = witnesses(report, finding);
   screen.gap();
@@ -92,15 +131,19 @@ void why(Screen& screen, const Report& report, const Style& style, const rule::F
     source = std::max(source, witness.source.size());
   }
   const std::size_t most = style.verbose ? all.size() : 8;
+  const std::string folder = common_folder(all);
   for (std::size_t i = 0; i < all.size() && i < most; ++i) {
     const Witness& witness = all[i];
+    Place place = witness.place;
+    if (!folder.empty() && !place.path.empty()) place.path.erase(0, folder.size());
     const std::string label = fmt::format("  {:<3} {:<{}}{}{:<{}}  ", witness.id, time_text(witness.when), time, time ? "  " : "", witness.source, source);
     const std::size_t room = screen.width() - std::min(label.size(), screen.width() / 2);
     std::string text = printable(witness.text, style.verbose ? evidence::excerpt_limit : room * 3);
     if (!witness.note.empty()) text += "  (" + printable(witness.note, 200) + ")";
-    screen.row(label, text, printable(place_text(witness.place), 400));
+    screen.row(label, text, printable(place_text(place), 400));
   }
   if (all.size() > most) screen.row("  ", fmt::format("and {} more: -v", all.size() - most));
+  if (!folder.empty()) screen.row("  files in ", printable(folder, 400));
 }
 
 void ruled_out(Screen& screen, const rule::Finding& finding) {
@@ -140,7 +183,7 @@ void fix(Screen& screen, const rule::Finding& finding) {
     before = step.when;
     screen.row(label, printable(step.text), step.expect.empty() ? std::string() : "expect: " + printable(step.expect, 200));
     const std::string under(label.size(), ' ');
-    if (!step.loses.empty()) screen.row(under, "loses: " + printable(step.loses));
+    if (!step.loses.empty() && step.loses != "nothing") screen.row(under, "loses: " + printable(step.loses));
     if (!step.edit.empty()) screen.row(under, "edit: " + printable(step.edit));
   }
 }

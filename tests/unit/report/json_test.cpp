@@ -114,8 +114,8 @@ TEST_CASE("a pid that is not known is null") {
 
 TEST_CASE("a setting that always depends has alternatives only") {
   scene::Scene s = scene::oom();
-  s.stack.servers[0].settings["timeout"].values = {{"30", "a"}, {"2.5", "b"}, {"None", "c"}};
-  CHECK(Json::parse(write("json", s))["stack"]["hops"][0]["settings"]["timeout"]["alternatives"].dump() == R"~([{"value":30,"when":"a"},{"value":2.5,"when":"b"},{"value":"None","when":"c"}])~");
+  s.stack.servers[0].settings["timeout"].values = {{"30", "a"}, {"2.5", "b"}, {"None", "c"}, {"False", "d"}};
+  CHECK(Json::parse(write("json", s))["stack"]["hops"][0]["settings"]["timeout"]["alternatives"].dump() == R"~([{"value":30,"when":"a"},{"value":2.5,"when":"b"},{"value":"None","when":"c"},{"value":false,"when":"d"}])~");
 }
 
 TEST_CASE("JSON lines are one object a line with its type first") {

@@ -100,7 +100,7 @@ WHY  confidence: unknown - no kernel log covers the moment
 NOT SEEN
   - a kernel log that covers 11:01:26: journalctl -k --since 11:00
 
-0 faults; 1 unknown.  This rule: triage explain death.unknown
+1 unknown.  This rule: triage explain death.unknown
 )~");
 }
 
@@ -159,6 +159,38 @@ EVENTS
 
 NOT SEEN
 )~"));
+}
+
+TEST_CASE("a folder that all evidence shares is named once, and no line ends before a unit") {
+  scene::Scene s = scene::oom();
+  for (auto& source : s.evidence.sources) source.name = "/srv/incidents/monday/" + source.name.substr(source.name.rfind('/') + 1);
+  rule::Finding& f = s.findings[0];
+  f.message = "gunicorn worker 1499 was killed by its master: it gave no heartbeat for 2 s";
+  f.fix.clear(); f.ruled_out.clear();
+  f.fix.push_back({"now", "collect a bundle first", "", "nothing", ""});
+  CHECK(screen(s) == R"~(FAULT  gunicorn worker 1499 was killed by its master: it gave no heartbeat for
+       2 s                                                    [death.oom-cgroup]
+
+WHY  confidence: certain - kernel record and cgroup counter agree
+  E1  11:01:26  kernel log  Killed process 31989 (gunicorn) anon-rss 191 MiB
+                            constraint=MEMCG oom_memcg=/ux_oom      dmesg.txt:88
+  E2  11:01:26  cgroup v1   /ux_oom limit 200 MiB, peak 200 MiB, oom_kill 1
+                                                                          ux_oom
+  E3  11:01:26  server log  Worker with pid 14 was terminated due to signal 9
+                            (gunicorn 20.1.0 names no cause)         error.log:7
+  files in /srv/incidents/monday/
+
+WAS DOING  GET /eat
+
+FIX
+  now    collect a bundle first
+
+NOT SEEN
+  - what worker 14 ran: it was dead before I looked
+    to see it: triage watch (needs CAP_BPF, CAP_PERFMON)
+
+1 fault, certain; 1 blind spot.  This rule: triage explain death.oom-cgroup
+)~");
 }
 
 TEST_CASE("colour marks words and changes none") {

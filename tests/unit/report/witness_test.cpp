@@ -75,5 +75,16 @@ TEST_CASE("a proxy's line is shown without what the report says anyway") {
   error.method = "GET"; error.uri = "/slow"; error.upstream = "http://127.0.0.1:8000/slow";
   fact.what = error;
   fact.text = "2026/11/22 10:31:07 [error] 7#7: *4 upstream prematurely closed connection while reading response header from upstream, client: 127.0.0.1, server: , request: \"GET /slow HTTP/1.1\", upstream: \"http://127.0.0.1:8000/slow\"";
-  CHECK(report::fact_text(fact) == "upstream prematurely closed connection while reading response header from upstream, request GET /slow, upstream http://127.0.0.1:8000/slow");
+  CHECK(report::fact_text(fact) == "upstream prematurely closed connection while reading response header from upstream, request GET /slow, upstream 127.0.0.1:8000");
+  std::get<evidence::ProxyError>(fact.what).upstream = "http://unix:/run/app.sock:/slow";
+  CHECK(report::fact_text(fact) == "upstream prematurely closed connection while reading response header from upstream, request GET /slow, upstream http://unix:/run/app.sock:/slow");
+}
+
+TEST_CASE("a kernel's fault line is shown without its registers") {
+  evidence::Fact fact;
+  fact.what = evidence::KernelCrash{};
+  fact.text = "[ 4008.073] gunicorn: worke[1890]: segfault at 0 ip 00007fc1aa039ad8 sp 00007ffe3c216588 error 4 in libc.so.6[167ad8,7fc1a9ef8000+156000] likely on CPU 1 (core 1, socket 0)";
+  CHECK(report::fact_text(fact) == "gunicorn: worke[1890]: segfault at 0 in libc.so.6");
+  fact.text = "[ 4008.073] traps: python3[7] general protection fault ip:7f00 sp:7ffe error:0 in libc.so.6[167ad8]";
+  CHECK(report::fact_text(fact) == "traps: python3[7] general protection fault ip:7f00 sp:7ffe error:0 in libc.so.6[167ad8]");
 }
