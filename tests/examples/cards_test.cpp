@@ -1,0 +1,122 @@
+// Every card's examples through the whole walk: texts -> facts -> stack -> findings. Yes: the rule is concluded, and sure. No: it is not
+// concluded. Unknown: it is not concluded, and the walk says so: an unsure finding of the rule or of its area, death.unknown for the subject,
+// or another finding that lists as missing what would have told. death.unknown is itself the word for not knowing: its yes is a finding of it.
+#include <algorithm>
+#include <set>
+
+#include "base/text.hpp"
+#include "evidence/vocabulary.hpp"
+#include "model/build.hpp"
+#include "parse/read.hpp"
+#include "rule/judge.hpp"
+#include "source/recorded_host.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+// Facts that only a living machine shows are given as evidence itself, in one file.
+constexpr const char* as_evidence = "evidence.ndjson";
+
+rule::Findings walk(const rule::Example& example, evidence::Evidence& evidence) {
+  if (const auto given = example.given.find(as_evidence); given != example.given.end()) {
+    REQUIRE(example.given.size() == 1);
+    auto read = evidence::read_ndjson(given->second);
+    INFO((read ? "" : base::sentence(read.error())));
+    REQUIRE(read);
+    evidence = std::move(*read);
+    return rule::judge(model::build(evidence), evidence, rule::built_in_cards());
+  }
+  std::map<std::string, std::string> files;
+  std::vector<std::string> paths;
+  for (const auto& [name, text] : example.given) {
+    files.emplace("/given/" + name, text);
+    paths.push_back("/given/" + name);
+  }
+  parse::read(source::TextHost(std::move(files)), paths, {}, evidence);
+  return rule::judge(model::build(evidence), evidence, rule::built_in_cards());
+}
+
+bool about(const rule::Finding& finding, int pid) { return pid == 0 || finding.subject.pid == pid || finding.subject.host_pid == pid; }
+bool sure(const rule::Finding& finding) { return finding.truth == rule::Truth::yes && finding.sure != rule::Confidence::unknown; }
+std::string area_of(const std::string& id) { return id.substr(0, id.find('.') + 1); }
+
+bool answered(const rule::Card& card, const rule::Example& example, const rule::Findings& findings) {
+  const auto any = [&](auto&& wanted) { return std::any_of(findings.begin(), findings.end(), [&](const rule::Finding& finding) { return about(finding, example.pid) && wanted(finding); }); };
+  const bool is_sure = any([&](const rule::Finding& finding) { return finding.rule == card.id && sure(finding); });
+  const bool is_unsure = any([&](const rule::Finding& finding) { return finding.rule == card.id && !sure(finding); });
+  const bool doubt = any([&](const rule::Finding& finding) { return (!sure(finding) && (finding.rule == "death.unknown" || area_of(finding.rule) == area_of(card.id))) || !finding.missing.empty(); });
+  if (card.id == "death.unknown") return (is_sure || is_unsure) == (example.answer != rule::Truth::no);
+  switch (example.answer) {
+    case rule::Truth::yes: return is_sure;
+    case rule::Truth::no: return !is_sure;
+    case rule::Truth::unknown: return !is_sure && doubt;
+  }
+  return false;
+}
+
+std::string told(const rule::Findings& findings, const evidence::Evidence& evidence) {
+  std::string text;
+  for (const auto& finding : findings)
+    text += "  " + finding.rule + " pid " + std::to_string(finding.subject.pid) + " " + std::string(rule::truth_text(finding.truth)) + "/" + std::string(rule::confidence_text(finding.sure)) + ": " + finding.message + "\n";
+  for (const auto& gap : evidence.gaps) text += "  gap: " + gap.wanted + ": " + gap.reason + "\n";
+  return text.empty() ? "  nothing\n" : text;
+}
+
+}  // namespace
+
+TEST_CASE("every card's examples get their answer") {
+  for (const auto& [id, card] : rule::built_in_cards()) {
+    for (std::size_t i = 0; i < card.examples.size(); ++i) {
+      const rule::Example& example = card.examples[i];
+      evidence::Evidence evidence;
+      const rule::Findings findings = walk(example, evidence);
+      INFO(card.file << ", example " << i + 1 << " (" << example.note << ") wants " << rule::truth_text(example.answer) << (example.pid ? " for pid " + std::to_string(example.pid) : "") << ", found:\n" << told(findings, evidence));
+      CHECK(answered(card, example, findings));
+    }
+  }
+}
+
+TEST_CASE("every card has an example for yes, no and unknown") {
+  for (const auto& [id, card] : rule::built_in_cards()) {
+    std::set<rule::Truth> answers;
+    for (const auto& example : card.examples) answers.insert(example.answer);
+    INFO(card.file);
+    CHECK(answers.size() == 3);
+  }
+}
+
+TEST_CASE("cards and checks name each other") {
+  std::map<std::string, std::set<std::string>> drafted;  // rule -> its checks; a rule may have several, and its card names one of them
+  for (const auto* check : rule::checks())
+    for (const auto rule : check->rules) {
+      INFO(check->name << " drafts " << rule);
+      drafted[std::string(rule)].insert(std::string(check->name));
+      CHECK(rule::built_in_cards().contains(std::string(rule)));
+    }
+  for (const auto& [id, card] : rule::built_in_cards()) {
+    INFO(card.file << " names check '" << card.check << "'");
+    CHECK(drafted[id].contains(card.check));
+  }
+}
+
+TEST_CASE("a card's commands are commands of ours") {
+  // `triage X` in the prose: X is a subcommand, an option or a rule's page that exists.
+  const std::set<std::string> commands{"watch", "stacks", "bundle", "doctor", "explain", "lint", "timeouts", "repro", "server"};
+  for (const auto& [id, card] : rule::built_in_cards()) {
+    std::vector<std::string> texts = card.see;
+    texts.insert(texts.end(), card.why.begin(), card.why.end());
+    for (const auto& step : card.fix) texts.push_back(step.text);
+    for (const auto& text : texts)
+      for (std::size_t at = 0; (at = text.find("triage explain ", at)) != std::string::npos; ++at) {
+        const std::string named = text.substr(at + 15, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-.", at + 15) - at - 15);
+        INFO(card.file << " points to '" << named << "'");
+        CHECK(rule::built_in_cards().contains(named));
+      }
+    for (const auto& step : card.fix) {
+      if (!base::starts_with(step.text, "triage ")) continue;
+      const std::string word = step.text.substr(7, step.text.find_first_of(" ,", 7) - 7);
+      INFO(card.file << ": " << step.text);
+      CHECK((word.starts_with("-") || commands.contains(word)));
+    }
+  }
+}
