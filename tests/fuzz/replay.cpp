@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   std::vector<std::filesystem::path> files;
   for (int i = 1; i < argc; ++i) {
     std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(argv[i], none))
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[i], none))
       if (entry.is_regular_file()) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
