@@ -243,6 +243,12 @@ bool is_bundle(const std::string& path) {
   return head && head->size() == 512 && std::string_view(*head).substr(257, 5) == "ustar";
 }
 
+std::unique_ptr<Host> bundle_host(const Files& files) {
+  std::map<std::string, std::string> rooted;
+  for (const auto& [name, text] : files) rooted["/" + (base::starts_with(name, top) ? name.substr(top.size()) : name)] = text;
+  return std::make_unique<BundleHost>(std::make_unique<TextHost>(std::move(rooted)));
+}
+
 base::Result<std::unique_ptr<Host>> open_bundle(const std::string& path) {
   const LiveHost disk;
   TRY(stat, disk.stat(path));
@@ -255,11 +261,13 @@ base::Result<std::unique_ptr<Host>> open_bundle(const std::string& path) {
   }
   TRY(stream, disk.open(path));
   TRY(found, read_tar(*stream));
-  std::map<std::string, std::string> files;
-  for (auto& [name, text] : found) files["/" + (base::starts_with(name, top) ? name.substr(top.size()) : name)] = std::move(text);
-  auto texts = std::make_unique<TextHost>(std::move(files));
-  if (!holds_bundle(*texts)) return base::fail(no_bundle(path));
-  return std::unique_ptr<Host>(std::make_unique<BundleHost>(std::move(texts)));
+  const bool held = std::any_of(found.begin(), found.end(), [](const auto& file) {
+    std::string_view name = file.first;
+    if (base::starts_with(name, top)) name.remove_prefix(top.size());
+    return name == stats_name || name == evidence_name;
+  });
+  if (!held) return base::fail(no_bundle(path));
+  return bundle_host(found);
 }
 
 }  // namespace source

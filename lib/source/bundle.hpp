@@ -53,6 +53,8 @@ Files redacted(const Files& files, Redactor& redactor, const std::vector<std::st
 /// tar.zst of the files; entries stand below "triage-bundle/".
 base::Result<std::string> pack(const Files& files, std::int64_t mtime_s);
 
+/// A host of such files, in memory.
+std::unique_ptr<Host> bundle_host(const Files& files);
 /// A bundle's file or folder as a host. Its evidence, if it holds any, is the file "/evidence.ndjson". Error for what is no bundle.
 base::Result<std::unique_ptr<Host>> open_bundle(const std::string& path);
 /// Whether a path is one, by its content: a tar (compressed or not), or a folder with stats.ndjson or evidence.ndjson.

@@ -117,6 +117,9 @@ bool secret_name(std::string_view name) {
   return ends("_pass") || ends("_pwd") || ends("_key") || ends("_pw") || ends("_auth") || ends("dbpass") || ends("pgpass") || ends("_dsn");
 }
 
+// The shell's own, in a listing of the environment.
+bool is_folder(std::string_view name, std::string_view value) { return (name == "PWD" || name == "OLDPWD") && !value.empty() && value[0] == '/'; }
+
 bool whole_header(std::string_view name) {
   const std::string key = lowered(name);
   return base::contains(key, "authorization") || base::contains(key, "cookie");
@@ -283,7 +286,7 @@ void Redactor::find_named(std::string_view line, std::vector<Span>& spans) {
     }
     while (end > begin && blank(line[end - 1])) --end;
     const auto value = line.substr(begin, end - begin);
-    if (value.empty() || harmless(value)) { at = std::max(at, begin); continue; }
+    if (value.empty() || harmless(value) || is_folder(name, value)) { at = std::max(at, begin); continue; }
     // Authorization keeps its scheme: that it was Basic or Bearer is no secret.
     std::size_t scheme = 0;
     if (whole_header(name)) {
@@ -457,6 +460,7 @@ void Redactor::learn_environment(std::string_view text, const std::vector<std::s
     const auto value = entry.substr(equals + 1);
     learn(value);
     // PATH and LANG stand in every log: only what its name calls a secret is looked for elsewhere.
+    if (name == "PWD" || name == "OLDPWD") continue;  // the shell's folder, no password
     if (std::find(kept.begin(), kept.end(), name) == kept.end() && secret_name(name) && !value.empty() && !harmless(value)) mark(value);
   }
 }
