@@ -80,11 +80,13 @@ TEST_CASE("heartbeats: the age is ctime's, the family is mode's and mtime's") {
   machine.stat("/proc/13/fd/6", 113, 0600, now - second, now - second);
   const auto evidence = seen_by(machine, "heartbeat");
   const auto beats = all<evidence::Heartbeat>(evidence);
-  REQUIRE(beats.size() == 2);  // 12 shares its only file: whose it is cannot be told until 13 closed it
+  REQUIRE(beats.size() == 3);
   CHECK(beats[0].family == "chmod");
   CHECK(beats[0].age_s == 2.0);
-  CHECK(beats[1].family == "unbooted");
-  CHECK(evidence.facts[1].about.pid == 13);
+  CHECK(beats[1].family == "utime");
+  CHECK(beats[1].age_s == 7.0);
+  CHECK(beats[2].family == "unbooted");
+  CHECK(evidence.facts[2].about.pid == 13);
 }
 
 TEST_CASE("memory counters, v2 with an ancestor's limit and v1") {
