@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/owner.hpp"
 #include "base/text.hpp"
@@ -47,10 +48,21 @@ void read_more(const source::Host& host, const probe::Target& target) {
       for (const auto& entry : *entries) (void)host.read(std::string(folder) + "/" + entry.name, 1 << 20);
 }
 
+// A mark in an unlucky place may break a line of JSON; better one fact less than a bundle that cannot be read.
+std::string whole_lines(const std::string& ndjson, std::size_t& dropped) {
+  std::string kept;
+  for (const auto line : base::split(ndjson, '\n')) {
+    if (line.empty()) continue;
+    if (nlohmann::json::accept(line)) { kept += line; kept += '\n'; }
+    else ++dropped;
+  }
+  return kept;
+}
+
 std::string read_me(const source::Files& files, bool redact, std::size_t secrets, std::size_t left_out) {
   std::string text = "What `triage bundle` collected. Read it again with:  triage --from THIS\n\n";
   text += redact ? fmt::format("Redacted: {} became marks, the same one the same mark. Look through it before you hand it on.\n", base::counted(secrets, "secret")) : "NOT redacted: it may hold passwords and tokens.\n";
-  if (left_out) text += base::counted(left_out, "file") + " did not fit and were left out.\n";
+  if (left_out) text += base::counted(left_out, "piece") + " did not fit or lost their form, and were left out.\n";
   text += "\nevidence.ndjson   what was understood, one fact a line; the verdict is made from it\nkernel/kmsg.txt   the kernel log\nstats.ndjson      times and sizes of files\n";
   text += "everything else   files under the path they had; NAME.link holds where a link led\n\nHolds " + base::counted(files.size(), "file") + ".\n";
   return text;
@@ -92,8 +104,12 @@ int bundle(const BundleOptions& options) {
   files["evidence.ndjson"] = evidence::to_ndjson(evidence);
   if (const auto kernel = probe::read_kernel_text(16 << 20)) files["kernel/kmsg.txt"] = kernel->text;
   source::Redactor redactor;
-  if (options.redact) files = source::redacted(files, redactor, kept_environment);
-  files["README.txt"] = read_me(files, options.redact, redactor.secrets(), host.left_out());
+  std::size_t dropped = 0;
+  if (options.redact) {
+    files = source::redacted(files, redactor, kept_environment);
+    files["evidence.ndjson"] = whole_lines(files["evidence.ndjson"], dropped);
+  }
+  files["README.txt"] = read_me(files, options.redact, redactor.secrets(), host.left_out() + dropped);
 
   auto packed = source::pack(files, live.now().at / base::second_ns);
   if (!packed) return refuse(packed.error());

@@ -8,7 +8,7 @@
 #include "source/bundle.hpp"
 
 struct Machine {
-  source::Files files{{"now.txt", "2026-11-22T10:00:00Z\n"}, {"proc/uptime", "1000.00 900.00\n"}, {"stats.ndjson", ""}};
+  source::Files files{{"now.txt", "2026-11-22T10:00:00.000Z\n"}, {"proc/uptime", "1000.00 900.00\n"}, {"stats.ndjson", ""}};
 
   static constexpr const char *master = "0000000008314a07", *worker = "0000000008304226", *starting = "0000000000000002", *uvicorn = "0000000000304002";
 
