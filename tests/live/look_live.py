@@ -112,10 +112,17 @@ def upgrade(asked, folder):
         server.stop()
 
 
+def catches_hangup(pid):
+    status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith('SigCgt')), 16) & 1
+
+
 def orphans(asked, folder):
     server = Gunicorn(folder / 'site', '--timeout', '60', packages=without_titles(folder))
     workers = server.workers()
     try:
+        # Until it has set its own signal handlers a worker cannot be told from a master without a parent.
+        wait_until('the workers have booted', lambda: not any(catches_hangup(pid) for pid in workers))
         os.kill(server.pid, signal.SIGKILL)
         server.process.process.wait()
         seen = processes(evidence(asked.triage, workers[0]))
