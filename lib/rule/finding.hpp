@@ -33,7 +33,8 @@ struct Doing {
   std::string request, syscall, peer;
   std::optional<int> fd;
   std::vector<std::string> python, native;
-  bool any() const { return !request.empty() || !syscall.empty() || !python.empty() || !native.empty(); }
+  std::string requests;                                  // over all repeats of the group: "17 of 19 were in GET /report"
+  bool any() const { return !request.empty() || !requests.empty() || !syscall.empty() || !python.empty() || !native.empty(); }
 };
 struct Step {                                            // FIX: when is now, then, or check
   std::string when, text, expect, loses, edit;

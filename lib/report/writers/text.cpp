@@ -158,6 +158,8 @@ void was_doing(Screen& screen, const Style& style, const rule::Finding& finding)
   const rule::Doing& doing = finding.was_doing;
   if (!doing.any()) return;
   std::string first = printable(doing.request, 400);
+  // Over many deaths the pattern says more than the first of them.
+  if (!doing.requests.empty()) first = printable(doing.requests, 200);
   if (!doing.syscall.empty()) {
     first += (first.empty() ? "" : "   ") + printable(doing.syscall, 60);
     if (doing.fd) first += fmt::format("(fd {})", *doing.fd);

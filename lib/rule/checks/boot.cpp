@@ -131,6 +131,8 @@ std::optional<Draft> cannot_bind(const Look& look, const Server& server) {
   draft.values["address"] = base::printable(address, 120);
   draft.values["reason"] = reason.empty() ? "this version hides the errno at level DEBUG" : base::printable(reason, 160);
   draft.values["detail"] = draft.values["reason"];
+  // Workers that outlive their master keep its address until their next loop.
+  if (rule == "socket.address-in-use") draft.caused_by_rule = "master.";
   because(draft, server.bind_failed.front());
   because(draft, server.bind_failed.back());
   if (reason.empty()) draft.missing.push_back("the errno: gunicorn before 23 prints it at level debug only (--log-level debug)");

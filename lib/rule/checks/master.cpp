@@ -116,6 +116,7 @@ std::optional<Draft> by_exit_code(const Look& look, const Server& server) {
   draft.sure_because = culprit ? "a running worker exited with a code that gunicorn reads as a failed boot" : "the master halts for a failed boot, but no worker logged one: an exit code 3 or 4 of the application does that";
   draft.values["exit_code"] = culprit ? std::to_string(*culprit->exit_code) : four ? "4" : "3";
   if (culprit) draft.values["worker"] = std::to_string(culprit->pid);
+  draft.caused_by_rule = "death.exited";
   if (culprit) because(draft, culprit->reaped);
   because(draft, server.reason);
   because(draft, server.halted);
