@@ -100,7 +100,7 @@ inline Scene attacked() {
   f.subject.also = {hostile};
   f.subject.server = hostile;
   f.missing = {hostile};
-  f.was_doing = {hostile, hostile, hostile, 11, {hostile}, {hostile}};
+  f.was_doing = {hostile, hostile, hostile, 11, {hostile}, {hostile}, hostile};
   for (auto& [id, note] : f.notes) note = hostile;
   for (auto& exclusion : f.ruled_out) exclusion.because = hostile;
   for (auto& step : f.fix) step.text = step.expect = step.loses = step.edit = hostile;
