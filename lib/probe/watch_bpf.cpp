@@ -4,6 +4,9 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +16,8 @@
 
 // After libbpf's headers: what bpftool makes is not held to our warnings.
 #include "bpf/deaths.event.h"
+#include "base/owner.hpp"
+#include "probe/watch_btf.hpp"
 #include "deaths.skel.h"
 
 namespace probe {
@@ -79,16 +84,52 @@ int on_event(void* into, void* bytes, std::size_t size) {
   return 0;
 }
 
-/// Does mark_victim hand over the task (true) or its pid? The typedef's prototype says it: it was backported, so the version does not.
-bool mark_victim_has_task(const btf* kernel) {
-  const int id = btf__find_by_name_kind(kernel, "btf_trace_mark_victim", BTF_KIND_TYPEDEF);
-  if (id < 0) return false;
-  const btf_type* type = btf__type_by_id(kernel, static_cast<__u32>(id));
-  type = btf__type_by_id(kernel, type->type);                             // pointer
-  if (type != nullptr && btf_is_ptr(type)) type = btf__type_by_id(kernel, type->type);
-  if (type == nullptr || !btf_is_func_proto(type) || btf_vlen(type) < 2) return false;
-  const btf_type* first = btf__type_by_id(kernel, btf_params(type)[1].type);   // params[0] is the tracepoint's own void*
-  return first != nullptr && btf_is_ptr(first);
+/// What libbpf must know of this kernel: a small BTF in a file that only has a descriptor. Without it (an unknown form of BTF) libbpf
+/// reads the kernel's own, all of it.
+struct KernelShape { base::Fd small; bool mark_victim_has_task = false; };
+
+KernelShape shape_from(std::string_view whole, const btf* ours) {
+  KernelShape shape;
+  const auto kernel = Btf::read(whole);
+  if (!kernel) return shape;
+  // It was backported (5.10.262, 6.1.192 have it): the prototype says it, the version does not.
+  shape.mark_victim_has_task = kernel->argument_is_pointer("mark_victim", 0).value_or(false);
+  __u32 size = 0;
+  const void* const bytes = btf__raw_data(ours, &size);
+  const auto own = bytes ? Btf::read({static_cast<const char*>(bytes), size}) : std::nullopt;
+  const auto cut = own ? kernel->cut(own->names()) : std::nullopt;
+  if (!cut) return shape;
+  base::Fd small(memfd_create("triage-btf", MFD_CLOEXEC));
+  if (small && ::write(small.get(), cut->data(), cut->size()) == static_cast<ssize_t>(cut->size())) shape.small = std::move(small);
+  return shape;
+}
+
+base::Result<KernelShape> shape_of_kernel(const btf* ours) {
+  const auto refuse = [](int code) { return base::fail(base::from_errno(code, "reading the kernel's BTF", "a kernel with CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)")); };
+  const base::Fd file(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
+  struct stat about{};
+  if (!file || fstat(file.get(), &about) != 0) return refuse(errno);
+  const auto size_of_all = static_cast<std::size_t>(about.st_size);
+  // Since 6.16 it can be mapped; read() hands out a page at a time.
+  std::string copy;
+  std::string_view whole;
+  void* const mapped = mmap(nullptr, size_of_all, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.get(), 0);
+  if (mapped != MAP_FAILED) {
+    whole = {static_cast<const char*>(mapped), size_of_all};
+  } else {
+    copy.resize(size_of_all);
+    std::size_t have = 0;
+    while (have < copy.size()) {
+      const ssize_t got = ::read(file.get(), copy.data() + have, copy.size() - have);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return refuse(got < 0 ? errno : EIO);
+      have += static_cast<std::size_t>(got);
+    }
+    whole = copy;
+  }
+  auto shape = shape_from(whole, ours);
+  if (mapped != MAP_FAILED) munmap(mapped, size_of_all);
+  return shape;
 }
 
 }  // namespace
@@ -119,38 +160,53 @@ base::Result<BpfWatch> BpfWatch::open(const Options& options) {
   auto loaded = std::make_unique<Loaded>();
 
   auto from = Steady::now();
-  btf* kernel = btf__load_vmlinux_btf();
-  if (kernel == nullptr) return base::fail(base::from_errno(errno, "reading the kernel's BTF", "a kernel with CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)"));
-  const bool has_task = mark_victim_has_task(kernel);
-  btf__free(kernel);
-  loaded->times.emplace_back("btf", ms_since(from));
-
-  from = Steady::now();
-  loaded->skeleton = deaths_bpf__open();
-  if (loaded->skeleton == nullptr) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for(errno)));
-  deaths_bpf& skeleton = *loaded->skeleton;
-  skeleton.rodata->watch_all = options.everything;
-  for (const int signal : signals_wanted) skeleton.rodata->signals_wanted |= 1ULL << signal;
-  const std::size_t rows = std::min(options.server_names.size(), std::size(skeleton.rodata->name_is));
-  for (std::size_t row = 0; row < rows; ++row) {
-    const std::string& name = options.server_names[row];
-    const std::size_t bytes = std::min<std::size_t>(name.size(), sizeof(__u64));
-    __u64 is = 0, mask = 0;
-    std::memcpy(&is, name.data(), bytes);
-    std::memset(&mask, 0xff, bytes);
-    skeleton.rodata->name_is[row] = is;
-    skeleton.rodata->name_mask[row] = mask;
-  }
-  bpf_program__set_autoload(skeleton.progs.mark_victim_task, has_task);
-  bpf_program__set_autoload(skeleton.progs.mark_victim_pid, !has_task);
+  const auto open_with = [&](const std::string& btf_path) {
+    bpf_object_open_opts opts{};
+    opts.sz = sizeof(opts);
+    if (!btf_path.empty()) opts.btf_custom_path = btf_path.c_str();
+    deaths_bpf__destroy(loaded->skeleton);
+    loaded->skeleton = deaths_bpf__open_opts(&opts);
+    return loaded->skeleton != nullptr;
+  };
+  if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for(errno)));
   loaded->times.emplace_back("open", ms_since(from));
 
   from = Steady::now();
-  if (const int answer = deaths_bpf__load(&skeleton); answer != 0) return base::fail(base::from_errno(-answer, "loading the BPF programs", remedy_for(-answer)));
+  TRY(shape, shape_of_kernel(bpf_object__btf(loaded->skeleton->obj)));
+  loaded->times.emplace_back("btf", ms_since(from));
+
+  from = Steady::now();
+  const auto load = [&]() {
+    deaths_bpf& skeleton = *loaded->skeleton;
+    skeleton.rodata->watch_all = options.everything;
+    for (const int signal : signals_wanted) skeleton.rodata->signals_wanted |= 1ULL << signal;
+    const std::size_t rows = std::min(options.server_names.size(), std::size(skeleton.rodata->name_is));
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::string& name = options.server_names[row];
+      const std::size_t bytes = std::min<std::size_t>(name.size(), sizeof(__u64));
+      __u64 is = 0, mask = 0;
+      std::memcpy(&is, name.data(), bytes);
+      std::memset(&mask, 0xff, bytes);
+      skeleton.rodata->name_is[row] = is;
+      skeleton.rodata->name_mask[row] = mask;
+    }
+    bpf_program__set_autoload(skeleton.progs.mark_victim_task, shape.mark_victim_has_task);
+    bpf_program__set_autoload(skeleton.progs.mark_victim_pid, !shape.mark_victim_has_task);
+    return deaths_bpf__load(&skeleton);
+  };
+  int answer = -1;
+  if (shape.small && open_with("/proc/self/fd/" + std::to_string(shape.small.get()))) answer = load();
+  if (answer != 0) {   // with the kernel's whole BTF
+    if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for(errno)));
+    answer = load();
+    loaded->times.emplace_back("whole btf", ms_since(from));
+  }
+  if (answer != 0) return base::fail(base::from_errno(-answer, "loading the BPF programs", remedy_for(-answer)));
+  deaths_bpf& skeleton = *loaded->skeleton;
   loaded->times.emplace_back("load", ms_since(from));
 
   from = Steady::now();
-  if (const int answer = deaths_bpf__attach(&skeleton); answer != 0) return base::fail(base::from_errno(-answer, "attaching to the raw tracepoints", remedy_for(-answer)));
+  if (const int refused = deaths_bpf__attach(&skeleton); refused != 0) return base::fail(base::from_errno(-refused, "attaching to the raw tracepoints", remedy_for(-answer)));
   loaded->ring = ring_buffer__new(bpf_map__fd(skeleton.maps.ring), on_event, &loaded->events, nullptr);
   if (loaded->ring == nullptr) return base::fail(base::from_errno(errno, "mapping the BPF ring", remedy_for(errno)));
   loaded->times.emplace_back("attach", ms_since(from));

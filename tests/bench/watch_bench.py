@@ -162,12 +162,19 @@ def main():
     asked.add_argument('--triage', required=True)
     asked.add_argument('--churn', required=True, help='bench_churn, built beside triage')
     asked.add_argument('--rounds', type=int, default=7)
+    asked.add_argument('--mounted', action='store_true', help=argparse.SUPPRESS)
     asked.add_argument('--only', default='', choices=['', 'start', 'cost', 'requests'])
     asked = asked.parse_args()
     asked.triage, asked.churn = os.path.abspath(asked.triage), os.path.abspath(asked.churn)
     if os.getuid() != 0:
         print('SKIPPED: BPF needs root')
         return 77
+    if not asked.mounted:
+        # bpftrace wants tracefs (triage does not): mounted in a namespace of our own, so that the host stays as it was.
+        os.execvp('unshare', ['unshare', '--mount', sys.executable, '-B', *sys.argv, '--mounted'])
+    for kind, place in (('debugfs', '/sys/kernel/debug'), ('tracefs', '/sys/kernel/tracing')):
+        if not os.listdir(place):
+            subprocess.run(['mount', '-t', kind, kind, place])
     folder = pathlib.Path(tempfile.mkdtemp(prefix='triage-bench-'))
     good = True
     try:
