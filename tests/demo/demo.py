@@ -44,8 +44,8 @@ class Watch:
             self.process = Process([program, 'watch', str(master), '--format', 'jsonl'], stdin=subprocess.DEVNULL, stdout=out, stderr=messages)
 
         def attached():
-            return self.process.process.poll() is not None or self.messages.read_text(errors='replace').strip()
-        wait_until('triage watch is attached', attached, 15)
+            return self.process.process.poll() is not None or '"event":"attached"' in self.out.read_text(errors='replace')
+        wait_until('triage watch is attached', attached, 30)
         self.works = self.process.process.poll() is None
 
     def of(self, pid):
