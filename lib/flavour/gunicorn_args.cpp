@@ -72,6 +72,7 @@ class Reading {
   explicit Reading(std::string_view from) : from_(from) {}
 
   void set(const GunicornSetting& setting, std::string_view value) {
+    if (setting.name == "raw_env") value = value.substr(0, value.find('='));  // what it is set to may be a secret
     for (SettingRead& read : settings_) {
       if (read.name != setting.name) continue;
       if (setting.takes == Takes::many) read.value += "," + std::string(value);

@@ -21,7 +21,7 @@ bool starts_gunicorn(std::string_view args);
 /// `args`: a shell line, or words separated by NUL. `environment`: GUNICORN_CMD_ARGS, WEB_CONCURRENCY, PORT as assignments separated by NUL,
 /// newline or blanks; assignments in front of the command win over it. From the weakest on, `from` is "environment-default" (WEB_CONCURRENCY,
 /// PORT), "environment" (GUNICORN_CMD_ARGS), "command-line"; values that repeat are joined by commas where gunicorn adds them, else the last
-/// is given. The application is "wsgi_app". Options that no version knows and those without their value are left out.
+/// is given. Of -e NAME=value only the name is given, for the value may be a secret. The application is "wsgi_app". Options that no version knows and those without their value are left out.
 std::vector<evidence::SettingRead> gunicorn_settings(std::string_view args, std::string_view environment);
 
 /// The configuration file that these settings name: the command line's -c, else that of GUNICORN_CMD_ARGS, else "" (./gunicorn.conf.py).

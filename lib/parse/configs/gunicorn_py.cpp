@@ -75,6 +75,15 @@ int sure(std::string_view path, std::string_view head) {
   return strong == 1 && python ? 60 : 0;
 }
 
+// Values of environment variables may be secrets: of raw_env only the names are kept.
+std::string shown(std::string_view name, const python::Value& value) {
+  if (name != "raw_env") return python::shown(value);
+  python::Value names = value;
+  names.text.resize(std::min(names.text.find('='), names.text.size()));
+  for (python::Value& item : names.items) item.text.resize(std::min(item.text.find('='), item.text.size()));
+  return python::shown(names);
+}
+
 void add(const evidence::SettingRead& read, python::Place at, std::string_view text, Sink& sink) {
   Record record;
   record.origin.line = at.line;
@@ -87,6 +96,7 @@ void add(const evidence::SettingRead& read, python::Place at, std::string_view t
     record.origin.offset += end + 1;
   }
   record.line = base::trim(text.substr(0, text.find('\n')));
+  if (read.name == "raw_env") record.line = record.line.substr(0, record.line.find('='));
   sink.add(read, {}, record);
 }
 
@@ -103,7 +113,7 @@ void read(std::string_view text, Sink& sink) {
       // Where nothing binds it, what is weaker than the file holds: said only beside values that hold elsewhere.
       const bool literal = bound.value.known() && bound.value.kind != python::Value::Kind::processors;
       const auto at = bound.absent ? binding.values.front().at : bound.at;
-      add({binding.name, bound.absent ? "" : python::shown(bound.value), bound.absent ? "default" : "file", bound.condition, bound.absent || literal}, at, text, sink);
+      add({binding.name, bound.absent ? "" : shown(binding.name, bound.value), bound.absent ? "default" : "file", bound.condition, bound.absent || literal}, at, text, sink);
     }
   }
   for (const python::Place& place : bindings.star_imports)

@@ -114,7 +114,11 @@ class Reader {
       if (block->name() != "http") where += (where.empty() ? "" : ", ") + block_text(*block, server_names_);
     // keepalive_timeout of an upstream is about idle connections to the server, elsewhere about those from clients.
     const std::string as = upstream && name != "keepalive" ? "nginx.upstream." + name : "nginx." + name;
-    const std::string value = words_of(directive, 1);
+    std::string value = words_of(directive, 1);
+    if (name == "log_format" && directive.words.size() > 2) {  // its parts are one text without blanks between
+      value = directive.argument(0) + " ";
+      for (std::size_t i = 2; i < directive.words.size() && value.size() < longest_value; ++i) value += directive.words[i].text;
+    }
     add(evidence::SettingRead{as, value, "file", where, !base::contains(value, "$") || name == "log_format"}, place(directive));
   }
 

@@ -29,6 +29,7 @@ TEST_CASE("options as argparse takes them") {
   CHECK(shown("gunicorn app:app -b :8000 -b unix:/run/x.sock") == "bind=:8000,unix:/run/x.sock; wsgi_app=app:app");
   CHECK(shown("gunicorn -DR -Dw3 --preload --no-sendfile app") == "daemon=True; enable_stdio_inheritance=True; workers=3; preload_app=True; sendfile=False; wsgi_app=app");
   CHECK(shown("gunicorn --error-logfile - --log-level debug --keep-alive -1 app") == "errorlog=-; loglevel=debug; keepalive=-1; wsgi_app=app");
+  CHECK(shown("gunicorn -e A=hush --env=B=hush app") == "raw_env=A,B; wsgi_app=app");
   CHECK(shown("gunicorn -t 30 -- app -t 40") == "timeout=30; wsgi_app=app");
   CHECK(shown("gunicorn --access-logformat '%(h)s \"%(r)s\"' app") == "access_log_format=%(h)s \"%(r)s\"; wsgi_app=app");
 }

@@ -96,7 +96,7 @@ TEST_CASE("nginx: routes join locations and upstreams, in either order") {
 TEST_CASE("nginx: settings say in which block they stand") {
   CHECK(shown("http {\n  keepalive_timeout 65;\n  server {\n    location /api {\n      proxy_read_timeout 300s;\n      proxy_connect_timeout $t;\n    }\n    server_name x.org y.org;\n  }\n}\n") ==
         "2:3 nginx.keepalive_timeout=65; 5:7 nginx.proxy_read_timeout=300s [location /api, server x.org]; 6:7 nginx.proxy_connect_timeout=?$t [location /api, server x.org]; 8:5 nginx.server_name=x.org y.org [server x.org]");
-  CHECK(shown("log_format main '$remote_addr - $status' '$request_time';\nproxy_set_header Host $host;\n") == "1:1 nginx.log_format=main $remote_addr - $status $request_time");
+  CHECK(shown("log_format main '$remote_addr - $status' '$request_time';\nproxy_set_header Host $host;\n") == "1:1 nginx.log_format=main $remote_addr - $status$request_time");
   CHECK(read("server { proxy_read_timeout 5s; ").gaps.front().reason == "line 1: the block is not closed");
 }
 
