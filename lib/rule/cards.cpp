@@ -37,7 +37,7 @@ base::Result<> answerable(const Card& card) {
     if (std::find(check->rules.begin(), check->rules.end(), card.id) != check->rules.end()) return {};
     return base::fail({base::Kind::malformed, card.file, "check '" + card.check + "' never concludes '" + card.id + "'" + base::did_you_mean(card.id, check->rules), "docs/add-a-check.md", 0});
   }
-  return base::fail({base::Kind::malformed, card.file, "no check is called '" + card.check + "'" + base::did_you_mean(card.check, names), "docs/add-a-rule.md lists them", 0});
+  return base::fail({base::Kind::malformed, card.file, "no check is called '" + card.check + "'" + base::did_you_mean(card.check, names), "docs/add-a-check.md", 0});
 }
 
 }  // namespace

@@ -99,24 +99,27 @@ TEST_CASE("cards and checks name each other") {
   }
 }
 
-TEST_CASE("a card's commands are commands of ours") {
-  // `triage X` in the prose: X is a subcommand, an option or a rule's page that exists.
-  const std::set<std::string> commands{"watch", "stacks", "bundle", "doctor", "explain", "lint", "timeouts", "repro", "server"};
+TEST_CASE("a card sends nobody to a page or a command that does not exist") {
+  const std::set<std::string> commands{"watch", "bundle", "doctor", "explain"};  // those that triage has; the others of the contract come later
+  const std::string letters = "abcdefghijklmnopqrstuvwxyz.-";
   for (const auto& [id, card] : rule::built_in_cards()) {
     std::vector<std::string> texts = card.see;
     texts.insert(texts.end(), card.why.begin(), card.why.end());
     for (const auto& step : card.fix) texts.push_back(step.text);
-    for (const auto& text : texts)
-      for (std::size_t at = 0; (at = text.find("triage explain ", at)) != std::string::npos; ++at) {
-        const std::string named = text.substr(at + 15, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-.", at + 15) - at - 15);
-        INFO(card.file << " points to '" << named << "'");
-        CHECK(rule::built_in_cards().contains(named));
+    for (const auto& text : texts) {
+      INFO(card.file << ": " << text);
+      CHECK_FALSE(base::contains(text, "triage-"));
+      for (std::size_t at = 0; (at = text.find("triage ", at)) != std::string::npos; ++at) {
+        const std::string rest = text.substr(at + 7);
+        const std::string word = rest.substr(0, rest.find_first_not_of(letters));
+        if (word == "explain") {
+          const std::string named = rest.size() > 8 ? rest.substr(8, rest.find_first_not_of(letters, 8) - 8) : "";
+          CHECK(rule::built_in_cards().contains(named));
+        }
+        for (const char* later : {"stacks", "lint", "timeouts", "repro", "server", "show"}) CHECK(word != later);
+        // At the start of a step it is a command line, not a sentence about triage.
+        if (at == 0) CHECK((word.starts_with("-") || commands.contains(word)));
       }
-    for (const auto& step : card.fix) {
-      if (!base::starts_with(step.text, "triage ")) continue;
-      const std::string word = step.text.substr(7, step.text.find_first_of(" ,", 7) - 7);
-      INFO(card.file << ": " << step.text);
-      CHECK((word.starts_with("-") || commands.contains(word)));
     }
   }
 }

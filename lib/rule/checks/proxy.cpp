@@ -220,7 +220,7 @@ std::optional<Draft> gave_up(const Look& look) {
   return draft;
 }
 
-// nginx's *N stays with a client's request: the same one on two peers was sent twice. "no live upstreams" is where that ends.
+// nginx's *N is the client's connection: one path on it that failed on two peers was sent twice. "no live upstreams" is where that ends.
 std::optional<Draft> repeated(const Look& look) {
   std::map<std::string, std::pair<std::string, FactId>> seen;  // connection and uri -> its first upstream
   std::vector<FactId> twice;
@@ -242,7 +242,8 @@ std::optional<Draft> repeated(const Look& look) {
   for (const FactId id : none_left.ids)
     if (draft.because.size() < 3) because(draft, id);
   if (!twice.empty()) {
-    draft.sure_because = "one request of a client stands in the log with two upstreams";
+    draft.sure = Confidence::likely;  // *N is the client's connection: a client that asked again on it would look the same
+    draft.sure_because = "one path on one client connection failed on two upstreams";
   } else {
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;

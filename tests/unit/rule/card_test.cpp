@@ -99,5 +99,16 @@ TEST_CASE("cards of the user") {
   };
   CHECK(refusal({{"/mine/readme.txt", "x"}}) == "reading cards from /mine: no *.json file there; docs/add-a-rule.md shows a card");
   CHECK(refusal({{"/mine/a.json", "{"}}) == "/mine/a.json:1:1: this object is not closed; add }");
-  CHECK(refusal({{"/mine/a.json", spoilt("\"check\": \"death\"", "\"check\": \"no-such-check\"")}}) == "/mine/a.json: no check is called 'no-such-check'; docs/add-a-rule.md lists them");
+  CHECK(refusal({{"/mine/a.json", spoilt("\"check\": \"death\"", "\"check\": \"no-such-check\"")}}) == "/mine/a.json: no check is called 'no-such-check'; docs/add-a-check.md");
+  const std::string ours = spoilt("death.example", "death.timeout");
+  CHECK(refusal({{"/mine/a.json", good}}) == "/mine/a.json: check 'death' never concludes 'death.example'; docs/add-a-check.md");
+  CHECK(refusal({{"/mine/a.json", ours}, {"/mine/more/b.json", ours}}) == "/mine/more/b.json: 'death.timeout' is also the id of /mine/a.json; give one of them another id");
+  CHECK(refusal({{"/mine/a.json", spoilt("\"check\": \"death\"", "\"check\": \"deaht\"")}}) == "/mine/a.json: no check is called 'deaht'; did you mean 'death'?; docs/add-a-check.md");
+
+  const auto cards = rule::cards_with(source::TextHost({{"/mine/more/a.json", ours}}), "/mine/");
+  REQUIRE(cards);
+  CHECK(cards->size() == rule::built_in_cards().size());
+  CHECK(cards->at("death.timeout").title == "An example");  // theirs takes the place of ours
+  CHECK(cards->at("death.timeout").file == "/mine/more/a.json");
+  CHECK(cards->at("death.crashed").title == rule::built_in_cards().at("death.crashed").title);
 }
