@@ -2,6 +2,7 @@
 // carry their source (server version, file:line).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>

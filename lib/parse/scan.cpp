@@ -13,7 +13,7 @@ constexpr std::size_t longest_allowed = 8 << 20;
 
 Scanner::Scanner(source::Stream& stream, std::size_t longest, std::string_view head)
     : stream_(stream), longest_(std::clamp<std::size_t>(longest, 64, longest_allowed)), buffer_(std::max(usual_buffer, std::max(2 * longest_, head.size())), '\0') {
-  std::memcpy(buffer_.data(), head.data(), head.size());
+  if (!head.empty()) std::memcpy(buffer_.data(), head.data(), head.size());  // memcpy from nowhere is undefined, of nothing too
   end_ = head.size();
 }
 
