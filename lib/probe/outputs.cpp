@@ -95,7 +95,7 @@ base::Result<std::vector<Output>> outputs_of(const source::Host& host, const Pro
       // Both standard streams into one place: it is named as stderr's, for what matters is said there.
       if (open.fd == 2)
         for (auto& before : outputs)
-          if (before.fd == 1) before.fd = 2;
+          if (before.fd == 1 && before.target == target) before.fd = 2;
       continue;
     }
     outputs.push_back(std::move(output));
