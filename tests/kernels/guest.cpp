@@ -1,6 +1,6 @@
 // What runs in a kernel under test, where there is no Python: a server of gunicorn's shape (its titles, a master that forks and reaps two
 // workers), and the faults that end a worker. Static, so that the guest needs nothing but this and the tools. One word chooses the part:
-//   master, serve, work, kill SIGNAL PID
+//   master, or kill SIGNAL PID
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -10,14 +10,31 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 namespace {
 
-const char* const self = "/bin/guest";
+const char* const self = "/proc/self/exe";
+// As setproctitle leaves a command line: the title and nothing else.
+const char* const master_title = "gunicorn: master [guest]";
+const char* const worker_title = "gunicorn: worker [guest]";
+
+/// As gunicorn 20.1 words it on its stderr, which is where a watch finds its log.
+template <class... Values>
+void log(const char* level, const char* format, Values... values) {
+  char when[64], text[256];
+  const std::time_t now = std::time(nullptr);
+  std::tm broken{};
+  ::gmtime_r(&now, &broken);
+  std::strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S +0000", &broken);
+  std::snprintf(text, sizeof text, format, values...);
+  std::fprintf(stderr, "[%s] [%d] [%s] %s\n", when, ::getpid(), level, text);
+}
 
 /// A worker waits for its fault: SIGUSR1 eats memory until the cgroup is full, SIGUSR2 reads through a null pointer, SIGHUP leaves with 7.
 [[noreturn]] void work() {
+  log("INFO", "Booting worker with pid: %d", ::getpid());
   sigset_t faults;
   sigemptyset(&faults);
   for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP}) sigaddset(&faults, signal);
@@ -38,32 +55,40 @@ const char* const self = "/bin/guest";
 }
 
 void start_worker() {
-  if (::fork() == 0) ::execl(self, "gunicorn: worker [guest]", "work", nullptr);
+  if (::fork() == 0) ::execl(self, worker_title, nullptr);
 }
 
 [[noreturn]] void serve() {
+  log("INFO", "Starting gunicorn 20.1.0");
+  log("INFO", "Listening at: http://127.0.0.1:8000 (%d)", ::getpid());
+  log("INFO", "Using worker: sync");
   for (int i = 0; i < 2; ++i) start_worker();
-  for (;;)
-    if (::wait(nullptr) > 0) start_worker();
+  for (;;) {
+    int status = 0;
+    const pid_t pid = ::wait(&status);
+    if (pid <= 0) continue;
+    if (WIFSIGNALED(status)) log("WARNING", "Worker with pid %d was terminated due to signal %d", pid, WTERMSIG(status));
+    start_worker();
+  }
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-  const std::string part = count > 1 ? words[1] : "";
-  if (part == "serve") {
+  const std::string title = words[0], part = count > 1 ? words[1] : "";
+  if (title == master_title) {
     ::prctl(PR_SET_NAME, "gunicorn");
     serve();
   }
-  if (part == "work") {
+  if (title == worker_title) {
     ::prctl(PR_SET_NAME, "gunicorn");
     work();
   }
-  if (part == "master") ::execl(self, "gunicorn: master [guest]", "serve", nullptr);
+  if (part == "master") ::execl(self, master_title, nullptr);
   if (part == "kill" && count == 4) {
     ::prctl(PR_SET_NAME, "nightly-cleanup");
     return ::kill(std::atoi(words[3]), std::atoi(words[2])) == 0 ? 0 : 1;
   }
-  std::fprintf(stderr, "guest master | serve | work | kill SIGNAL PID\n");
+  std::fprintf(stderr, "guest master | kill SIGNAL PID\n");
   return 2;
 }
