@@ -37,7 +37,8 @@ Civil civil_from(std::int64_t ns) {
   return civil;
 }
 
-// 64 bits of nanoseconds reach from 1677 to 2262: what lies outside (docker writes 0001-01-01 for "never") is held at the edge, not wrapped.
+// 63 bits of nanoseconds reach from 1824 to 2116 and leave a bit for differences: what lies outside (docker writes 0001-01-01 for "never") is
+// held at the edge, not wrapped.
 std::int64_t ns_from(const Civil& c) {
   if (c.year < first_year) return ns_from({first_year});
   if (c.year > last_year) return ns_from({last_year});
