@@ -37,11 +37,14 @@ Civil civil_from(std::int64_t ns) {
   return civil;
 }
 
-// 63 bits of nanoseconds reach from 1824 to 2116 and leave a bit for differences: what lies outside (docker writes 0001-01-01 for "never") is
-// held at the edge, not wrapped.
+// first_year and last_year are where 64 bits of nanoseconds end. Nothing that we read is that far away (docker writes 0001-01-01 for
+// "never"), and a difference of two times has to fit as well: what lies outside of 1830 to 2110 is held at that edge, not wrapped.
+constexpr int reach_begin = 1830, reach_end = 2110;
+static_assert(first_year < reach_begin && reach_end < last_year);
+
 std::int64_t ns_from(const Civil& c) {
-  if (c.year < first_year) return ns_from({first_year});
-  if (c.year > last_year) return ns_from({last_year});
+  if (c.year < reach_begin) return ns_from({reach_begin});
+  if (c.year > reach_end) return ns_from({reach_end});
   return ((days_from_civil(c.year, c.month, c.day) * 24 + c.hour) * 60 + c.minute) * 60 * second_ns + c.second * second_ns + c.ns;
 }
 
@@ -92,7 +95,7 @@ std::optional<Instant> read_iso(std::string_view text) {
   std::int64_t year, month, day, hour, minute, second;
   if (text.size() < 19 || !digits(text, 0, 4, year) || text[4] != '-' || !digits(text, 5, 2, month) || text[7] != '-' || !digits(text, 8, 2, day)) return std::nullopt;
   if ((text[10] != 'T' && text[10] != ' ') || !digits(text, 11, 2, hour) || text[13] != ':' || !digits(text, 14, 2, minute) || text[16] != ':' || !digits(text, 17, 2, second)) return std::nullopt;
-  if (year < first_year || year > last_year || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+  if (year < reach_begin || year > reach_end || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return std::nullopt;
   std::size_t at = 19;
   std::int64_t fraction = 0, give = second_ns / 2;
   if (at < text.size() && (text[at] == '.' || text[at] == ',')) {

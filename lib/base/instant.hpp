@@ -31,7 +31,7 @@ std::int64_t days_from_civil(int year, unsigned month, unsigned day);
 struct Civil { int year = 1970; unsigned month = 1, day = 1, hour = 0, minute = 0, second = 0; std::int64_t ns = 0; };
 Civil civil_from(std::int64_t ns_since_1970);
 /// Held at the first second of first_year or last_year outside of them.
-constexpr int first_year = 1830, last_year = 2110;
+constexpr int first_year = 1680, last_year = 2260;
 std::int64_t ns_from(const Civil& civil);
 
 /// "2026-11-22T10:30:58.723Z"; naive without the Z; boot as "+123.456789".
