@@ -3,6 +3,8 @@
 #include "model/build.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
 
 #include "base/text.hpp"
 #include "flavour/flavour.hpp"
@@ -45,7 +47,10 @@ Life& start_life(Stack& stack, Server& server, int pid, Role role) {
   life.role = role;
   life.server = index_of(stack, server);
   life.pid = pid;
-  if (role == Role::worker) server.lives.push_back(life.id);
+  if (role == Role::worker) {
+    server.lives.push_back(life.id);
+    stack.by_pid[pid].push_back(life.id);
+  }
   stack.lives.push_back(std::move(life));
   return stack.lives.back();
 }
@@ -83,11 +88,12 @@ bool open(const Life& life) { return !life.ended_known; }
 
 // The latest life of this pid, wherever a server is not over or the log is the same.
 Life* life_of(Stack& stack, int pid, const Fact& fact) {
-  if (pid == 0) return nullptr;
-  for (auto life = stack.lives.rbegin(); life != stack.lives.rend(); ++life) {
-    if (life->pid != pid || life->role != Role::worker) continue;
-    const Server& server = stack.servers[life->server];
-    if (server.source == fact.origin.source || !over(server) || server.master == fact.by) return &*life;
+  const auto found = pid == 0 ? stack.by_pid.end() : stack.by_pid.find(pid);
+  if (found == stack.by_pid.end()) return nullptr;
+  for (auto id = found->second.rbegin(); id != found->second.rend(); ++id) {
+    Life& life = stack.lives[*id];
+    const Server& server = stack.servers[life.server];
+    if (server.source == fact.origin.source || !over(server) || server.master == fact.by) return &life;
   }
   return nullptr;
 }
@@ -96,8 +102,9 @@ Life& life_or_new(Stack& stack, const Fact& fact, bool by_master) {
   const int pid = fact.about.pid ? fact.about.pid : fact.by;
   if (by_master && fact.by != 0) {
     Server& server = server_of_master(stack, fact);
-    for (auto id = server.lives.rbegin(); id != server.lives.rend(); ++id)
-      if (stack.lives[*id].pid == pid) return stack.lives[*id];
+    const std::vector<LifeId>& known = stack.by_pid[pid];
+    for (auto id = known.rbegin(); id != known.rend(); ++id)
+      if (stack.lives[*id].server == index_of(stack, server)) return stack.lives[*id];
     // Its "Booting" line went to the wrong server when two masters write one log (USR2): the master knows its own children.
     if (Life* const other = life_of(stack, pid, fact); other && open(*other) && stack.servers[other->server].source == server.source) {
       Server& wrong = stack.servers[other->server];
@@ -352,21 +359,25 @@ std::size_t wanted_workers(const Stack& stack, const Server& server) {
 void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
   if (!server.seen_start || server.crashed != no_fact) return;
   const std::size_t wanted = wanted_workers(stack, server) + server.scaled_up.size();
+  // Without a stop nobody showed who still lives.
+  if (server.stopped == no_fact) return;
   std::vector<LifeId> silent;
-  for (std::size_t i = 0; i < server.lives.size(); ++i) {
-    const Life& born = stack.lives[server.lives[i]];
-    if (born.booted == no_fact || !born.started) continue;
-    bool explained = false;
-    std::size_t alive = 0;
-    for (std::size_t j = 0; j < i; ++j) {
-      const Life& other = stack.lives[server.lives[j]];
-      // Who left because the server stopped lived until then; lines of one second are told apart by nothing but the reason they give.
-      const bool ended_before = other.ended_known && !other.replaced && other.asked != Asked::stop && other.ended && other.ended->at <= born.started->at;
-      if (!ended_before && !other.replaced) ++alive;
+  // Births come in the order of the log; `ends` are those of the workers before, the earliest first.
+  std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>> ends;
+  std::size_t gone = 0, before = 0;
+  for (const LifeId id : server.lives) {
+    const Life& born = stack.lives[id];
+    if (born.booted != no_fact && born.started) {
+      while (!ends.empty() && ends.top() <= born.started->at) { ends.pop(); ++gone; }
+      bool explained = false;
+      for (const FactId reload : server.reloads)
+        if (const auto& when = evidence.facts[reload].when; when && when->at <= born.started->at && born.started->at - when->at <= 60 * base::second_ns) explained = true;
+      if (!explained && before - gone >= wanted) silent.push_back(born.id);
     }
-    for (const FactId reload : server.reloads)
-      if (const auto& when = evidence.facts[reload].when; when && when->at <= born.started->at && born.started->at - when->at <= 60 * base::second_ns) explained = true;
-    if (!explained && alive >= wanted) silent.push_back(born.id);
+    ++before;
+    // Who left because the server stopped lived until then.
+    if (born.replaced) ++gone;
+    else if (born.ended_known && born.asked != Asked::stop && born.ended) ends.push(born.ended->at);
   }
   for (const LifeId heir : silent) {
     const Life& born = stack.lives[heir];
@@ -375,9 +386,8 @@ void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
       const Life& life = stack.lives[id];
       if (id != heir && life.id < born.id && !life.ended_known) candidates.push_back(id);
     }
-    // Without a stop nobody showed who still lives; with several candidates nobody can tell which it was.
-    const bool counted = server.stopped != no_fact && candidates.size() <= silent.size();
-    if (!counted || candidates.empty()) continue;
+    // With more candidates than silent ends nobody can tell which it was.
+    if (candidates.empty() || candidates.size() > silent.size()) continue;
     Life& life = stack.lives[candidates.front()];
     life.replaced = true;
     life.ended_known = true;

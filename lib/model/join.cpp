@@ -4,6 +4,8 @@
 #include <array>
 #include <map>
 #include <set>
+#include <tuple>
+#include <unordered_map>
 
 #include "base/text.hpp"
 #include "model/build.hpp"
@@ -95,14 +97,13 @@ struct Kill { FactId id; const OomKill* what; };
 // One kill may be told by several logs (dmesg and journal) and, with memory.oom.group, twice by one.
 std::vector<Kill> distinct_kills(const Evidence& evidence) {
   std::vector<Kill> kills;
+  std::map<std::tuple<int, std::string, std::uint64_t, std::uint64_t>, SourceId> told;
   for (FactId id = 0; id < evidence.facts.size(); ++id) {
-    const auto* kill = as<OomKill>(evidence.facts[id]);
+    const Fact& fact = evidence.facts[id];
+    const auto* kill = as<OomKill>(fact);
     if (!kill || kill->forged) continue;
-    const bool told = std::any_of(kills.begin(), kills.end(), [&](const Kill& known) {
-      return known.what->pid == kill->pid && known.what->comm == kill->comm && known.what->anon_rss == kill->anon_rss && known.what->total_vm == kill->total_vm &&
-             evidence.facts[known.id].origin.source != evidence.facts[id].origin.source;
-    });
-    if (!told) kills.push_back({id, kill});
+    const auto [known, first] = told.try_emplace({kill->pid, kill->comm, kill->anon_rss, kill->total_vm}, fact.origin.source);
+    if (first || known->second == fact.origin.source) kills.push_back({id, kill});
   }
   return kills;
 }
@@ -244,23 +245,32 @@ void join_crashes(Stack& stack, const Evidence& evidence) {
   }
 }
 
-Life* life_by_host_pid(Stack& stack, int pid) {
-  Life* found = nullptr;
-  for (Life& life : stack.lives) {
-    if (life.server == SIZE_MAX || pid == 0) continue;
+// The latest life of every host pid.
+using ByHost = std::unordered_map<int, LifeId>;
+
+ByHost lives_by_host_pid(const Stack& stack) {
+  ByHost lives;
+  for (const Life& life : stack.lives) {
+    if (life.server == SIZE_MAX) continue;
     const int host = life.host_pid ? life.host_pid : stack.servers[life.server].namespaced ? 0 : life.pid;
-    if (host == pid) found = &life;
+    if (host != 0) lives[host] = life.id;
   }
-  return found;
+  return lives;
+}
+
+Life* life_by_host_pid(Stack& stack, const ByHost& lives, int pid) {
+  const auto found = lives.find(pid);
+  return pid == 0 || found == lives.end() ? nullptr : &stack.lives[found->second];
 }
 
 // Lines and events that name a host pid: the service manager, user-space killers, the watcher.
 void join_named(Stack& stack, const Evidence& evidence) {
+  const ByHost by_host = lives_by_host_pid(stack);
   for (FactId id = 0; id < evidence.facts.size(); ++id) {
     const Fact& fact = evidence.facts[id];
     if (const auto* unit = as<UnitEvent>(fact)) {
       if (unit->event != "killing" && unit->event != "main-exited" && unit->event != "oom-kill") continue;
-      Life* const life = life_by_host_pid(stack, unit->pid.value_or(fact.about.pid));
+      Life* const life = life_by_host_pid(stack, by_host, unit->pid.value_or(fact.about.pid));
       if (!life || !fits_life(stack, evidence, *life, fact)) continue;
       witness(*life, id);
       if (unit->event == "killing" && unit->signal == 9) life->unit_kill = id;
@@ -271,12 +281,12 @@ void join_named(Stack& stack, const Evidence& evidence) {
         if (unit->status && !unit->signal) life->exit_code = unit->status;
       }
     } else if (const auto* kill = as<UserspaceKill>(fact)) {
-      Life* const life = life_by_host_pid(stack, kill->pid.value_or(fact.about.pid));
+      Life* const life = life_by_host_pid(stack, by_host, kill->pid.value_or(fact.about.pid));
       if (!life || !could_be_sigkill(*life) || !fits_life(stack, evidence, *life, fact)) continue;
       life->userspace_kill = id;
       witness(*life, id);
     } else if (const auto* exited = as<ProcessExited>(fact)) {
-      Life* life = life_by_host_pid(stack, fact.about.pid);
+      Life* life = life_by_host_pid(stack, by_host, fact.about.pid);
       if (!life) continue;
       life->exited = id;
       life->ended_known = true;
@@ -287,7 +297,7 @@ void join_named(Stack& stack, const Evidence& evidence) {
       }
       witness(*life, id);
     } else if (as<SignalSent>(fact) || as<OomMarked>(fact)) {
-      Life* life = life_by_host_pid(stack, fact.about.pid);
+      Life* life = life_by_host_pid(stack, by_host, fact.about.pid);
       if (!life) continue;
       witness(*life, id);
       if (as<OomMarked>(fact)) {
@@ -301,6 +311,7 @@ void join_named(Stack& stack, const Evidence& evidence) {
 
 // A watched process that no log names is a life too: deaths must not need a log line (gunicorn 20.0 prints none).
 void lives_from_watch(Stack& stack, const Evidence& evidence) {
+  const ByHost by_host = lives_by_host_pid(stack);
   std::map<int, LifeId> masters;
   for (const Server& server : stack.servers)
     if (server.master_life != no_life) {
@@ -314,7 +325,7 @@ void lives_from_watch(Stack& stack, const Evidence& evidence) {
     if (const auto* exited = as<ProcessExited>(fact); exited && exited->parent) children.try_emplace(fact.about.pid, exited->parent, exited->ns_pid);
   for (const auto& [pid, about] : children) {
     const auto master = masters.find(about.first);
-    if (master == masters.end() || life_by_host_pid(stack, pid)) continue;
+    if (master == masters.end() || life_by_host_pid(stack, by_host, pid)) continue;
     const std::size_t server = stack.lives[master->second].server;
     Life life;
     life.id = static_cast<LifeId>(stack.lives.size());

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "evidence/evidence.hpp"
@@ -102,12 +103,15 @@ struct KernelLog {
   evidence::SourceId source = 0;
   std::optional<std::int64_t> wall_minus_own;            // ns to add to its times to get wall time; nothing ties them when empty
   std::int64_t tie_give = 0;                             // +- ns
+  struct Hole { FactId last_kill = evidence::no_fact, suppressed = evidence::no_fact; };
+  std::vector<Hole> holes;                               // lines were left out between the two; no_fact: since the log's beginning
 };
 
 struct Stack {
   std::vector<Hop> hops;                                 // client side first
   std::vector<Server> servers;
   std::vector<Life> lives;
+  std::unordered_map<int, std::vector<LifeId>> by_pid;   // workers, as their server names them, in the order they appeared
   std::vector<Unjoined> unjoined;
   std::vector<KernelLog> kernel_logs;
   std::vector<evidence::Gap> gaps;                       // what the model wanted and did not find: a setting that is not known, and why

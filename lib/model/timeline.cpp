@@ -17,14 +17,10 @@ const KernelLog* log_of(const Stack& stack, SourceId source) {
 
 // "N callbacks suppressed" speaks of the time since the last kill that was printed, not of the whole log: is `when` in such a hole, or may
 // it be for all that is known?
-bool in_hole(const Stack& stack, const Evidence& evidence, evidence::SourceId source, const std::optional<base::Instant>& when) {
-  const Fact* last_kill = nullptr;
-  for (const Fact& fact : evidence.facts) {
-    if (fact.origin.source != source) continue;
-    if (as<OomKill>(fact)) last_kill = &fact;
-    if (!as<KernelSuppressed>(fact)) continue;
-    const auto end = distance_between(stack, evidence, fact, when);
-    const auto begin = last_kill ? distance_between(stack, evidence, *last_kill, when) : std::nullopt;
+bool in_hole(const Stack& stack, const Evidence& evidence, const KernelLog& log, const std::optional<base::Instant>& when) {
+  for (const KernelLog::Hole& hole : log.holes) {
+    const auto end = distance_between(stack, evidence, evidence.facts[hole.suppressed], when);
+    const auto begin = hole.last_kill != no_fact ? distance_between(stack, evidence, evidence.facts[hole.last_kill], when) : std::nullopt;
     const bool over = end && end->ns + end->give < 0, not_begun = begin && begin->ns - begin->give > 0;
     if (!over && !not_begun) return true;
   }
@@ -82,6 +78,15 @@ std::vector<KernelLog> kernel_logs(const Evidence& evidence) {
       else log.tie_give = std::max(log.tie_give, std::abs(offset - *log.wall_minus_own) + pair->give_ns);
     }
   }
+  for (KernelLog& log : logs) {
+    FactId last_kill = no_fact;
+    for (FactId id = 0; id < evidence.facts.size(); ++id) {
+      const Fact& fact = evidence.facts[id];
+      if (fact.origin.source != log.source) continue;
+      if (as<OomKill>(fact)) last_kill = id;
+      if (as<KernelSuppressed>(fact)) log.holes.push_back({last_kill, id});
+    }
+  }
   return logs;
 }
 
@@ -99,7 +104,7 @@ std::optional<std::size_t> covering_kernel_log(const Stack& stack, const Evidenc
   for (std::size_t i = 0; i < stack.kernel_logs.size(); ++i) {
     const KernelLog& log = stack.kernel_logs[i];
     const Source& source = evidence.sources[log.source];
-    if (source.lost || (source.suppressed && in_hole(stack, evidence, log.source, when))) continue;
+    if (source.lost || (source.suppressed && in_hole(stack, evidence, log, when))) continue;
     if (source.live && source.whole_boot) return i;
     if (!when || !source.first || !source.last) continue;
     const auto span = [&](const base::Instant& edge) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/text.hpp"
@@ -117,24 +118,58 @@ std::optional<Request> request_of(const Look& look, const Life& life) {
     if (failed && !failed->uri.empty()) return Request{(failed->method.empty() ? "" : failed->method + " ") + failed->uri, life.aborted_in, false};
   }
   if (!life.ended || life.role != model::Role::worker) return std::nullopt;
-  // The proxy's rows of that moment: they name requests, not workers, so they count only when they all name one, or when one worker died then.
+  // The proxy's rows of that moment: they name requests, not workers, so they count only when they all name one, and no more than died then.
   std::set<std::string> lines;
   FactId first = no_fact;
   std::size_t rows = 0, deaths = 0;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  look.early_rows.near(life.ended, 3, [&](FactId id) {
     const Fact& fact = look.evidence.facts[id];
-    const auto* row = as<ProxyError>(fact);
-    if (!row || row->kind != "closed-early" || row->uri.empty()) continue;
     const auto distance = model::distance_between(look.stack, look.evidence, fact, life.ended);
-    if (!distance || std::abs(distance->ns) > 1'500'000'000 + distance->give) continue;
-    lines.insert((row->method.empty() ? "" : row->method + " ") + path_of(row->uri));
-    if (first == no_fact) first = id;
+    if (!distance || std::abs(distance->ns) > 1'500'000'000 + distance->give) return;
+    const auto& row = std::get<ProxyError>(fact.what);
+    lines.insert((row.method.empty() ? "" : row.method + " ") + path_of(row.uri));
+    first = std::min(first, id);
     ++rows;
-  }
-  for (const Life& other : look.stack.lives)
-    if (other.role == model::Role::worker && other.ended && other.ended->clock == life.ended->clock && std::abs(other.ended->at - life.ended->at) <= 1'500'000'000) ++deaths;
+  });
+  if (rows == 0) return std::nullopt;
+  look.ends.near(life.ended, 2, [&](model::LifeId id) {
+    const Life& other = look.stack.lives[id];
+    if (other.ended->clock == life.ended->clock && std::abs(other.ended->at - life.ended->at) <= 1'500'000'000) ++deaths;
+  });
   if (rows == 0 || lines.size() != 1 || rows > deaths) return std::nullopt;
   return Request{*lines.begin(), first, false};
+}
+
+Look look_at(const model::Stack& stack, const Evidence& evidence) {
+  Look look{stack, evidence, {}, {}, {}, {}, {}};
+  std::map<int, std::string> cgroup_of;
+  std::map<std::string, FactId> counters;
+  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+    const Fact& fact = evidence.facts[id];
+    if (const auto* row = as<ProxyError>(fact); row && row->kind == "closed-early" && !row->uri.empty()) look.early_rows.add(fact.when, id);
+    if (const auto* seen = as<ProcessSeen>(fact); seen && !seen->cgroup.empty()) {
+      cgroup_of[fact.about.pid] = seen->cgroup;
+      if (seen->ns_pid) cgroup_of.try_emplace(seen->ns_pid, seen->cgroup);
+    }
+    if (const auto* memory = as<CgroupMemory>(fact); memory && memory->oom_kills) counters[memory->path] = id;
+  }
+  look.timeouts.resize(stack.servers.size());
+  look.false_hints.resize(stack.servers.size());
+  for (const Life& life : stack.lives) {
+    if (life.server == SIZE_MAX || life.role != model::Role::worker) continue;
+    if (life.ended) look.ends.add(life.ended, life.id);
+    if (life.timed_out == no_fact) continue;
+    look.false_hints[life.server] += life.hint;
+    if (const auto& when = evidence.facts[life.timed_out].when) look.timeouts[life.server].push_back(when->at);
+  }
+  for (auto& moments : look.timeouts) std::sort(moments.begin(), moments.end());
+  for (const Server& server : stack.servers) {
+    const auto cgroup = cgroup_of.find(server.master);
+    const auto counter = cgroup == cgroup_of.end() || cgroup->second == "/" ? counters.end() : counters.find(cgroup->second);
+    const bool clear = counter != counters.end() && *std::get<CgroupMemory>(evidence.facts[counter->second].what).oom_kills == 0;
+    look.clear_counters.push_back(clear ? counter->second : no_fact);
+  }
+  return look;
 }
 
 }  // namespace rule

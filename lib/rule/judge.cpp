@@ -157,7 +157,7 @@ Findings findings_of(std::vector<Draft> drafts, const std::map<std::string, Card
 }
 
 Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, const std::map<std::string, Card>& cards, std::vector<evidence::Gap>* gaps) {
-  const Look look{stack, evidence};
+  const Look look = look_at(stack, evidence);
   std::vector<Draft> drafts;
   for (const Check* check : checks())
     for (Draft& draft : check->look(look)) drafts.push_back(std::move(draft));

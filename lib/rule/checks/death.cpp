@@ -44,17 +44,8 @@ void own_lines(Draft& draft, const Case& c) {
 
 // Does the server's own cgroup count kills, and are there none? `which` is then the fact that says so.
 bool counters_clear(const Case& c, FactId& which) {
-  std::string cgroup;
-  for (const Fact& fact : c.look.evidence.facts)
-    if (const auto* seen = as<ProcessSeen>(fact); seen && (fact.about.pid == c.server.master || (seen->ns_pid && seen->ns_pid == c.server.master)) && !seen->cgroup.empty()) cgroup = seen->cgroup;
-  if (cgroup.empty() || cgroup == "/") return false;
-  for (FactId id = 0; id < c.look.evidence.facts.size(); ++id) {
-    const auto* memory = as<CgroupMemory>(fact_of(c, id));
-    if (!memory || !memory->oom_kills || memory->path != cgroup) continue;
-    which = id;
-    return *memory->oom_kills == 0;
-  }
-  return false;
+  which = c.look.clear_counters[c.life.server];
+  return which != no_fact;
 }
 
 // ---- what is ruled out, and by which witness's words or silence ------------------------------------------------------
@@ -216,15 +207,15 @@ std::optional<Draft> by_timeout(const Case& c) {
   if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
   // Several workers that time out in one second point away from the application: the machine stood still, or they wait for one thing.
   std::size_t together = 0;
-  for (const LifeId id : c.server.lives) {
-    const auto apart = seconds_between(when_of(c.look, c.look.stack.lives[id].timed_out), when_of(c.look, c.life.timed_out));
-    if (apart && *apart > -1.5 && *apart < 1.5) ++together;
+  if (const auto when = when_of(c.look, c.life.timed_out)) {
+    const auto& moments = c.look.timeouts[c.life.server];
+    constexpr std::int64_t near_ns = 1'500'000'000;
+    together = static_cast<std::size_t>(std::upper_bound(moments.begin(), moments.end(), when->at + near_ns) - std::lower_bound(moments.begin(), moments.end(), when->at - near_ns));
   }
   if (together > 1) {
     draft.values["count"] = std::to_string(together);
     draft.values["hint_note"] = fmt::format("; {} workers timed out within a second", together);
-    std::size_t hints = 0;
-    for (const LifeId id : c.server.lives) hints += c.look.stack.lives[id].hint && c.look.stack.lives[id].timed_out != no_fact;
+    const std::size_t hints = c.look.false_hints[c.life.server];
     if (hints > 0 && !c.life.hint)
       rule_out(draft, "death.oom-cgroup", fmt::format("\"Perhaps out of memory?\" is printed for {} of them and is false: the master sent those SIGKILLs itself, after WORKER TIMEOUT", hints));
   }

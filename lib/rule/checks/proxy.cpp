@@ -85,11 +85,14 @@ bool stopped_on_purpose(const Look& look, FactId row) {
 
 // The death of a worker near this moment: the row is its consequence.
 bool near_an_end(const Look& look, FactId row, double seconds) {
-  for (const Life& life : look.stack.lives) {
-    if (life.server == SIZE_MAX || life.asked != model::Asked::nobody) continue;
-    for (const auto& when : {life.ended, life.replaced ? life.ended : std::nullopt})
-      if (const auto gap = apart(look, row, when); gap && *gap >= -seconds && *gap <= seconds) return true;
-  }
+  bool found = false;
+  look.ends.near(look.evidence.facts[row].when, static_cast<int>(seconds) + 2, [&](model::LifeId id) {
+    const Life& life = look.stack.lives[id];
+    if (found || life.asked != model::Asked::nobody) return;
+    const auto gap = apart(look, row, life.ended);
+    found = gap && *gap >= -seconds && *gap <= seconds;
+  });
+  if (found) return true;
   for (const Server& server : look.stack.servers)
     if (server.crashed != no_fact)
       if (const auto gap = apart(look, row, when_of(look, server.crashed)); gap && *gap >= -seconds && *gap <= seconds) return true;
