@@ -87,6 +87,9 @@ class Log {
         sink_.source().kind = formats()[i]->kind;
       }
     }
+    // A syslog or a journal of several programs: the server's few lines count among the many of the kernel (a report has a hundred) or the proxy.
+    for (std::size_t i = 0; i < known_.size(); ++i)
+      if (known_[i].records > 0 && of_server(formats()[i]->kind) && !of_server(sink_.source().kind)) sink_.source().kind = evidence::SourceKind::journal;
     for (std::size_t i = 0; i < known_.size(); ++i)
       if (known_[i].state) formats()[i]->finish(*known_[i].state, sink_);
   }
@@ -95,6 +98,8 @@ class Log {
 
  private:
   struct Known { std::unique_ptr<State> state; std::uint64_t records = 0; };
+
+  static bool of_server(evidence::SourceKind kind) { return kind == evidence::SourceKind::server_log || kind == evidence::SourceKind::stdio; }
 
   bool ask(std::size_t i, const Record& record) {
     Known& known = known_[i];
