@@ -1,6 +1,6 @@
 // The dispatch by first byte, and the forms that syslog daemons and container runtimes write. The kernel's own are in
 // envelope_kernel.cpp, JSON records in envelope_record.cpp. Each form is told by its own shape in a few bytes, for every line of a log of
-// gigabytes passes here.
+// gigabytes passes here. Past 300 lines because the forms share one dispatch and one way of naming who wrote.
 #include "parse/envelope.hpp"
 
 #include <algorithm>
@@ -23,6 +23,12 @@ std::size_t name_length(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size() && size < longest_name && name_byte(text[size])) ++size;
   return size;
+}
+
+// Elsewhere: the text was joined from parts or its escapes were undone.
+bool within(std::string_view text, std::string_view line) {
+  const auto from = reinterpret_cast<std::uintptr_t>(line.data()), at = reinterpret_cast<std::uintptr_t>(text.data());
+  return at >= from && at - from <= line.size();
 }
 
 void skip_blanks(std::string_view& text) {
@@ -280,8 +286,7 @@ Opener::Next Opener::take_apart(std::string_view line, Record& record) {
   }
   if (opened && !record.ident.empty() && record.when) {
     // Later lines of this message, as journalctl indents them, are this record's too.
-    const auto from = reinterpret_cast<std::uintptr_t>(line.data()), to = reinterpret_cast<std::uintptr_t>(record.text.data());
-    indent_ = to >= from && to - from <= line.size() ? to - from : 0;  // elsewhere: it was joined or unescaped
+    indent_ = within(record.text, line) ? static_cast<std::size_t>(record.text.data() - line.data()) : 0;
     under_ = record;
     who_.assign(record.ident);
     under_.ident = who_;
@@ -294,14 +299,15 @@ Opener::Next Opener::take_apart(std::string_view line, Record& record) {
 // A message of several lines becomes a record a line. The kernel's is not split: a newline there is a process name's.
 void Opener::split(const Record& record) {
   const bool escaped = !record.ident.empty() && record.text.find("#012") != std::string_view::npos;  // rsyslog's newline
-  if (record.from_kernel_form || (!escaped && std::memchr(record.text.data(), '\n', record.text.size()) == nullptr)) {
+  const bool plain = within(record.text, record.line);  // and so holds no newline
+  if (record.from_kernel_form || (!escaped && (plain || std::memchr(record.text.data(), '\n', record.text.size()) == nullptr))) {
     records_.push_back(record);
     return;
   }
   std::string_view text = record.text;
   while (!text.empty() && records_.size() < most_lines) {
-    const std::size_t plain = text.find('\n'), mark = escaped ? text.find("#012") : std::string_view::npos;
-    const std::size_t end = std::min(plain, mark);
+    const std::size_t newline = text.find('\n'), mark = escaped ? text.find("#012") : std::string_view::npos;
+    const std::size_t end = std::min(newline, mark);
     Record one = record;
     one.text = text.substr(0, end);
     records_.push_back(one);
@@ -311,23 +317,25 @@ void Opener::split(const Record& record) {
 }
 
 std::span<Record> Opener::open(std::string_view line) {
-  records_.clear();
-  Record record;
+  records_.resize(1);  // made in place: a copy of a Record a line shows in the profile
+  Record& record = records_.front();
+  record = {};
   record.line = record.text = line;
   if (line.empty()) {
     indent_ = 0;
-    records_.push_back(record);
     return records_;
   }
   trace_.clear();
   const bool was_kmsg = after_kmsg_;
-  if (take_apart(line, record) == Next::drop) return records_;
+  if (take_apart(line, record) == Next::drop) return {};
   after_kmsg_ = record.sequence.has_value() || (was_kmsg && line[0] == ' ');
   inside(record);
-  if (record.text.empty()) { records_.push_back(record); return records_; }
-  split(record);
+  if (record.text.empty() || (trace_.empty() && record.ident.empty() && within(record.text, line))) return records_;
+  const Record whole = record;
+  records_.clear();
+  split(whole);
   if (!trace_.empty()) {
-    Record trace = record;
+    Record trace = whole;
     trace.text = trace_;
     split(trace);
   }

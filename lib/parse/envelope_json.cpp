@@ -56,11 +56,15 @@ std::size_t put_utf8(char* out, std::uint32_t point) {
 // `at` stands on the opening quote. An escape is never shorter than what it stands for, so scratch_ of the line's size is enough.
 bool JsonLine::read_string(std::string_view text, std::size_t& at, std::string_view& value) {
   const std::size_t start = ++at;
-  for (;; ++at) {
-    if (at >= text.size()) return false;
-    if (text[at] == '"') { value = text.substr(start, at - start); ++at; return true; }
-    if (text[at] == '\\') break;
+  const std::size_t quote = text.find('"', start);
+  if (quote == std::string_view::npos) return false;
+  const std::size_t escape_at = text.substr(start, quote - start).find('\\');
+  if (escape_at == std::string_view::npos) {
+    value = text.substr(start, quote - start);
+    at = quote + 1;
+    return true;
   }
+  at = start + escape_at;
   char* const out = scratch_.data() + used_;
   std::size_t size = at - start;
   std::memcpy(out, text.data() + start, size);

@@ -90,6 +90,7 @@ bool Traceback::take(std::string_view text) {
         if (indent <= 2 && inner[0] == '|' && inner.size() > 2 && inner[2] != ' ' && type.empty() && exception_line(inner.substr(2), kind, words)) {
           type = std::string(kind);
           message = std::string(words.substr(0, longest_message));
+          if (first_type.empty()) { first_type = type; first_message = message; }
         } else if (inner.size() > 4) {
           frame(inner.substr(2));
         }

@@ -60,7 +60,8 @@ struct Reading : State {
   bool proxy = false, named = false;
   std::size_t kept = 0;
   Durations durations;
-  std::string stamp;                   // the last one read, and its meaning: most rows share it with the row before
+  std::array<char, 26> stamp{};        // the last one read, and its meaning: most rows share it, or its day, with the row before
+  std::int64_t day = 0;
   base::Instant stamp_when;
   JsonLine json;
 };
@@ -80,19 +81,20 @@ bool number_at(std::string_view text, std::size_t at, std::size_t size, unsigned
 // "22/Nov/2026:10:31:08 +0000", 26 bytes.
 std::optional<base::Instant> read_stamp(std::string_view text, Reading& state) {
   if (text.size() < 26 || text[2] != '/' || text[6] != '/' || text[11] != ':' || text[20] != ' ') return std::nullopt;
-  text = text.substr(0, 26);
-  if (text == state.stamp) return state.stamp_when;
-  base::Civil civil;
-  unsigned year = 0, hours = 0, minutes = 0;
-  civil.month = month_number(text.substr(3, 3));
-  if (civil.month == 0 || !number_at(text, 0, 2, civil.day) || !number_at(text, 7, 4, year) || !number_at(text, 12, 2, civil.hour) || !number_at(text, 15, 2, civil.minute) || !number_at(text, 18, 2, civil.second) ||
-      !number_at(text, 22, 2, hours) || !number_at(text, 24, 2, minutes) || (text[21] != '+' && text[21] != '-') || civil.day < 1 || civil.day > 31 || hours > 23)
-    return std::nullopt;
-  civil.year = static_cast<int>(year);
-  civil.ns = base::second_ns / 2;
-  const std::int64_t offset = (text[21] == '-' ? -1 : 1) * static_cast<std::int64_t>(hours * 60 + minutes) * 60 * base::second_ns;
-  state.stamp.assign(text);
-  state.stamp_when = {base::Clock::wall, base::ns_from(civil) - offset, base::second_ns / 2};
+  if (std::memcmp(text.data(), state.stamp.data(), 26) == 0) return state.stamp_when;
+  unsigned hour = 0, minute = 0, second = 0;
+  if (!number_at(text, 12, 2, hour) || !number_at(text, 15, 2, minute) || !number_at(text, 18, 2, second) || hour > 23 || minute > 59 || second > 60) return std::nullopt;
+  if (std::memcmp(text.data(), state.stamp.data(), 11) != 0 || std::memcmp(text.data() + 20, state.stamp.data() + 20, 6) != 0) {
+    unsigned day = 0, year = 0, hours = 0, minutes = 0;
+    const unsigned month = month_number(text.substr(3, 3));
+    if (month == 0 || !number_at(text, 0, 2, day) || !number_at(text, 7, 4, year) || !number_at(text, 22, 2, hours) || !number_at(text, 24, 2, minutes) || (text[21] != '+' && text[21] != '-') || day < 1 || day > 31 ||
+        hours > 23 || minutes > 59)
+      return std::nullopt;
+    const std::int64_t offset = (text[21] == '-' ? -1 : 1) * static_cast<std::int64_t>(hours * 60 + minutes) * 60;
+    state.day = base::days_from_civil(static_cast<int>(year), month, day) * 86400 - offset;
+  }
+  std::memcpy(state.stamp.data(), text.data(), 26);
+  state.stamp_when = {base::Clock::wall, (state.day + hour * 3600 + minute * 60 + second) * base::second_ns + base::second_ns / 2, base::second_ns / 2};
   return state.stamp_when;
 }
 
@@ -192,9 +194,9 @@ bool read_common(std::string_view text, Reading& state, Row& row) {
 
 // Any other row with a request line: `<9587> GET /x HTTP/1.1 status=200 time=1.0`, `127.0.0.1:4000 - "GET / HTTP/1.1" 200 OK`.
 bool read_custom(std::string_view text, Row& row) {
-  const void* const found = ::memmem(text.data(), text.size(), " HTTP/", 6);
-  if (!found) return false;
-  const auto mark = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+  std::size_t mark = text.find("HTTP/");  // not " HTTP/": every blank would stop the search
+  if (mark == std::string_view::npos || mark == 0 || text[mark - 1] != ' ') return false;
+  --mark;
   if (mark + 9 > text.size() || !digit(text[mark + 6])) return false;
   const std::size_t uri = text.rfind(' ', mark - (mark > 0 ? 1 : 0));
   if (uri == std::string_view::npos || uri + 1 >= mark) return false;

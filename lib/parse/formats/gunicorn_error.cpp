@@ -15,7 +15,9 @@ namespace {
 using evidence::AppFailed, evidence::AppSymptom, evidence::BindFailed, evidence::BootRefused, evidence::ControlSocket, evidence::MasterCrashed, evidence::MasterPromoted, evidence::MasterReloaded,
     evidence::MasterSignalled, evidence::MasterStopped, evidence::PidSpace, evidence::ServerListening, evidence::ServerStarted, evidence::ServerUses, evidence::SourceKind, evidence::Subject, evidence::What,
     evidence::WorkerBooted, evidence::WorkerDraining, evidence::WorkerExiting, evidence::WorkerOrphaned, evidence::WorkerOverstayed, evidence::WorkerReady, evidence::WorkerReaped, evidence::WorkerTimedOut;
-using base::starts_with;
+
+// Not base::starts_with: compared with a literal, this is compiled in place.
+bool starts_with(std::string_view text, std::string_view start) { return text.starts_with(start); }
 
 constexpr std::size_t most_open = 16;
 
@@ -32,6 +34,7 @@ struct Failing {
 struct Reading : State {
   std::vector<Failing> open;
   std::string control_socket;   // said again at every fork from 25.2 on
+  int master = 0;               // from "Listening at: ... (pid)", for formatters that leave the writer's pid out
 };
 
 void close(Failing& failing, Sink& sink) {
@@ -53,12 +56,14 @@ struct Message {
   Sink& sink;
   Reading& state;
 
-  Subject about(int pid) const { return {pid, PidSpace::server, {}}; }
-  bool say(What what, int pid) const {
-    sink.add(std::move(what), about(pid), record, header.when, header.pid);
+  bool say(What what, int pid, int by) const {
+    sink.add(std::move(what), Subject{pid, PidSpace::server, {}}, record, header.when, by);
     return true;
   }
-  bool master(What what) const { return say(std::move(what), header.pid); }
+  bool say(What what, int pid) const { return say(std::move(what), pid, header.pid); }
+  int by_master() const { return header.pid ? header.pid : state.master; }
+  bool master(What what) const { return say(std::move(what), by_master(), by_master()); }
+  bool master_of(What what, int pid) const { return say(std::move(what), pid, by_master()); }  // the master about its worker
   // About the writer itself: without its pid it is about nobody.
   bool worker(What what) const { return header.pid == 0 || say(std::move(what), header.pid); }
   bool fails(AppFailed failed) const {
@@ -121,14 +126,14 @@ bool reaped(const Message& m) {
     } else {
       what.signal = base::signal_number(name);
     }
-    return m.say(what, static_cast<int>(*pid));
+    return m.master_of(what, static_cast<int>(*pid));
   }
   if (starts_with(text, ") exited with code ")) {
     text.remove_prefix(19);
     const auto code = base::take_number(text);
     if (!code || *code < 0 || *code > 255 || (!text.empty() && text != ".")) return false;
     what.exit_code = static_cast<int>(*code);
-    return m.say(what, static_cast<int>(*pid));
+    return m.master_of(what, static_cast<int>(*pid));
   }
   return false;
 }
@@ -191,7 +196,7 @@ bool message(const Message& m) {
       }
       return false;
     case 'D':
-      if ((pid = pid_between(text, "DIRTY WORKER TIMEOUT (pid:", ")"))) return m.say(WorkerTimedOut{true}, pid);
+      if ((pid = pid_between(text, "DIRTY WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{true}, pid);
       return is("Dirty arbiter (pid:") || is("Dirty worker ");
     case 'E':
       if (text == "Exception in worker process" || is("Exception in worker process\n")) return fails_in(m, "boot");
@@ -220,12 +225,14 @@ bool message(const Message& m) {
     case 'L':
       if (is("Listening at: ")) {
         std::string_view list = after("Listening at: ");
-        std::optional<std::int64_t> own;
+        // Its pid is the master's own, in its own namespace; a formatter without pid has it nowhere else.
+        int own = 0;
         if (const std::size_t mark = list.rfind(" ("); mark != std::string_view::npos && list.back() == ')') {
-          own = base::read_number(list.substr(mark + 2, list.size() - mark - 3));
+          const auto number = base::read_number(list.substr(mark + 2, list.size() - mark - 3));
+          if (number && *number > 0 && *number <= INT32_MAX) own = m.state.master = static_cast<int>(*number);
           list = list.substr(0, mark);
         }
-        return m.say(ServerListening{some(base::trim(list), 2048)}, own && *own > 0 && *own <= INT32_MAX ? static_cast<int>(*own) : m.header.pid);
+        return m.say(ServerListening{some(base::trim(list), 2048)}, own ? own : m.header.pid);
       }
       return false;
     case 'M':
@@ -261,7 +268,7 @@ bool message(const Message& m) {
       if (is("USR2 signal ignored.")) return m.master(MasterSignalled{"usr2", true});
       return false;
     case 'W':
-      if ((pid = pid_between(text, "WORKER TIMEOUT (pid:", ")"))) return m.say(WorkerTimedOut{false}, pid);
+      if ((pid = pid_between(text, "WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{false}, pid);
       if ((pid = pid_between(text, "Worker exiting (pid: ", ")"))) return m.say(WorkerExiting{}, pid);
       if (is("Worker (pid:")) return reaped(m);
       if (is("Worker with pid ")) {  // 20.1.x only (arbiter.py:530)
@@ -272,7 +279,7 @@ bool message(const Message& m) {
         if (!signal || *signal <= 0 || *signal > 64) return false;
         WorkerReaped what;
         what.signal = static_cast<int>(*signal);
-        return m.say(what, static_cast<int>(*dead));
+        return m.master_of(what, static_cast<int>(*dead));
       }
       if ((pid = pid_between(text, "Worker graceful timeout (pid:", ")"))) return m.say(WorkerOverstayed{}, pid);
       if (is("Worker reloading: ")) return m.worker(WorkerDraining{"reloader"});

@@ -40,6 +40,7 @@ void without_colour(std::string_view text, std::string& out) {
 
 // "INFO:     " and its relatives are padded to ten columns (logging.py ColourizedFormatter).
 bool take_level(std::string_view& text, std::string_view& level) {
+  if (text[0] != 'I' && text[0] != 'W' && text[0] != 'E' && text[0] != 'C' && text[0] != 'D') return false;
   for (const std::string_view word : {"INFO", "WARNING", "ERROR", "CRITICAL", "DEBUG"}) {
     if (!starts_with(text, word) || text.size() < 11 || text[word.size()] != ':') continue;
     for (std::size_t i = word.size() + 1; i < 10; ++i)
