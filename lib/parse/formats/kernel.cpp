@@ -398,12 +398,22 @@ bool read_other(KernelState& state, const Record& record, Sink& sink, std::strin
   return false;
 }
 
-// A line without any envelope is the kernel's only when it begins as no other program's line does.
+// A line without any envelope is the kernel's only when it begins as no other program's line does. Every line of every other log is asked:
+// the searches begin with a rare character, for find() stops at each occurrence of the first one.
 bool bare_kernel_line(std::string_view text) {
-  return contains(text, " invoked oom-killer: gfp_mask=") || starts_with(text, "oom-kill:constraint=") || starts_with(text, "Memory cgroup out of memory") || starts_with(text, "Out of memory: Kill") ||
-         starts_with(text, "Out of memory (oom_kill_allocating_task)") || (starts_with(text, "Killed process ") && contains(text, "-rss:")) || starts_with(text, "oom_reaper: ") ||
-         (starts_with(text, "Task in /") && contains(text, " killed as a result of limit of ")) || starts_with(text, "Tasks in /") || contains(text, "INFO: task ") || contains(text, ": segfault at ") ||
-         starts_with(text, "traps: ") || (contains(text, "type=1400 audit(") && contains(text, "apparmor=")) || contains(text, "type=1326 audit(");
+  if (text.empty()) return false;
+  switch (text[0]) {
+    case 'o': if (text.starts_with("oom-kill:constraint=") || text.starts_with("oom_reaper: ")) return true; break;
+    case 'M': if (text.starts_with("Memory cgroup out of memory")) return true; break;
+    case 'O': if (text.starts_with("Out of memory: Kill") || text.starts_with("Out of memory (oom_kill_allocating_task)")) return true; break;
+    case 'K': if (text.starts_with("Killed process ") && contains(text, "-rss:")) return true; break;
+    case 'T': if (text.starts_with("Tasks in /") || (text.starts_with("Task in /") && contains(text, " killed as a result of limit of "))) return true; break;
+    case 't': if (text.starts_with("traps: ")) return true; break;
+    default: break;
+  }
+  const auto has = [&](std::string_view rare, std::string_view whole) { return text.find(rare) != std::string_view::npos && contains(text, whole); };
+  return has("_mask=", " invoked oom-killer: gfp_mask=") || text.find("INFO: task ") != std::string_view::npos || text.find(": segfault at ") != std::string_view::npos ||
+         (has("=1400 audit(", "type=1400 audit(") && contains(text, "apparmor=")) || has("=1326 audit(", "type=1326 audit(");
 }
 
 std::unique_ptr<State> start() { return std::make_unique<KernelState>(); }
