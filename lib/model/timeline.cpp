@@ -60,7 +60,7 @@ std::vector<KernelLog> kernel_logs(const Evidence& evidence) {
   std::vector<KernelLog> logs;
   for (SourceId id = 0; id < evidence.sources.size(); ++id) {
     if (evidence.sources[id].kind != SourceKind::kernel_log) continue;
-    KernelLog log{id, std::nullopt, 0};
+    KernelLog log{id, std::nullopt, 0, {}};
     if (const auto& zero = evidence.sources[id].zero) {
       log.wall_minus_own = zero->at;
       log.tie_give = zero->give;

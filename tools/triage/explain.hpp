@@ -11,7 +11,4 @@ namespace triage {
 /// Prints the page of `rule`, the list of an area, or of all for ""; the exit code: 0, or 2 when there is no such rule.
 int explain(const std::string& rule, const std::map<std::string, rule::Card>& cards);
 
-/// Writes rules.md and vocabulary.md into `folder`; 3 when it cannot.
-int write_docs(const std::string& folder, const std::map<std::string, rule::Card>& cards);
-
 }  // namespace triage

@@ -35,7 +35,7 @@ int run_explain(const triage::Options& options) {
     std::fprintf(stderr, "triage: %s\n", base::sentence(cards.error()).c_str());
     return 2;
   }
-  return options.docs.empty() ? triage::explain(options.rule, *cards) : triage::write_docs(options.docs, *cards);
+  return triage::explain(options.rule, *cards);
 }
 
 }  // namespace

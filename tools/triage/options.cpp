@@ -160,7 +160,6 @@ Asked read_options(int count, char** words) {
     case Command::explain:
       app.description("A rule's page, offline: what it means, why it happens, what to do. Without RULE the list.");
       app.add_option("RULE", o.rule, "a rule id, such as death.timeout");
-      app.add_option("--write-docs", o.docs, "write rules.md and vocabulary.md into this folder")->group("");
       break;
     case Command::stacks:
     case Command::beside: break;

@@ -35,8 +35,6 @@ struct Options {
   std::optional<double> for_s;                 // watch --for
   std::string without;                         // watch --without bpf,connector
   bool requests = false, syscalls = false;     // watch
-
-  std::string docs;
 };
 
 struct Asked {
