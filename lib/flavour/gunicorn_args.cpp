@@ -15,7 +15,8 @@ using Words = std::vector<std::string>;
 
 bool is_program(std::string_view word) {
   const auto name = base::file_name(word);
-  return name == "gunicorn" || name == "gunicorn3";
+  constexpr std::string_view module = "/gunicorn/__main__.py";  // what `python -m gunicorn` becomes after USR2
+  return name == "gunicorn" || name == "gunicorn3" || (word.size() > module.size() && word.substr(word.size() - module.size()) == module);
 }
 
 // Programs that take a service's or a process's name: theirs is no start command.

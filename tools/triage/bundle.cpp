@@ -21,7 +21,7 @@ namespace triage {
 
 namespace {
 
-const std::vector<std::string> kept_environment{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT"};
+const std::vector<std::string> kept_environment{"GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PORT", "GUNICORN_PID"};
 
 constexpr const char* machine_files[] = {"/etc/os-release", "/proc/version", "/proc/cmdline", "/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/vmstat", "/proc/swaps", "/proc/pressure/cpu", "/proc/pressure/memory",
                                          "/proc/pressure/io", "/proc/sys/vm/overcommit_memory", "/proc/sys/net/core/somaxconn", "/proc/sys/fs/file-nr", "/proc/net/netstat", "/proc/net/sockstat"};
@@ -46,6 +46,17 @@ void read_more(const source::Host& host, const probe::Target& target) {
   for (const char* folder : {"/etc/nginx/conf.d", "/etc/nginx/sites-enabled", "/etc/nginx/snippets"})
     if (const auto entries = host.list(folder))
       for (const auto& entry : *entries) (void)host.read(std::string(folder) + "/" + entry.name, 1 << 20);
+}
+
+// Every process was looked at, in order to find the servers; what else runs here is nobody's business. A process that counts was read whole.
+void forget_others(source::Files& files) {
+  std::erase_if(files, [&](const auto& file) {
+    std::string_view name = file.first;
+    if (!base::starts_with(name, "proc/")) return false;
+    name.remove_prefix(5);
+    const auto pid = base::take_number(name);
+    return pid && !name.empty() && name[0] == '/' && !files.contains("proc/" + std::to_string(*pid) + "/cgroup");
+  });
 }
 
 // A mark in an unlucky place may break a line of JSON; better one fact less than a bundle that cannot be read.
@@ -101,6 +112,7 @@ int bundle(const BundleOptions& options) {
   const std::size_t facts = evidence.facts.size(), gaps = evidence.gaps.size();
 
   source::Files files = host.files();
+  forget_others(files);
   files["evidence.ndjson"] = evidence::to_ndjson(evidence);
   if (const auto kernel = probe::read_kernel_text(16 << 20)) files["kernel/kmsg.txt"] = kernel->text;
   source::Redactor redactor;

@@ -93,7 +93,11 @@ std::string_view file_name(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-bool is_program(std::string_view word) { return file_name(word) == "gunicorn" || file_name(word) == "gunicorn3"; }
+// After USR2 a `python -m gunicorn` runs as `python /usr/lib/python3/dist-packages/gunicorn/__main__.py` (measured, 20.1.0).
+bool is_program(std::string_view word) {
+  constexpr std::string_view module = "/gunicorn/__main__.py";
+  return file_name(word) == "gunicorn" || file_name(word) == "gunicorn3" || (word.size() > module.size() && word.substr(word.size() - module.size()) == module);
+}
 
 // A process that is gunicorn itself: `gunicorn ...`, `python /usr/bin/gunicorn ...`, `python -m gunicorn ...`, with VAR=value before it, or the
 // title that setproctitle gives. Not one that only names it: `systemctl restart gunicorn`, `sudo gunicorn`.

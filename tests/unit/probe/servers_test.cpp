@@ -140,6 +140,32 @@ TEST_CASE("a program that runs gunicorn inside itself is known by its heartbeat 
   CHECK(servers[0].workers[1].exit_code == 9);
 }
 
+TEST_CASE("a recorded upgrade replays: both masters, their workers, heartbeats and log") {
+  const auto host = source::open_bundle(TRIAGE_SOURCE_DIR "/fixtures/hosts/gunicorn-upgrade");
+  REQUIRE(host);
+  const auto servers = probe::find_servers(**host);
+  REQUIRE(servers.size() == 2);
+  CHECK(servers[0].master.pid == 4244);
+  CHECK(pids(servers[0].workers) == Pids{4358, 4360});
+  CHECK(servers[1].master.pid == 4375);
+  CHECK(servers[1].replaces == 4244);
+  CHECK(pids(servers[1].workers) == Pids{4419, 4420});
+  CHECK(servers[1].path("error.log") == "/tmp/shop/error.log");
+  CHECK(probe::server_started_by(servers[1].master.argv) == "gunicorn");
+
+  evidence::Evidence evidence;
+  for (const auto* probe : probe::probes()) probe->observe(**host, {}, evidence);
+  std::size_t beats = 0, started = 0, masters = 0;
+  for (const auto& fact : evidence.facts) {
+    if (const auto* beat = evidence::as<evidence::Heartbeat>(fact)) { ++beats; CHECK(beat->family == "chmod"); }
+    started += evidence::as<evidence::ServerStarted>(fact) != nullptr;
+    masters += evidence::as<evidence::ServerCommand>(fact) != nullptr;
+  }
+  CHECK(beats == 4);
+  CHECK(started == 2);
+  CHECK(masters == 2);
+}
+
 TEST_CASE("no /proc is a gap, not a crash") {
   const auto host = source::bundle_host({{"stats.ndjson", ""}});
   const auto found = probe::find(*host);
