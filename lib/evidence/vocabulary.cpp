@@ -150,6 +150,14 @@ base::Error bad_line(std::size_t line, std::string answer) { return {base::Kind:
 
 std::string_view word_of(const What& what) { return std::visit([](const auto& w) { return Row<std::decay_t<decltype(w)>>::word; }, what); }
 std::vector<Word> vocabulary() { return words(std::make_index_sequence<std::variant_size_v<What>>()); }
+
+void each_text(What& what, const std::function<void(std::string&)>& change) {
+  const auto text = [&](std::string_view, auto& field) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, std::string>) change(field);
+  };
+  std::visit([&](auto& kind) { Row<std::decay_t<decltype(kind)>>::fields(kind, text); }, what);
+}
+
 std::string to_ndjson(const Evidence& evidence, FactId id) { return json_of(evidence, id).dump(); }
 
 std::string to_ndjson(const Gap& gap) {

@@ -34,6 +34,9 @@ struct Writer {
 std::span<const Writer* const> writers();                // made by table(): every file in writers/
 const Writer* writer(std::string_view name);             // nullptr when there is none
 
+/// The report in a writer's form, without secrets: what every program prints (report/redacted.hpp).
+std::string write(const Writer& writer, const Report& report, const Style& style);
+
 constexpr std::string_view tool_version = "triage 0.1.0";
 
 }  // namespace report

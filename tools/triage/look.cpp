@@ -159,7 +159,7 @@ int look(const Options& options) {
   style.verbose = options.verbose;
   style.show_events = options.verbose;
   const report::Writer* const writer = report::writer(options.show == "findings" ? "jsonl" : options.show == "stack" ? "json" : options.format);
-  print(writer->write(whole, style));
+  print(report::write(*writer, whole, style));
   return exit_code(findings, evidence.gaps, options);
 }
 

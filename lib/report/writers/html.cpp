@@ -66,6 +66,7 @@ void tell(std::string& out, const Report& report, const Story& story) {
   items.clear();
   const rule::Doing& doing = finding.was_doing;
   if (!doing.request.empty()) items.push_back("request: " + html(doing.request));
+  if (!doing.requests.empty()) items.push_back("requests: " + html(doing.requests));
   if (!doing.syscall.empty()) items.push_back(fmt::format("syscall: {}{}{}", html(doing.syscall), doing.fd ? fmt::format(" fd {}", *doing.fd) : "", doing.peer.empty() ? "" : " peer " + html(doing.peer)));
   for (const std::string& frame : doing.python) items.push_back("python: <code>" + html(frame) + "</code>");
   for (const std::string& frame : doing.native) items.push_back("native: <code>" + html(frame) + "</code>");

@@ -22,6 +22,7 @@ void doing(std::string& out, const rule::Doing& doing) {
   if (!doing.any()) return;
   out += "\n**Was doing:**\n\n";
   if (!doing.request.empty()) out += "- request: " + markdown(doing.request) + "\n";
+  if (!doing.requests.empty()) out += "- requests: " + markdown(doing.requests) + "\n";
   if (!doing.syscall.empty()) out += fmt::format("- syscall: {}{}{}\n", markdown(doing.syscall), doing.fd ? fmt::format(" fd {}", *doing.fd) : "", doing.peer.empty() ? "" : " peer " + markdown(doing.peer));
   for (const std::string& frame : doing.python) out += "- python: " + markdown(frame) + "\n";
   for (const std::string& frame : doing.native) out += "- native: " + markdown(frame) + "\n";

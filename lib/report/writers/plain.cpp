@@ -18,6 +18,7 @@ void line(std::string& out, std::string_view front, std::string_view name, std::
 
 void doing(std::string& out, std::string_view front, const rule::Doing& doing) {
   line(out, front, "was doing request", doing.request);
+  line(out, front, "was doing requests", doing.requests);
   if (!doing.syscall.empty()) line(out, front, "was doing syscall", doing.syscall + (doing.fd ? fmt::format(" fd {}", *doing.fd) : "") + (doing.peer.empty() ? "" : " peer " + doing.peer));
   for (const std::string& frame : doing.python) line(out, front, "was doing python", frame);
   for (const std::string& frame : doing.native) line(out, front, "was doing native", frame);
