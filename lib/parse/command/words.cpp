@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "base/text.hpp"
+#include "flavour/gunicorn_args.hpp"
 
 namespace parse::command {
 
@@ -124,13 +125,16 @@ std::optional<evidence::ServerCommand> read_command(std::string_view line) {
     // python -m gunicorn, python -W ignore /usr/bin/gunicorn, bundle exec puma, uv run gunicorn: among the first words.
     for (std::size_t next = i + 1; next < all.size() && next < i + 8 && !server; ++next) server = is_server(file_of(all[next].text));
   }
-  if (!server && (program == "sh" || program == "bash" || program == "dash") && i + 2 < all.size() && starts_with(all[i + 1].text, "-") && all[i + 1].text.back() == 'c') {
+  const bool shell = program == "sh" || program == "bash" || program == "dash";
+  if (!server && shell && i + 2 < all.size() && starts_with(all[i + 1].text, "-") && all[i + 1].text.back() == 'c') {
     const std::string inner = all[i + 2].text;
     if (inner.size() >= line.size()) return std::nullopt;
     auto inside = read_command(inner);
     if (inside && !command.environment.empty()) inside->environment = command.environment + (inside->environment.empty() ? "" : "\n" + inside->environment);
-    return inside;
+    if (inside) return inside;
   }
+  // `sh script.sh gunicorn ...`, and a -c whose quotes ps has lost.
+  server = server || (shell && flavour::starts_gunicorn(line));
   if (!server) return std::nullopt;
   command.args = std::string(line.substr(all[i].at));
   return command;

@@ -181,6 +181,8 @@ TEST_CASE("command lines of servers, and what is kept of their environment") {
       {"exec env A=b PORT=8000 gunicorn app:app", "gunicorn app:app", "PORT=8000"},
       {"sudo -u www /srv/venv/bin/gunicorn app:app", "/srv/venv/bin/gunicorn app:app", ""},
       {"sh -c 'exec gunicorn -w 2 app:app'", "gunicorn -w 2 app:app", ""},
+      {"A=b unshare -m /bin/sh /srv/go.sh /usr/bin/python3 -m gunicorn app:app", "/bin/sh /srv/go.sh /usr/bin/python3 -m gunicorn app:app", ""},
+      {"/bin/bash -c ulimit -n 9; exec \"$@\" x /usr/bin/python3 -m gunicorn app:app", "/bin/bash -c ulimit -n 9; exec \"$@\" x /usr/bin/python3 -m gunicorn app:app", ""},
       {"uwsgi --ini x.ini", "uwsgi --ini x.ini", ""},
       {"bundle exec puma -C config/puma.rb", "bundle exec puma -C config/puma.rb", ""},
       {"/usr/sbin/php-fpm8.2 --nodaemonize", "/usr/sbin/php-fpm8.2 --nodaemonize", ""},
