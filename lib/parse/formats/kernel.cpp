@@ -464,6 +464,8 @@ bool step(State& raw, const Record& record, Sink& sink) {
     }
   }
   if (text.empty()) return true;
+  // Stack frames and cgroup statistics are nine lines of ten. All that is read and begins like them has a colon.
+  if ((text.front() == ' ' || (text.front() >= 'a' && text.front() <= 'z')) && text.find(':') == std::string_view::npos) return true;
   if (const auto kill = kernel::read_kill(text)) {
     add_kill(state, *kill, whole, sink);
     return true;
