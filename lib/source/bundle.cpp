@@ -1,4 +1,4 @@
-// Past 300 lines with its two halves in one file on purpose: what RecordingHost writes and what BundleHost reads back must agree line by line.
+// Both halves in one file: what RecordingHost writes and what BundleHost reads back must agree line by line.
 #include "source/bundle.hpp"
 
 #include <algorithm>
