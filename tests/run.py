@@ -36,6 +36,8 @@ def count(name, status, output):
             words = {word: int(number) for number, word in re.findall(r'(\d+) (passed|failed|skipped)', CATCH_SOME.search(output).group(0))}
             passed, failed = words.get('passed', 0), words.get('failed', 0)
         passed = max(0, passed - len(skips))
+    elif 'Unable to find executable' in output:
+        return 0, 1, []
     elif status == 'notrun':
         lines = [line for line in output.strip().splitlines() if line.strip()]
         reasons = SKIPPED.findall(output)
