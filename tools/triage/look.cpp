@@ -142,7 +142,7 @@ int look(const Options& options) {
     return 3;
   }
   evidence::Evidence& evidence = *gathered;
-  if (options.show == "evidence") {
+  if (options.show == "evidence" && options.format != "json") {
     print(evidence::to_ndjson(evidence));
     return 0;
   }
@@ -157,7 +157,7 @@ int look(const Options& options) {
   style.colour = wants_colour(options);
   style.quiet = options.quiet;
   style.verbose = options.verbose;
-  style.show_events = options.verbose;
+  style.show_events = options.verbose || options.show == "evidence";
   const report::Writer* const writer = report::writer(options.show == "findings" ? "jsonl" : options.show == "stack" ? "json" : options.format);
   print(report::write(*writer, whole, style));
   return exit_code(findings, evidence.gaps, options);

@@ -14,6 +14,7 @@
 #include "model/build.hpp"
 #include "probe/servers.hpp"
 #include "probe/watch.hpp"
+#include "report/redacted.hpp"
 #include "rule/judge.hpp"
 #include "source/live_host.hpp"
 #include "watch_line.hpp"
@@ -181,7 +182,9 @@ void Session::show(Death& death, const rule::Finding* found, const report::Repor
   if (!finding.subject.host_pid) finding.subject.host_pid = death.end.pid;
   if (!last && death.shown) return;
   death.shown = true;
-  print(json() ? verdict_json(report, finding) : verdict_text(report, finding, last ? Stage::final : Stage::provisional));
+  const rule::Findings one{finding};
+  const report::Redacted safe = report::redacted({one, report.stack, report.evidence, report.source, report.at, report.command});
+  print(json() ? verdict_json(safe.report(), safe.findings.front()) : verdict_text(safe.report(), safe.findings.front(), last ? Stage::final : Stage::provisional));
   if (!last) return;
   ++findings_;
   failed_ |= reaches(finding, options_.fail_on);

@@ -409,7 +409,7 @@ std::optional<Draft> by_silence(const Case& c) {
     draft.sure = Confidence::likely;
     draft.sure_because = code ? fmt::format("{} would have logged a signal or a non-zero code; it was replaced without a line, so it exited with 0", server_text(c.server))
                               : fmt::format("{} logs every signal but no exit code; it was replaced without a line, so it exited by itself", server_text(c.server));
-    draft.values["exit_code"] = code ? "0" : "one that this version does not log";
+    draft.values["exit_code"] = code ? "0" : "unknown (this version logs none)";
     rule_out(draft, "death.killed-by-other", "this version logs every death by a signal at this level");
   } else {
     draft.rule = "death.unknown";
