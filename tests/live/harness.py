@@ -318,12 +318,16 @@ def kernel_log(*flags):
 
 
 def mark_kernel_log(text):
-    """A record of ours, so that the log has one after what happened: only between two records does its silence mean something."""
-    try:
-        with open('/dev/kmsg', 'w') as kmsg:
-            kmsg.write(f'triage-live: {text}\n')
-    except OSError as error:
-        raise Skip(f'no record can be written to the kernel log: {error}') from None
+    """A record of ours, so that the log has one after what happened: only between two records does its silence mean something. The kernel
+    drops what user space writes too fast (10 records in 5 s), so it is written until it stands there."""
+    def stands():
+        try:
+            with open('/dev/kmsg', 'w') as kmsg:
+                kmsg.write(f'triage-live: {text}\n')
+        except OSError as error:
+            raise Skip(f'no record can be written to the kernel log: {error}') from None
+        return f'triage-live: {text}' in kernel_log()
+    wait_until('our record stands in the kernel log', stands)
 
 
 def kernel_names_our_pids():
