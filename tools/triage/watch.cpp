@@ -110,7 +110,8 @@ class Session {
   source::LiveHost host_;
   probe::Watch watch_;
   Scene scene_;
-  Steady::time_point began_, looked_{};
+  Steady::time_point began_, looked_{}, judged_{};
+  Steady::duration judging_{};
   std::list<Death> deaths_;
   std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
   std::uint64_t lost_told_ = 0;
@@ -250,18 +251,28 @@ int Session::run(int signals) {
   const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
   while (!stop && Steady::now() < end) {
-    pollfd ready[3] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {deaths_.empty() ? -1 : scene_.kmsg_fd(), POLLIN, 0}};
+    pollfd ready[2] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Steady::now());
     const auto pause = std::max(0ms, std::min(left, deaths_.empty() ? watch_.pause() : std::min<std::chrono::milliseconds>(watch_.pause(), 50ms)));
-    ::poll(ready, 3, static_cast<int>(pause.count()));
+    ::poll(ready, 2, static_cast<int>(pause.count()));
     if (ready[1].revents & POLLIN) stop = true;
     for (const probe::Event& event : watch_.drain()) take(event);
     const bool came = scene_.poll();
     const auto at = Steady::now();
     bool due = false;
-    for (const Death& death : deaths_) due |= !death.shown || at >= death.due;
-    if (!deaths_.empty() && (news_ || came || due)) judge_deaths(false);
-    news_ = false;
+    bool unshown = false;
+    for (const Death& death : deaths_) {
+      due |= at >= death.due;
+      unshown |= !death.shown;
+    }
+    // What came in a log may let a verdict be given or amended early; looking for that never takes more than a fifth of our time.
+    const bool early = (came || unshown) && at - judged_ > std::max<Steady::duration>(200ms, 5 * judging_);
+    if (!deaths_.empty() && (news_ || due || early)) {
+      judge_deaths(false);
+      judged_ = Steady::now();
+      judging_ = judged_ - at;
+      news_ = false;
+    }
     if (const std::uint64_t lost = watch_.lost(); lost != lost_told_) {
       note("lost", base::counted(lost - lost_told_, "event") + " lost: a death may be missing, or its cause");
       lost_told_ = lost;

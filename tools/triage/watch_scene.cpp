@@ -138,7 +138,7 @@ void Scene::take(const probe::Event& event) {
 bool Scene::poll() {
   bool came = false;
   for (LogTail& log : logs_) came |= log.poll();
-  if (kmsg_) came |= kmsg_->drain(kernel_) != 0;
+  if (kmsg_) kmsg_->drain(kernel_);
   if (kernel_.size() > most_kernel) {
     const std::size_t line = kernel_.find('\n', kernel_.size() - most_kernel / 2);
     kernel_.erase(0, line == std::string::npos ? kernel_.size() / 2 : line + 1);

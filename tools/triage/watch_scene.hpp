@@ -30,9 +30,8 @@ class Scene {
   bool has_ended(int pid) const;
 
   void take(const probe::Event& event);
-  /// Reads what logs and the kernel log have got since; true when there was something.
+  /// Reads what logs and the kernel log have got since; true when a server's log had something.
   bool poll();
-  int kmsg_fd() const { return kmsg_ ? kmsg_->fd() : -1; }
   const std::vector<evidence::Gap>& gaps() const { return gaps_; }
   std::uint64_t kernel_records_lost() const { return kmsg_ ? kmsg_->lost() : 0; }
   std::vector<std::string> log_names() const;
