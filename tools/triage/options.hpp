@@ -34,7 +34,6 @@ struct Options {
   std::string rule;                            // explain RULE
   std::optional<double> for_s;                 // watch --for
   std::string without;                         // watch --without bpf,connector
-  bool requests = false, syscalls = false;     // watch
 };
 
 struct Asked {
