@@ -1,5 +1,5 @@
 // The screen: verdict first, summary last, between them what a person on call needs in the order they need it. ASCII, at most style.width
-// columns, no colour needed. The sections stand in the order they are printed.
+// columns, no colour needed. The sections stand in the order they are printed. Past 300 lines because it is one screen.
 #include <fmt/format.h>
 
 #include <algorithm>
