@@ -112,21 +112,25 @@ def upgrade(asked, folder):
         server.stop()
 
 
-def catches_hangup(pid):
-    status = pathlib.Path(f'/proc/{pid}/status').read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith('SigCgt')), 16) & 1
+def serves(pid):
+    """Has a worker's own signal handlers: Python takes them away again when it ends, and before they are set it passes for a master that starts."""
+    try:
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return False
+    caught = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith('SigCgt')]
+    return bool(caught) and not caught[0] >> (signal.SIGHUP - 1) & 1 and bool(caught[0] >> (signal.SIGTERM - 1) & 1)
 
 
 def orphans(asked, folder):
     server = Gunicorn(folder / 'site', '--timeout', '60', packages=without_titles(folder))
     workers = server.workers()
     try:
-        # Until it has set its own signal handlers a worker cannot be told from a master without a parent.
-        wait_until('the workers have booted', lambda: not any(catches_hangup(pid) for pid in workers))
+        wait_until('the workers have booted', lambda: all(serves(pid) for pid in workers))
         os.kill(server.pid, signal.SIGKILL)
         server.process.process.wait()
         seen = processes(evidence(asked.triage, workers[0]))
-        left = sorted(pid for pid in workers if alive(pid))
+        left = sorted(pid for pid in workers if serves(pid))
         if not left:
             raise Skip('the workers noticed too soon')
         if not set(left) <= set(seen):
