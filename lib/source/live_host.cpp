@@ -51,7 +51,19 @@ EntryKind kind_of(mode_t mode) {
 base::Result<std::string> LiveHost::read(const std::string& path, std::size_t most) const {
   TRY(fd, open_file(path));
   FileStream stream(std::move(fd), path);
-  return slurp(stream, most);
+  // Nearly all of /proc fits here, and thousands of its files are read: no large buffer is made and thrown away for each.
+  char small[4096];
+  const std::size_t room = std::min(most, sizeof small);
+  std::size_t have = 0;
+  while (have < room) {
+    TRY(count, stream.read(small + have, room - have));
+    if (count == 0) return std::string(small, have);
+    have += count;
+  }
+  std::string bytes(small, have);
+  if (have == most) return bytes;
+  TRY(rest, slurp(stream, most - have));
+  return bytes + rest;
 }
 
 base::Result<std::unique_ptr<Stream>> LiveHost::open(const std::string& path) const {
