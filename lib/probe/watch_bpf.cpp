@@ -17,7 +17,9 @@
 // After libbpf's headers: what bpftool makes is not held to our warnings.
 #include "bpf/deaths.event.h"
 #include "base/owner.hpp"
+#include "base/text.hpp"
 #include "probe/watch_btf.hpp"
+#include "source/live_host.hpp"
 #include "deaths.skel.h"
 
 namespace probe {
@@ -30,6 +32,13 @@ constexpr int signals_wanted[] = {1, 2, 3, 4, 6, 7, 8, 9, 11, 15, 24, 31};
 using Steady = std::chrono::steady_clock;
 
 double ms_since(Steady::time_point from) { return std::chrono::duration<double, std::milli>(Steady::now() - from).count(); }
+
+/// kernel.pid_max: every pid is smaller. 2^22, the most there can be, where it cannot be read.
+std::size_t largest_pid() {
+  const auto text = source::LiveHost().read("/proc/sys/kernel/pid_max", 32);
+  const auto number = text ? base::read_number(base::trim(*text)) : std::nullopt;
+  return number && *number > 0 ? static_cast<std::size_t>(*number) : 1 << 22;
+}
 
 int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
 
@@ -79,8 +88,10 @@ Event event_of(const death_event& raw) {
 }
 
 int on_event(void* into, void* bytes, std::size_t size) {
-  if (size < sizeof(death_event)) return 0;
-  static_cast<std::vector<Event>*>(into)->push_back(event_of(*static_cast<const death_event*>(bytes)));
+  if (size < DEATH_OF_ITSELF) return 0;
+  death_event whole{};
+  std::memcpy(&whole, bytes, std::min(size, sizeof(whole)));
+  static_cast<std::vector<Event>*>(into)->push_back(event_of(whole));
   return 0;
 }
 
@@ -90,14 +101,16 @@ struct KernelShape { base::Fd small; bool mark_victim_has_task = false; };
 
 KernelShape shape_from(std::string_view whole, const btf* ours) {
   KernelShape shape;
-  const auto kernel = Btf::read(whole);
-  if (!kernel) return shape;
-  // It was backported (5.10.262, 6.1.192 have it): the prototype says it, the version does not.
-  shape.mark_victim_has_task = kernel->argument_is_pointer("mark_victim", 0).value_or(false);
   __u32 size = 0;
   const void* const bytes = btf__raw_data(ours, &size);
   const auto own = bytes ? Btf::read({static_cast<const char*>(bytes), size}) : std::nullopt;
-  const auto cut = own ? kernel->cut(own->names()) : std::nullopt;
+  Btf::Names asked = own ? own->names() : Btf::Names{};
+  asked.types.insert(Btf::trace_type("mark_victim"));
+  const auto kernel = Btf::read(whole, &asked);
+  if (!kernel) return shape;
+  // It was backported (5.10.262, 6.1.192 have it): the prototype says it, the version does not.
+  shape.mark_victim_has_task = kernel->argument_is_pointer("mark_victim", 0).value_or(false);
+  const auto cut = own ? kernel->cut(asked) : std::nullopt;
   if (!cut) return shape;
   base::Fd small(memfd_create("triage-btf", MFD_CLOEXEC));
   if (small && ::write(small.get(), cut->data(), cut->size()) == static_cast<ssize_t>(cut->size())) shape.small = std::move(small);
@@ -179,6 +192,7 @@ base::Result<BpfWatch> BpfWatch::open(const Options& options) {
   const auto load = [&]() {
     deaths_bpf& skeleton = *loaded->skeleton;
     skeleton.rodata->watch_all = options.everything;
+    skeleton.rodata->marks_are_exact = largest_pid() <= std::size(skeleton.bss->mark);
     for (const int signal : signals_wanted) skeleton.rodata->signals_wanted |= 1ULL << signal;
     const std::size_t rows = std::min(options.server_names.size(), std::size(skeleton.rodata->name_is));
     for (std::size_t row = 0; row < rows; ++row) {
@@ -226,7 +240,10 @@ void BpfWatch::drain(std::vector<Event>& into) {
 bool BpfWatch::add(int pid) {
   const auto key = static_cast<__u32>(pid);
   const __u64 start = 0;
-  return bpf_map_update_elem(bpf_map__fd(loaded_->skeleton->maps.watched), &key, &start, BPF_ANY) == 0;
+  const bool fits = bpf_map_update_elem(bpf_map__fd(loaded_->skeleton->maps.watched), &key, &start, BPF_ANY) == 0;
+  auto& marks = loaded_->skeleton->bss->mark;
+  __atomic_store_n(&marks[key % std::size(marks)], 1, __ATOMIC_SEQ_CST);
+  return fits;
 }
 
 void BpfWatch::remove(int pid) {

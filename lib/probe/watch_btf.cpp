@@ -1,5 +1,6 @@
 #include "probe/watch_btf.hpp"
 
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -16,16 +17,26 @@ constexpr std::uint16_t magic = 0xeb9f;
 constexpr std::size_t most_bytes = 64 << 20, header_bytes = 24, type_bytes = 12;
 constexpr int deepest = 16;                 // structs within structs
 
-/// Bytes behind the type's own three words; nullopt for a kind we do not know.
-std::optional<std::size_t> rest_bytes(std::uint32_t kind, std::size_t count) {
-  switch (kind) {
-    case kind_int: case kind_var: case kind_decl_tag: return 4;
-    case kind_array: return 12;
-    case kind_struct: case kind_union: case kind_datasec: case kind_enum64: return count * 12;
-    case kind_enum: case kind_func_proto: return count * 8;
-    case kind_ptr: case kind_fwd: case kind_typedef: case kind_volatile: case kind_const: case kind_restrict: case kind_func: case kind_float: case kind_type_tag: return 0;
-    default: return std::nullopt;
-  }
+constexpr std::uint32_t stride = 16;        // of Btf::places_
+
+/// Bytes behind a type's own three words: `fixed`, and `each` for every one of its members.
+struct Rest { std::uint8_t fixed = 0, each = 0; bool known = false, named = false; };
+constexpr std::array<Rest, 32> rests = [] {
+  std::array<Rest, 32> all{};
+  for (const Kind kind : {kind_int, kind_var, kind_decl_tag}) all[kind] = {4, 0, true, false};
+  for (const Kind kind : {kind_ptr, kind_fwd, kind_volatile, kind_const, kind_restrict, kind_func, kind_float, kind_type_tag}) all[kind] = {0, 0, true, false};
+  all[kind_array] = {12, 0, true, false};
+  all[kind_datasec] = {0, 12, true, false};
+  all[kind_func_proto] = {0, 8, true, false};
+  all[kind_enum] = {0, 8, true, true};
+  for (const Kind kind : {kind_struct, kind_union, kind_enum64}) all[kind] = {0, 12, true, true};
+  all[kind_typedef] = {0, 0, true, true};
+  return all;
+}();
+
+std::size_t size_of(std::uint32_t info) {
+  const Rest& rest = rests[info >> 24 & 0x1f];
+  return type_bytes + rest.fixed + std::size_t{rest.each} * (info & 0xffff);
 }
 
 bool composite(std::uint32_t kind) { return kind == kind_struct || kind == kind_union; }
@@ -40,8 +51,9 @@ std::uint32_t word_of(std::string_view bytes, std::size_t at) {
 /// Turns away nearly every name by its first two bytes, before it is compared.
 class Sieve {
  public:
-  explicit Sieve(const std::set<std::string, std::less<>>& names) : seen_(1 << 16, false) {
-    for (const std::string& name : names) seen_[key(name.c_str())] = true;
+  explicit Sieve(const Btf::Names* names) : seen_(1 << 16, false) {
+    if (names == nullptr) return;
+    for (const std::string& name : names->types) seen_[key(name.c_str())] = true;
   }
   bool may_have(const char* name) const { return seen_[key(name)]; }
 
@@ -59,7 +71,7 @@ void put(std::string& into, std::uint32_t value) { into.append(reinterpret_cast<
 
 std::uint32_t Btf::word(std::size_t at) const { return word_of(types_, at); }
 
-std::optional<Btf> Btf::read(std::string_view whole) {
+std::optional<Btf> Btf::read(std::string_view whole, const Names* only) {
   if (whole.size() < header_bytes || whole.size() > most_bytes) return std::nullopt;
   std::uint16_t mark = 0;
   std::memcpy(&mark, whole.data(), sizeof(mark));
@@ -71,22 +83,27 @@ std::optional<Btf> Btf::read(std::string_view whole) {
   Btf btf;
   btf.types_ = body.substr(type_at, type_size);
   btf.texts_ = body.substr(text_at, text_size);
-  btf.at_.reserve(type_size / 24);
-  btf.at_.push_back(0);
-  for (std::size_t at = 0; at < type_size;) {
+  const Sieve sieve(only);
+  btf.places_.reserve(type_size / (20 * stride));
+  for (std::size_t at = 0; at < type_size; ++btf.count_) {
     if (type_size - at < type_bytes) return std::nullopt;
-    const std::uint32_t info = btf.word(at + 4);
-    const auto rest = rest_bytes(info >> 24 & 0x1f, info & 0xffff);
-    if (!rest || *rest > type_size - at - type_bytes) return std::nullopt;
-    btf.at_.push_back(static_cast<std::uint32_t>(at));
-    at += type_bytes + *rest;
+    std::uint32_t head_words[2];
+    std::memcpy(head_words, btf.types_.data() + at, sizeof(head_words));
+    const auto [name, info] = head_words;
+    const Rest& rest = rests[info >> 24 & 0x1f];
+    const std::size_t size = size_of(info);
+    if (!rest.known || size > type_size - at) return std::nullopt;
+    if (btf.count_ % stride == 0) btf.places_.push_back(static_cast<std::uint32_t>(at));
+    if (rest.named && (!only || (name != 0 && name < text_size && sieve.may_have(btf.texts_.data() + name) && only->types.contains(btf.text(name))))) btf.named_.push_back(btf.count_ + 1);
+    at += size;
   }
   return btf;
 }
 
 std::optional<Btf::Type> Btf::type(std::uint32_t id) const {
-  if (id == 0 || id >= at_.size()) return std::nullopt;
-  const std::size_t at = at_[id];
+  if (id == 0 || id > count_) return std::nullopt;
+  std::size_t at = places_[(id - 1) / stride];
+  for (std::uint32_t left = (id - 1) % stride; left > 0; --left) at += size_of(word(at + 4));
   const std::uint32_t info = word(at + 4);
   return Type{word(at), info >> 24 & 0x1f, info & 0xffff, word(at + 8), (info >> 31) != 0, at + type_bytes};
 }
@@ -98,7 +115,7 @@ std::string_view Btf::text(std::uint32_t offset) const {
 
 Btf::Names Btf::names() const {
   Names names;
-  for (std::uint32_t id = 1; id < at_.size(); ++id) {
+  for (const std::uint32_t id : named_) {
     const auto it = type(id);
     if (!composite(it->kind) && !named_values(it->kind)) continue;
     if (const std::string_view name = text(it->name); !name.empty()) names.types.emplace(name);
@@ -214,12 +231,10 @@ class Btf::Cutter {
 
 std::optional<std::string> Btf::cut(const Names& wanted) const {
   Cutter cutter(*this, wanted);
-  const Sieve sieve(wanted.types);
   std::size_t found = 0;
-  for (std::uint32_t id = 1; id < at_.size(); ++id) {
-    const std::uint32_t kind = word(at_[id] + 4) >> 24 & 0x1f, offset = word(at_[id]);
-    if ((!composite(kind) && !named_values(kind)) || offset == 0 || offset >= texts_.size() || !sieve.may_have(texts_.data() + offset)) continue;
-    if (!wanted.types.contains(text(offset))) continue;
+  for (const std::uint32_t id : named_) {
+    const auto it = type(id);
+    if ((!composite(it->kind) && !named_values(it->kind)) || !wanted.types.contains(text(it->name))) continue;
     if (!cutter.take(id)) return std::nullopt;
     ++found;
   }
@@ -228,11 +243,11 @@ std::optional<std::string> Btf::cut(const Names& wanted) const {
 }
 
 std::optional<bool> Btf::argument_is_pointer(std::string_view tracepoint, std::size_t index) const {
-  const std::string wanted = "btf_trace_" + std::string(tracepoint);
-  for (std::uint32_t id = 1; id < at_.size(); ++id) {
-    const std::uint32_t offset = word(at_[id]);
-    if ((word(at_[id] + 4) >> 24 & 0x1f) != kind_typedef || offset >= texts_.size() || texts_[offset] != 'b' || text(offset) != wanted) continue;
-    auto it = type(word(at_[id] + 8));
+  const std::string wanted = trace_type(tracepoint);
+  for (const std::uint32_t id : named_) {
+    auto it = type(id);
+    if (it->kind != kind_typedef || text(it->name) != wanted) continue;
+    it = type(it->size_or_type);
     if (it && it->kind == kind_ptr) it = type(it->size_or_type);
     // The first parameter is the tracepoint's own void*.
     if (!it || it->kind != kind_func_proto || it->count < index + 2) return std::nullopt;

@@ -1,4 +1,4 @@
-/* What the BPF programs of deaths.bpf.c put into the ring, one struct for every kind of event. Shared by the kernel side (C) and the
+/* What the BPF programs of deaths.bpf.c put into the ring, one struct for every kind of event; fork, exec and exit send its first part only. Shared by the kernel side (C) and the
  * reader (C++), so plain fixed-width members only, widest first, without padding. */
 #ifndef TRIAGE_DEATHS_EVENT_H
 #define TRIAGE_DEATHS_EVENT_H
@@ -31,17 +31,21 @@ struct death_event {
   unsigned int ns_pid;    /* innermost namespace */
   unsigned int parent;    /* tgid of the real parent */
   int status;             /* exit: wait status */
-  int signal, code;       /* signal: number, si_code */
-  unsigned int sent_by;   /* signal: enum death_sent_by */
-  unsigned int outcome;   /* signal: 0 delivered 1 ignored 2 already pending 3, 4 queue full (TRACE_SIGNAL_*) */
+  char comm[DEATH_COMM];
+  /* From here on: signal and oom. */
+  int signal, code;     /* signal: number, si_code */
+  unsigned int sent_by; /* signal: enum death_sent_by */
+  unsigned int outcome; /* signal: 0 delivered 1 ignored 2 already pending 3, 4 queue full (TRACE_SIGNAL_*) */
   unsigned int sender, sender_tid, sender_ns_pid, sender_parent, sender_uid;
   unsigned int sender_exiting;
-  char comm[DEATH_COMM];
   char sender_comm[DEATH_COMM];
   char sender_parent_comm[DEATH_COMM];
   char sender_exe[DEATH_EXE];       /* last name of its path */
   char sender_cgroup[DEATH_CGROUP]; /* last name of its cgroup's path */
 };
+
+/* Bytes of the part that fork, exec and exit send. */
+#define DEATH_OF_ITSELF __builtin_offsetof(struct death_event, signal)
 
 /* Rows of the per-CPU counters. */
 enum death_lost { death_lost_ring = 0, death_lost_table = 1, death_lost_rows = 2 };
