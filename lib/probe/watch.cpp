@@ -30,6 +30,27 @@ std::string comm_of(int pid) {
   return text ? std::string(base::trim(*text)) : std::string();
 }
 
+/// The children of all threads of a process; nullopt where there are no lists of them (CONFIG_PROC_CHILDREN), or no such process.
+std::optional<std::vector<int>> children_of(const source::Host& host, int pid) {
+  const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  const auto threads = host.list(tasks);
+  if (!threads) return std::nullopt;
+  std::vector<int> children;
+  bool any = false;
+  for (const source::Entry& thread : *threads) {
+    const auto text = host.read(tasks + "/" + thread.name + "/children", 1 << 18);
+    if (!text) continue;
+    any = true;
+    std::string_view rest = *text;
+    while (const auto child = base::take_number(rest)) {
+      children.push_back(static_cast<int>(*child));
+      rest = base::trim(rest);
+    }
+  }
+  if (!any) return std::nullopt;
+  return children;
+}
+
 }  // namespace
 
 base::Result<Rungs> rungs_without(std::string_view words) {
@@ -82,26 +103,33 @@ Watch Watch::open(const Rungs& rungs, std::vector<std::string> server_names, boo
 
 bool Watch::add(const std::vector<int>& pids) {
   const source::LiveHost host;
-  const auto table = read_processes(host);
-  if (!table) return false;
-  std::multimap<int, int> children;
-  for (const auto& [pid, process] : table->all) children.emplace(process.ppid, pid);
+  std::optional<std::multimap<int, int>> parents;          // only where the kernel keeps no lists of children
   bool all = true;
-  std::vector<int> todo;
-  for (const int pid : pids) {
-    if (table->all.contains(pid)) todo.push_back(pid);
-    else all = false;
-  }
-  // They and their descendants; those forked while we read are seen as forks.
+  std::vector<int> todo = pids;
   std::set<int> added;
   std::vector<Event> none;
   while (!todo.empty()) {
     const int pid = todo.back();
     todo.pop_back();
     if (!added.insert(pid).second) continue;
+    // First it, then its children: what it forks from here on is seen as a fork.
     if (bpf_) all = bpf_->add(pid) && all;
     if (pidfd_) pidfd_->add(pid, 0, false, none);
-    for (auto [child, end] = children.equal_range(pid); child != end; ++child) todo.push_back(child->second);
+    if (const auto children = children_of(host, pid)) {
+      todo.insert(todo.end(), children->begin(), children->end());
+      continue;
+    }
+    if (!host.stat("/proc/" + std::to_string(pid))) {
+      all = false;
+      remove(pid);
+      continue;
+    }
+    if (!parents) {
+      parents.emplace();
+      if (const auto table = read_processes(host))
+        for (const auto& [child, process] : table->all) parents->emplace(process.ppid, child);
+    }
+    for (auto [child, end] = parents->equal_range(pid); child != end; ++child) todo.push_back(child->second);
   }
   return all;
 }

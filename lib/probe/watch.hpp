@@ -25,7 +25,7 @@ class Watch {
   /// Never fails: the lowest rung is /proc itself.
   static Watch open(const Rungs& rungs, std::vector<std::string> server_names, bool everything = false);
 
-  /// Watches processes and what they have forked already, in one pass over /proc. False when one is gone, or the table is full.
+  /// Watches processes and what they have forked already. False when one is gone, or the table is full.
   bool add(const std::vector<int>& pids);
   void remove(int pid);
   /// Readable when something urgent came; drain() must also be called every `pause()`, for what nobody woke us for.

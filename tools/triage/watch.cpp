@@ -1,14 +1,20 @@
 // The watch's loop: what happened goes into the scene, a death is judged at once and again when log and kernel have spoken.
 #include "watch.hpp"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cstdio>
+#include <future>
 #include <list>
+#include <thread>
 
 #include "base/text.hpp"
 #include "model/build.hpp"
@@ -41,6 +47,49 @@ struct Death {
   bool shown = false;                      // its provisional line is out
   bool worth = false;                      // a worker or master: always worth a line; another process only when a rule says so
   Steady::time_point seen, due;
+};
+
+double ms_of(Steady::duration took) { return std::chrono::duration<double, std::milli>(took).count(); }
+
+probe::Target target_of_words(const std::vector<std::string>& words) {
+  probe::Target target;
+  for (const std::string& word : words) {
+    if (const auto pid = base::read_number(word)) target.pids.push_back(static_cast<int>(*pid));
+    else target.words.push_back(word);
+  }
+  return target;
+}
+
+/// What a start needs besides the attachment, gathered on another processor while the kernel checks the BPF programs, in the order of its need:
+/// servers at once, cards for the first judgement, the kernel log (whose older part takes a while to pass over) for the last one. The servers are
+/// those of before the attachment, so what they fork meanwhile is searched when they are added, and they are looked at once more soon after.
+class Beside {
+ public:
+  using Cards = std::map<std::string, rule::Card>;
+
+  Beside(const Options& options, std::optional<Cards> cards)
+      : servers_(found_.get_future()), cards_(read_.get_future()), kmsg_(opened_.get_future()),
+        thread_([this, target = target_of_words(options.targets), theirs = std::move(cards)]() mutable { work(target, std::move(theirs)); }) {}
+
+  std::vector<probe::FoundServer> servers() { return servers_.get(); }
+  Cards cards() { return cards_.get(); }
+  std::future<base::Result<probe::KmsgFollower>> kmsg() { return std::move(kmsg_); }
+
+ private:
+  void work(const probe::Target& target, std::optional<Cards> theirs) {
+    const source::LiveHost host;
+    found_.set_value(probe::find_servers(host, target));
+    read_.set_value(theirs ? std::move(*theirs) : rule::built_in_cards());
+    opened_.set_value(probe::KmsgFollower::open());
+  }
+
+  std::promise<std::vector<probe::FoundServer>> found_;
+  std::promise<Cards> read_;
+  std::promise<base::Result<probe::KmsgFollower>> opened_;
+  std::future<std::vector<probe::FoundServer>> servers_;
+  std::future<Cards> cards_;
+  std::future<base::Result<probe::KmsgFollower>> kmsg_;
+  std::jthread thread_;                    // last: it works on the others
 };
 
 std::string id_of(const probe::Event& end) { return "d-" + std::to_string(end.pid) + "-" + std::to_string(end.start_ns / 1'000'000); }
@@ -78,10 +127,11 @@ rule::Findings bare_finding(const Death& death, const evidence::Evidence& eviden
 
 class Session {
  public:
-  Session(const Options& options, std::map<std::string, rule::Card> cards, const probe::Rungs& rungs)
-      : options_(options), cards_(std::move(cards)), watch_(probe::Watch::open(rungs, server_names)), scene_(host_, watch_.method()), began_(Steady::now()) {}
+  Session(const Options& options, probe::Watch watch, Beside& beside)
+      : options_(options), beside_(beside), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), began_(Steady::now()) {}
 
-  int run(int signals);
+  /// `start`: where the time until now went, for --verbose.
+  int run(int signals, std::vector<std::pair<std::string, double>> start);
 
  private:
   bool json() const { return options_.format == "jsonl"; }
@@ -97,7 +147,8 @@ class Session {
     for (; told < gaps.size(); ++told) print(json() ? gap_json_line(gaps[told]) : gap_text(gaps[told]));
   }
 
-  void find_servers(bool first);
+  void attach_to(const std::vector<probe::FoundServer>& servers, bool first);
+  void find_servers();
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
   void tell_end(const Death& death) const;
@@ -106,7 +157,8 @@ class Session {
   int summary();
 
   const Options& options_;
-  std::map<std::string, rule::Card> cards_;
+  Beside& beside_;
+  std::optional<Beside::Cards> cards_;
   source::LiveHost host_;
   probe::Watch watch_;
   Scene scene_;
@@ -118,21 +170,20 @@ class Session {
   bool failed_ = false, news_ = false, look_soon_ = false;
 };
 
-void Session::find_servers(bool first) {
-  probe::Target target;
-  for (const std::string& word : options_.targets) {
-    if (const auto pid = base::read_number(word)) target.pids.push_back(static_cast<int>(*pid));
-    else target.words.push_back(word);
-  }
+void Session::find_servers() {
   looked_ = Steady::now();
-  for (const probe::FoundServer& server : probe::find_servers(host_, target)) {
+  attach_to(probe::find_servers(host_, target_of_words(options_.targets)), false);
+}
+
+void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool first) {
+  for (const probe::FoundServer& server : servers) {
     const int master = server.master.pid;
     const bool known = scene_.is_master(master);
-    if (!known) {
-      std::vector<int> pids{server.pid()};
-      for (const probe::Process& worker : server.workers) pids.push_back(worker.pid);   // of a master that is gone, too
-      watch_.add(pids);
-    }
+    std::vector<int> pids;
+    if (!known) pids.push_back(server.pid());
+    for (const probe::Process& worker : server.workers)      // of a master that is gone, too
+      if (!known || !scene_.knows(worker.pid)) pids.push_back(worker.pid);
+    if (!pids.empty()) watch_.add(pids);
     scene_.add(server);
     if (known) continue;
     std::string text = (first ? "attached: " : "attached to a new server: ") + server.flavour + " master " + std::to_string(master) + ", " + base::counted(server.workers.size(), "worker") + ", by " + watch_.method();
@@ -201,9 +252,10 @@ void Session::tell_end(const Death& death) const {
 }
 
 void Session::judge_deaths(bool all) {
+  if (!cards_) cards_ = beside_.cards();
   evidence::Evidence evidence = scene_.evidence(watch_.lost());
   const model::Stack stack = model::build(evidence);
-  const rule::Findings findings = rule::judge(stack, evidence, cards_);
+  const rule::Findings findings = rule::judge(stack, evidence, *cards_);
   const report::Report report{findings, stack, evidence, "live", now(), "triage watch"};
   const auto at = Steady::now();
   for (auto death = deaths_.begin(); death != deaths_.end();) {
@@ -218,7 +270,7 @@ void Session::judge_deaths(bool all) {
     }
     rule::Findings bare;
     if (!found && !known && death->worth && (!death->end.status_known || death->end.status != 0)) {
-      bare = bare_finding(*death, evidence, cards_);
+      bare = bare_finding(*death, evidence, *cards_);
       if (!bare.empty()) found = &bare.front();
     }
     const bool last = all || at >= death->due;
@@ -236,17 +288,21 @@ int Session::summary() {
   return failed_ && !options_.exit_zero ? 1 : 0;
 }
 
-int Session::run(int signals) {
-  find_servers(true);
+int Session::run(int signals, std::vector<std::pair<std::string, double>> start) {
+  const auto servers = beside_.servers();
+  looked_ = Steady::now();
+  start.emplace_back("servers", ms_of(looked_ - began_));
+  attach_to(servers, true);
+  look_soon_ = true;
   gaps_of(watch_.gaps(), watch_gaps_);
   gaps_of(scene_.gaps(), scene_gaps_);
   bool any = false;
   for (const std::string& name : scene_.log_names()) any |= !name.empty();
   if (!any) note("waiting", "attached by " + watch_.method() + "; waiting for a server whose log can be read");
-  if (options_.verbose && watch_.bpf()) {
+  if (options_.verbose) {
     std::string text = "start:";
-    for (const auto& [step, ms] : watch_.bpf()->times()) text += " " + step + " " + std::to_string(static_cast<int>(ms + 0.5)) + " ms";
-    note("start", text);
+    for (const auto& [step, ms] : start) text += fmt::format(" {} {:.1f} ms", step, ms);
+    note("start", text + fmt::format(" add {:.1f} ms", ms_of(Steady::now() - looked_)));
   }
   const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
@@ -279,9 +335,9 @@ int Session::run(int signals) {
     }
     if (look_soon_ && at - looked_ > 300ms) {
       look_soon_ = false;
-      find_servers(false);
+      find_servers();
     } else if (at - looked_ > look_again * (at - began_ < 60s ? 1 : 10)) {
-      find_servers(false);
+      find_servers();
     }
     gaps_of(scene_.gaps(), scene_gaps_);
   }
@@ -309,7 +365,7 @@ int watch(const Options& options) {
     return complain({base::Kind::usage, "reading --format", "watch does not write \"" + options.format + "\"", "text or jsonl", 0});
   const auto rungs = probe::rungs_without(options.without);
   if (!rungs) return complain(rungs.error());
-  std::map<std::string, rule::Card> cards = rule::built_in_cards();
+  std::optional<std::map<std::string, rule::Card>> cards;
   if (!options.rules.empty()) {
     auto more = rule::cards_with(source::LiveHost(), options.rules);
     if (!more) return complain(more.error());
@@ -322,7 +378,17 @@ int watch(const Options& options) {
   sigaddset(&stops, SIGTERM);
   sigprocmask(SIG_BLOCK, &stops, nullptr);
   const base::Fd signals(signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK));
-  return Session(options, std::move(cards), *rungs).run(signals.get());
+
+  // A second thread's heap grows by a page and a system call at a time otherwise.
+  ::mallopt(M_TOP_PAD, 1 << 20);
+  std::vector<std::pair<std::string, double>> start;
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  start.emplace_back("program", static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6);   // linking, options
+  Beside beside(options, std::move(cards));
+  probe::Watch watch = probe::Watch::open(*rungs, server_names);
+  if (watch.bpf()) start.insert(start.end(), watch.bpf()->times().begin(), watch.bpf()->times().end());
+  return Session(options, std::move(watch), beside).run(signals.get(), std::move(start));
 }
 
 }  // namespace triage

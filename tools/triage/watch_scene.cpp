@@ -59,10 +59,8 @@ Fact seen_fact(const probe::Process& process) {
 std::int64_t boot_now() { return clock_ns(CLOCK_BOOTTIME); }
 std::int64_t wall_minus_boot() { return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME); }
 
-Scene::Scene(const source::Host& host, std::string method) : host_(host), method_(std::move(method)), chronicle_(host), attached_boot_(boot_now()) {
-  if (auto kmsg = probe::KmsgFollower::open()) kmsg_ = std::move(*kmsg);
-  else gaps_.push_back(probe::gap_of("kernel log", kmsg.error()));
-}
+Scene::Scene(const source::Host& host, std::string method, std::future<base::Result<probe::KmsgFollower>> kmsg)
+    : host_(host), method_(std::move(method)), chronicle_(host), kmsg_coming_(std::move(kmsg)), attached_boot_(boot_now()) {}
 
 void Scene::add(const probe::FoundServer& server) {
   const auto add_process = [&](const probe::Process& process) {
@@ -138,6 +136,11 @@ void Scene::take(const probe::Event& event) {
 bool Scene::poll() {
   bool came = false;
   for (LogTail& log : logs_) came |= log.poll();
+  if (kmsg_coming_.valid() && kmsg_coming_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+    auto kmsg = kmsg_coming_.get();
+    if (kmsg) kmsg_ = std::move(*kmsg);
+    else gaps_.push_back(probe::gap_of("kernel log", kmsg.error()));
+  }
   if (kmsg_) kmsg_->drain(kernel_);
   if (kernel_.size() > most_kernel) {
     const std::size_t line = kernel_.find('\n', kernel_.size() - most_kernel / 2);

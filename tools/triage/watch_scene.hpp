@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -20,7 +21,8 @@ namespace triage {
 
 class Scene {
  public:
-  Scene(const source::Host& host, std::string method);
+  /// `kmsg`: the kernel log, or why it cannot be followed; taken in by poll() when it is there.
+  Scene(const source::Host& host, std::string method, std::future<base::Result<probe::KmsgFollower>> kmsg);
 
   /// A server and what it runs, as /proc shows them now; again for one that is known brings its logs and processes up to date.
   void add(const probe::FoundServer& server);
@@ -28,6 +30,8 @@ class Scene {
   /// The master this process was forked by, 0 when it is no direct child of one.
   int master_of(int pid) const;
   bool has_ended(int pid) const;
+  /// Seen in /proc, or forked since.
+  bool knows(int pid) const { return parents_.contains(pid); }
 
   void take(const probe::Event& event);
   /// Reads what logs and the kernel log have got since; true when a server's log had something.
@@ -50,6 +54,7 @@ class Scene {
   std::deque<std::pair<int, evidence::Fact>> happened_;      // by pid, oldest first
   std::set<int> ended_;
   std::vector<LogTail> logs_;
+  std::future<base::Result<probe::KmsgFollower>> kmsg_coming_;
   std::optional<probe::KmsgFollower> kmsg_;
   std::string kernel_;
   std::int64_t attached_boot_ = 0;
