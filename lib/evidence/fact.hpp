@@ -145,6 +145,35 @@ struct SettingRead     { std::string name, value, from, condition; bool literal 
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
 struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
 struct ProxyRoute      { std::string upstream, address, location; };
+/// A listening socket. `holders`: host pids that have it open, "450 451"; empty when none that we looked at. queue: connections that wait to
+/// be accepted, limit: how many may (0 unknown). file: "INODE@DEVICE" of a unix socket's file, "" for TCP. named: "yes" that file is still at its
+/// path as the holder sees it, "no" it was removed or replaced, "" unknown.
+struct ListenerSeen    { std::string address, holders, file, named; std::uint64_t inode = 0, queue = 0, limit = 0, net_namespace = 0; };
+/// The walk of one proxy process (the subject) to a unix socket that it connects to, decided as the kernel does. result: open denied missing
+/// not-a-socket loop unseen. wall: the component where it ended; need: "x" on a folder, "w" on the socket. file as in ListenerSeen.
+struct SocketWalk {
+  std::string path, result, wall, need, decided_as, mode, user, group, walker, confined, file;
+  std::uint32_t owner_uid = 0, owner_gid = 0;
+  bool by_acl = false;
+};
+/// Connections that the kernel dropped because an accept queue was full, in a network namespace since it was made (TcpExt, /proc/net/netstat).
+struct ListenDrops     { std::uint64_t overflows = 0, drops = 0, net_namespace = 0; };
+/// An accepted connection: who holds it, what waits unread in it, what has come in all, and how long nothing came.
+struct ConnectionSeen  { std::string local, peer; std::uint64_t inode = 0, unread = 0; std::optional<std::uint64_t> received; std::optional<double> silent_s; };
+/// Open descriptors of the subject, by kind, against its limits (0 unlimited or unknown). most: the target that is open most often, how often.
+struct DescriptorsSeen { std::uint64_t used = 0, soft = 0, hard = 0, listeners = 0, inet = 0, local = 0, files = 0, pipes = 0, epolls = 0, others = 0; std::string most; std::uint64_t most_count = 0; };
+/// A counter against its limit, of the machine or of a cgroup. what: files pids threads.
+struct LimitSeen       { std::string what, where; std::uint64_t used = 0, limit = 0; };
+/// Memory of one process in bytes; nullopt where it cannot be read. own: private to it (USS).
+struct MemorySeen      { std::uint64_t rss = 0; std::optional<std::uint64_t> pss, own, swap; int oom_score_adj = 0; };
+/// The machine's memory in bytes, and the share of time in which some or all tasks waited for it (PSI, 10 s, percent; nullopt without PSI).
+struct HostMemory      { std::uint64_t total = 0, available = 0, swap_total = 0, swap_free = 0; std::optional<double> some10, full10; };
+/// What the subject does this moment: its state letter, the system call it is in ("" running or unknown), on which descriptor, where that leads.
+struct ProcessWaits    { std::string state, call, on, wchan; std::optional<int> fd; double cpu_s = 0; };
+/// One open file or socket that several processes of a server share though it should be one's own. kind: socket epoll; pids: "450 451".
+struct DescriptorShared { std::string kind, peer, guess, pids; std::uint64_t inode = 0; };
+/// A device or its library mapped or opened before the fork: "/dev/nvidia0".
+struct DeviceHeld      { std::string path; };
 /// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
 struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; };
 /// From the heartbeat file's descriptor. family: "chmod" (<= 21), "utime" (>= 22), "unbooted".
@@ -164,7 +193,7 @@ using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBoot
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
-                          CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;

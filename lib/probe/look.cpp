@@ -1,8 +1,17 @@
 #include "probe/look.hpp"
 
 #include "base/text.hpp"
+#include "probe/probe.hpp"
 
 namespace probe {
+
+void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence, const std::function<bool()>& stop) {
+  const Found found = find(host, target);
+  for (const Probe* probe : probes()) {
+    if (stop && stop()) evidence.gap({std::string(probe->name), "the time given with --budget was over", "give more time", 1, {}});
+    else probe->observe(host, target, found, evidence);
+  }
+}
 
 evidence::Fact seen(evidence::What what, int host_pid, evidence::SourceId source, const source::Host& host) {
   evidence::Fact fact;

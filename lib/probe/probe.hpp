@@ -26,11 +26,16 @@ struct Sight {
   std::string what, detail, why, remedy, instead;
 };
 
+struct Found;  // servers.hpp: what one pass over the processes found; every probe of a look starts from the same
+
 struct Probe {
   std::string_view name;                                                          // "processes"
-  void (*observe)(const source::Host& host, const Target& target, evidence::Evidence& evidence);
+  void (*observe)(const source::Host& host, const Target& target, const Found& found, evidence::Evidence& evidence);
   Sight (*sight)(const source::Host& host);                                       // may it be read here; cheap, no side effects
 };
+
+/// One look: the processes once, then every probe. `stop`, asked before each one, ends it: what was not asked is a Gap.
+void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence, const std::function<bool()>& stop = {});
 
 std::span<const Probe* const> probes();   // made by table(): every file in probes/, in the order of their file names
 

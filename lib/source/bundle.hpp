@@ -31,6 +31,7 @@ class RecordingHost : public Host {
   base::Result<std::vector<Entry>> list(const std::string& path) const override;
   base::Result<std::string> link(const std::string& path) const override;
   base::Result<Stat> stat(const std::string& path) const override;
+  base::Result<std::string> attribute(const std::string& path, const char* name) const override { return inner_.attribute(path, name); }
   base::Instant now() const override { return inner_.now(); }
   std::string_view kind() const override { return inner_.kind(); }
 

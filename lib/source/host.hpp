@@ -45,6 +45,8 @@ class Host {
   virtual base::Result<std::vector<Entry>> list(const std::string& path) const = 0;
   virtual base::Result<std::string> link(const std::string& path) const = 0;
   virtual base::Result<Stat> stat(const std::string& path) const = 0;  // of the target; a link that leads nowhere is an Error
+  /// An extended attribute's bytes (an ACL). Error where there is none; recordings keep none: a bundle carries what was concluded from it.
+  virtual base::Result<std::string> attribute(const std::string& path, const char* name) const;
   virtual base::Instant now() const = 0;                               // wall clock; of a recording, when it was made
   /// "live", "bundle" or "files": what the report calls its source.
   virtual std::string_view kind() const = 0;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,6 +105,13 @@ base::Result<std::string> LiveHost::link(const std::string& path) const {
   const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
   if (size < 0) return base::fail(base::from_errno(errno, "reading the link " + path));
   return std::string(target, static_cast<std::size_t>(size));
+}
+
+base::Result<std::string> LiveHost::attribute(const std::string& path, const char* name) const {
+  char value[8192];
+  const ssize_t size = ::getxattr(path.c_str(), name, value, sizeof value);
+  if (size < 0) return base::fail(base::from_errno(errno, "reading the attribute " + std::string(name) + " of " + path));
+  return std::string(value, static_cast<std::size_t>(size));
 }
 
 base::Result<Stat> LiveHost::stat(const std::string& path) const {

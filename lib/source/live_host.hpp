@@ -12,6 +12,7 @@ class LiveHost : public Host {
   base::Result<std::vector<Entry>> list(const std::string& path) const override;
   base::Result<std::string> link(const std::string& path) const override;
   base::Result<Stat> stat(const std::string& path) const override;
+  base::Result<std::string> attribute(const std::string& path, const char* name) const override;
   base::Instant now() const override;
   std::string_view kind() const override { return "live"; }
 };

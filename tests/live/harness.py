@@ -111,10 +111,23 @@ class Process:
         self.process.wait()
 
 
-def get(port, path, seconds=60, host=LOOPBACK):
-    """What the client saw: a status code, or 'closed' / 'refused' / 'no answer'."""
+def connect(port, seconds=60, host=LOOPBACK):
+    if isinstance(port, int):
+        return socket.create_connection((host, port), timeout=seconds)
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(seconds)
     try:
-        with socket.create_connection((host, port), timeout=seconds) as link:
+        link.connect(str(port))
+    except OSError:
+        link.close()
+        raise
+    return link
+
+
+def get(port, path, seconds=60, host=LOOPBACK):
+    """What the client saw: a status code, or 'closed' / 'refused' / 'no answer'. `port` may be the path of a unix socket."""
+    try:
+        with connect(port, seconds, host) as link:
             link.sendall(f'GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n'.encode())
             answer = b''
             while b'\r\n' not in answer:
@@ -206,10 +219,11 @@ class Cgroup:
 
 # ---- servers --------------------------------------------------------------------------------------------------------
 class Gunicorn:
-    """A gunicorn with the faulty application. `packages`: a folder to take another version from than the installed one."""
+    """A gunicorn with the faulty application. `packages`: a folder to take another version from than the installed one; `socket`: the path
+    of a unix socket to bind instead of a port."""
 
-    def __init__(self, folder, *arguments, workers=2, packages=None, cgroup=None, ready=True):
-        self.folder, self.port = pathlib.Path(folder), free_port()
+    def __init__(self, folder, *arguments, workers=2, packages=None, cgroup=None, ready=True, socket=None):
+        self.folder, self.port = pathlib.Path(folder), str(socket) if socket else free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log, self.requests, self.wanted = self.folder / 'error.log', self.folder.parent / (self.folder.name + '.requests'), workers
         shutil.copy(HERE / 'faulty.py', self.folder / 'faulty.py')
@@ -218,7 +232,7 @@ class Gunicorn:
         if packages:
             environment['PYTHONPATH'] = str(packages)
         command = [shutil.which('gunicorn', path='/usr/bin:/bin')] if not packages else [PYTHON, '-m', 'gunicorn']
-        command += ['-b', f'{LOOPBACK}:{self.port}', '-w', str(workers), '--error-logfile', str(self.log), *arguments, 'faulty']
+        command += ['-b', f'unix:{socket}' if socket else f'{LOOPBACK}:{self.port}', '-w', str(workers), '--error-logfile', str(self.log), *arguments, 'faulty']
         self.command = command
         with open(self.folder / 'stdio.log', 'wb') as stdio:
             self.process = Process(command, cgroup, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=stdio, stderr=stdio)
@@ -271,10 +285,13 @@ class Gunicorn:
 
 
 class Nginx:
-    def __init__(self, folder, server_port):
+    """An nginx before `server`: a port on loopback, or what stands in its proxy_pass. With a user of its own its folder must let that user in."""
+
+    def __init__(self, folder, server, user='root'):
+        to = f'{LOOPBACK}:{server}' if isinstance(server, int) else server
         self.folder, self.port = pathlib.Path(folder), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / 'nginx.conf').write_text(f'''{'user root;' if os.getuid() == 0 else ''}
+        (self.folder / 'nginx.conf').write_text(f'''{f'user {user};' if os.getuid() == 0 else ''}
 worker_processes 1;
 pid {self.folder}/nginx.pid;
 error_log {self.folder}/nginx-error.log info;
@@ -289,7 +306,7 @@ http {{
   server {{
     listen {LOOPBACK}:{self.port};
     location / {{
-      proxy_pass http://{LOOPBACK}:{server_port};
+      proxy_pass http://{to};
       proxy_read_timeout 30s;
     }}
   }}
@@ -302,7 +319,7 @@ http {{
             self.process = Process([program, '-p', str(self.folder), '-c', str(self.folder / 'nginx.conf'), '-e', str(self.folder / 'nginx-error.log'), '-g', 'daemon off;'],
                                    stdin=subprocess.DEVNULL, stdout=stdio, stderr=stdio)
         self.pid = self.process.pid
-        wait_until('nginx answers', lambda: get(self.port, '/ok', 10) == 200)
+        wait_until('nginx answers', lambda: get(self.port, '/ok', 10) == 200 if isinstance(server, int) else isinstance(get(self.port, '/ok', 10), int))
 
     def stop(self):
         self.process.stop()

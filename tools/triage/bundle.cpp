@@ -107,7 +107,7 @@ int bundle(const BundleOptions& options) {
   const source::LiveHost live;
   const source::RecordingHost host(live);
   evidence::Evidence evidence;
-  for (const probe::Probe* probe : probe::probes()) probe->observe(host, options.target, evidence);
+  probe::observe(host, options.target, evidence);
   read_more(host, options.target);
   const std::size_t facts = evidence.facts.size(), gaps = evidence.gaps.size();
 
@@ -137,7 +137,7 @@ base::Result<evidence::Evidence> replay(const std::string& path, const probe::Ta
   at = host->now();
   if (const auto text = host->read("/evidence.ndjson", 512u << 20)) return evidence::read_ndjson(*text);
   evidence::Evidence evidence;
-  for (const probe::Probe* probe : probe::probes()) probe->observe(*host, target, evidence);
+  probe::observe(*host, target, evidence);
   return evidence;
 }
 

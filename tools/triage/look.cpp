@@ -80,13 +80,7 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
     source = "live";
     first_words("looking at this host ...");
     const probe::Target target = target_of(options);
-    for (const probe::Probe* probe : probe::probes()) {
-      if (options.budget_s && static_cast<double>(host.now().at - at.at) / 1e9 > *options.budget_s) {
-        evidence.gap({std::string(probe->name), "the time given with --budget was over", "give more time", 1, {}});
-        continue;
-      }
-      probe->observe(host, target, evidence);
-    }
+    probe::observe(host, target, evidence, [&] { return options.budget_s && static_cast<double>(host.now().at - at.at) / 1e9 > *options.budget_s; });
     if (const auto nobody = none_found(evidence, options)) return base::fail(*nobody);
     if (!options.nginx.empty()) parse::read(host, {options.nginx}, options.window, evidence);
     return evidence;

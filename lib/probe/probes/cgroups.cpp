@@ -56,8 +56,8 @@ std::optional<evidence::CgroupMemory> read_group(const source::Host& host, const
   return memory;
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
-  const auto servers = find_servers(host, target);
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
+  const auto& servers = found.servers;
   if (servers.empty()) return;
   const auto mounts = read_mounts(host);
   std::optional<evidence::SourceId> source;

@@ -80,8 +80,8 @@ void packages(const source::Host& host, Changes& changes) {
   }
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
-  const auto servers = find_servers(host, target);
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
+  const auto& servers = found.servers;
   if (servers.empty()) return;
   Changes changes(host, evidence);
   std::set<std::string> applications;

@@ -35,9 +35,9 @@ std::string_view family_of(const source::Stat& stat) {
   return stat.mtime_ns < ten_years_ns ? "utime" : "unbooted";
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   std::optional<evidence::SourceId> source;
-  for (const auto& server : find_servers(host, target)) {
+  for (const auto& server : found.servers) {
     if (server.flavour != "gunicorn" || server.workers.empty()) continue;
     std::map<int, std::map<File, Beat>> own;
     std::map<File, int> holders;

@@ -20,10 +20,10 @@ std::string since_word(const base::Instant& when) {
   return "--since=" + text;
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
+void observe(const source::Host& host, const Target& target, const Found& found, evidence::Evidence& evidence) {
   if (host.kind() != "live") return;
   std::set<std::string> done;
-  for (const auto& server : find_servers(host, target)) {
+  for (const auto& server : found.servers) {
     const std::string& unit = server.cgroup.unit;
     // A login session's scope is no service: its journal is about the session.
     if (unit.size() < 9 || unit.substr(unit.size() - 8) != ".service" || base::starts_with(unit, "user@") || !done.insert(unit).second) continue;

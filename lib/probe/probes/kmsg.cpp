@@ -40,7 +40,7 @@ std::optional<evidence::SourceId> read_text(std::string text, const std::string&
   return static_cast<evidence::SourceId>(before);
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
+void observe(const source::Host& host, const Target& target, const Found&, evidence::Evidence& evidence) {
   if (host.kind() != "live") return;
   // Boot times carry no date: the window's wall times are no measure for them, and the ring is small.
   parse::Window window = target.window;

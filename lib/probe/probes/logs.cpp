@@ -92,8 +92,7 @@ void of_server(const source::Host& host, const FoundServer& server, const Target
   }
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
-  const Found found = find(host, target);
+void observe(const source::Host& host, const Target& target, const Found& found, evidence::Evidence& evidence) {
   std::set<std::string> done;
   std::optional<base::Instant> first;
   for (const auto& server : found.servers) {

@@ -42,8 +42,7 @@ void add(const Process& process, const std::string& unit, evidence::SourceId sou
   evidence.add(std::move(fact));
 }
 
-void observe(const source::Host& host, const Target& target, evidence::Evidence& evidence) {
-  const Found found = find(host, target);
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   for (const auto& gap : found.gaps) evidence.gap(gap);
   if (found.servers.empty() && found.proxies.empty()) return;
   const auto source = add_live_source(evidence, "/proc", evidence::SourceKind::proc, host);

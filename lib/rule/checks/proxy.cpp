@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "model/timeline.hpp"
 #include "rule/draft.hpp"
+#include "rule/path.hpp"
 
 namespace rule {
 
@@ -52,7 +53,7 @@ Draft start(const Look& look, std::string rule, const Rows& rows) {
   draft.when = first.when;
   draft.values["count"] = std::to_string(rows.ids.size());
   draft.values["upstream"] = base::printable(rows.upstreams.empty() ? "" : *rows.upstreams.begin(), 120);
-  draft.values["path"] = draft.values["upstream"];
+  draft.values["path"] = base::starts_with(draft.values["upstream"], "unix:") ? draft.values["upstream"].substr(5) : draft.values["upstream"];
   draft.subject.where = draft.values["upstream"];
   if (const auto* row = as<ProxyError>(first)) {
     draft.values["errno"] = std::to_string(row->code);
@@ -304,10 +305,24 @@ std::optional<Draft> keepalive_race(const Look& look) {
   return draft;
 }
 
+// Where a live look knows the way to this upstream, it says what is wrong with it now (check `path`), with the wall; what the log says of the
+// same is over, or is said there.
+bool known_live(const Look& look, const Draft& draft) {
+  const bool refused = draft.rule == "socket.refused" || draft.rule == "proxy.server-down";
+  if (!refused && draft.rule != "socket.permission" && draft.rule != "socket.missing") return false;
+  for (const Peer& peer : peers(look)) {
+    if (peer.address != draft.subject.where) continue;
+    // A server that was down and is up again is what happened; a wall that is gone needs no report.
+    if (reachable_now(look, peer.address)) return draft.rule != "proxy.server-down";
+    return refused ? sockets_listed(look) : !peer.walks.empty();
+  }
+  return false;
+}
+
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const auto cause : {refused_socket, missing_socket, refused_connection, full_queue, gave_up, keepalive_race, repeated, saturated})
-    if (auto draft = cause(look)) drafts.push_back(std::move(*draft));
+    if (auto draft = cause(look); draft && !known_live(look, *draft)) drafts.push_back(std::move(*draft));
   return drafts;
 }
 

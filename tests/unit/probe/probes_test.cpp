@@ -12,7 +12,7 @@ constexpr std::int64_t second = 1'000'000'000;
 evidence::Evidence seen_by(const Machine& machine, std::string_view name) {
   evidence::Evidence evidence;
   for (const auto* probe : probe::probes())
-    if (probe->name == name) probe->observe(*machine.host(), {}, evidence);
+    if (probe->name == name) probe->observe(*machine.host(), {}, probe::find(*machine.host()), evidence);
   return evidence;
 }
 

@@ -1,0 +1,177 @@
+// The path from nginx to the servers: where its running configuration sends requests, and for every unix socket on the way whether its worker
+// processes may connect: the same walk that the kernel takes, with their user, groups, capabilities, root and ACLs.
+#include <array>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "parse/read.hpp"
+#include "probe/gap.hpp"
+#include "probe/look.hpp"
+#include "probe/members.hpp"
+#include "probe/names.hpp"
+#include "probe/nginx_files.hpp"
+#include "probe/permission.hpp"
+#include "probe/probe.hpp"
+
+namespace probe {
+
+namespace {
+
+constexpr std::size_t most_walks = 500;
+
+std::string proc(int pid) { return "/proc/" + std::to_string(pid); }
+
+std::string root_of(const source::Host& host, int pid) {
+  const std::string at = proc(pid) + "/root";
+  const auto theirs = host.stat(at + "/"), ours = host.stat("/");
+  return theirs && ours && (theirs->inode != ours->inode || theirs->device != ours->device) ? at : std::string();
+}
+
+// One worker stands for all that have the same rights.
+struct Walker { int pid = 0; Identity who; std::string root, confined; };
+
+std::vector<Walker> walkers_of(const source::Host& host, int master) {
+  std::vector<Walker> walkers;
+  std::set<std::string> known;
+  for (const int pid : children_of(host, master)) {
+    const auto command = host.read(proc(pid) + "/cmdline", 4096);
+    if (!command || !base::starts_with(*command, "nginx: worker process") || base::contains(*command, "shutting down")) continue;
+    const auto status = host.read(proc(pid) + "/status", 1 << 16);
+    if (!status) continue;
+    Walker walker{pid, read_identity(*status), root_of(host, pid), {}};
+    if (const auto label = host.read(proc(pid) + "/attr/current", 4096)) {
+      const auto text = base::trim(label->substr(0, label->find('\0')));
+      if (text != "unconfined" && !base::contains(text, "unconfined_t") && !text.empty() && text != "kernel") walker.confined = std::string(text);
+    }
+    std::string rights = walker.root + "|" + walker.confined + "|" + std::to_string(walker.who.uid) + "|" + std::to_string(walker.who.gid) + (walker.who.overrides ? "o" : "") + (walker.who.searches ? "s" : "");
+    for (const auto group : walker.who.groups) rights += "," + std::to_string(group);
+    if (known.insert(rights).second) walkers.push_back(std::move(walker));
+  }
+  return walkers;
+}
+
+std::string octal(std::uint32_t mode) {
+  std::string text;
+  for (int shift = 9; shift >= 0; shift -= 3) text += static_cast<char>('0' + ((mode >> shift) & 7));
+  return text;
+}
+
+std::string_view result_text(Walk::End end) {
+  switch (end) {
+    case Walk::End::open: return "open";
+    case Walk::End::denied: return "denied";
+    case Walk::End::missing: return "missing";
+    case Walk::End::not_a_socket: return "not-a-socket";
+    case Walk::End::loop: return "loop";
+    case Walk::End::unseen: return "unseen";
+  }
+  return "unseen";
+}
+
+void add_walk(const source::Host& host, const Walker& walker, const std::string& path, const std::string& unit, evidence::SourceId source, evidence::Evidence& evidence) {
+  const Walk walk = walk_to_socket(host, walker.root, path, walker.who);
+  evidence::SocketWalk fact;
+  fact.path = path;
+  fact.result = result_text(walk.end);
+  fact.wall = walk.at;
+  fact.need = walk.need == Need::search ? "x" : "w";
+  fact.decided_as = walk.decision.as;
+  fact.by_acl = walk.decision.by_acl;
+  fact.walker = user_name(host, walker.root, walker.who.uid);
+  fact.confined = walker.confined;
+  if (walk.end != Walk::End::missing && walk.end != Walk::End::unseen) {
+    fact.mode = octal(walk.stat.mode);
+    fact.owner_uid = walk.stat.uid;
+    fact.owner_gid = walk.stat.gid;
+    fact.user = user_name(host, walker.root, walk.stat.uid);
+    fact.group = group_name(host, walker.root, walk.stat.gid);
+    fact.file = std::to_string(walk.stat.inode & 0xffffffffu) + "@" + std::to_string(walk.stat.device);
+  }
+  std::string text = "as " + fact.walker + " (pid " + std::to_string(walker.pid) + ") to " + path + ": " + fact.result + " at " + fact.wall;
+  if (!fact.mode.empty()) text += " (" + fact.mode + " " + fact.user + ":" + fact.group + ")";
+  if (!walk.answer.empty()) text += ": " + walk.answer;
+  auto whole = seen(std::move(fact), walker.pid, source, host);
+  whole.about.unit = unit;
+  whole.text = std::move(text);
+  evidence.add(std::move(whole));
+}
+
+void of_proxy(const source::Host& host, const Process& proxy, evidence::Evidence& evidence) {
+  const std::string name = "nginx (pid " + std::to_string(proxy.pid) + ")", unit = read_cgroup(proxy.cgroup).unit;
+  const NginxFiles files = nginx_files(host, proxy, root_of(host, proxy.pid));
+  for (const auto& missing : files.missing)
+    evidence.gap({"configuration of " + name, missing + (missing == files.main ? " cannot be read" : " is included, and cannot be read"), missing == files.main ? "name it: triage --nginx FILE" : "nginx -t", 1, {}});
+  if (files.all.empty()) return;
+
+  const auto walkers = walkers_of(host, proxy.pid);
+  std::optional<base::Instant> loaded;  // its workers are made anew at every reload
+  for (const int pid : children_of(host, proxy.pid)) {
+    Process worker;
+    const auto stat = host.read(proc(pid) + "/stat", 4096);
+    if (!stat || !read_stat(*stat, worker)) continue;
+    if (const auto started = started_at(host, worker); started && (!loaded || started->at < loaded->at)) loaded = started;
+  }
+  std::vector<std::string> paths;
+  for (const auto& file : files.all) {
+    paths.push_back(files.root + file);
+    const auto about = host.stat(files.root + file);
+    if (about && loaded && about->mtime_ns > loaded->at + base::second_ns)
+      evidence.gap({"running configuration of " + name, file + " was changed after its workers started", "nginx -T shows the files, not what runs; nginx -s reload makes them the same", 1, {}});
+  }
+  const evidence::FactId before = static_cast<evidence::FactId>(evidence.facts.size());
+  parse::read(host, paths, {}, evidence);
+  std::set<std::string> sockets;
+  for (evidence::FactId id = before; id < evidence.facts.size(); ++id) {
+    const auto* route = evidence::as<evidence::ProxyRoute>(evidence.facts[id]);
+    if (route && base::starts_with(route->address, "unix:/")) sockets.insert(route->address.substr(5));
+  }
+  if (sockets.empty()) return;
+  if (walkers.empty()) {
+    evidence.gap({"whether nginx may open its upstream sockets", "none of the workers of " + name + " can be seen", "run as root", 1, {}});
+    return;
+  }
+  const auto source = add_live_source(evidence, "path permissions", evidence::SourceKind::proc, host);
+  std::size_t walks = 0;
+  for (const auto& socket : sockets)
+    for (const auto& walker : walkers) {
+      if (++walks > most_walks) {
+        evidence.gap({"whether nginx may open its upstream sockets", "there are more than " + std::to_string(most_walks) + "; the later ones were not walked", "name one server: triage PID", 1, {}});
+        return;
+      }
+      add_walk(host, walker, socket, unit, source, evidence);
+    }
+}
+
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
+  for (const auto& proxy : found.proxies) of_proxy(host, proxy, evidence);
+}
+
+Sight sight(const source::Host& host) {
+  Sight sight{Sight::State::ok, "nginx's way to the servers", "", "", "", ""};
+  const Found found = find(host);
+  if (found.proxies.empty()) {
+    sight.detail = "no nginx runs";
+    return sight;
+  }
+  std::size_t files = 0;
+  for (const auto& proxy : found.proxies) {
+    const auto of_it = nginx_files(host, proxy, root_of(host, proxy.pid));
+    files += of_it.all.size();
+    for (const auto& missing : of_it.missing) {
+      sight.state = Sight::State::partial;
+      sight.why = missing + " cannot be read";
+      sight.remedy = "run as root, or name the file: triage --nginx FILE";
+      sight.instead = "its error log alone says which upstream fails";
+    }
+  }
+  sight.detail = base::counted(files, "file") + " of configuration";
+  return sight;
+}
+
+}  // namespace
+
+namespace probes_of {
+extern const Probe proxy = {"proxy", observe, sight};
+}  // namespace probes_of
+}  // namespace probe

@@ -1,0 +1,143 @@
+// What every worker does this moment: its state, the system call it is in and where the descriptor of that call leads; and the connections
+// that it has accepted and not answered. Read from /proc: no process is stopped, so two lines of one process may be an instant apart.
+#include <unistd.h>
+
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "probe/look.hpp"
+#include "probe/members.hpp"
+#include "probe/net_table.hpp"
+#include "probe/probe.hpp"
+#include "probe/system_calls.hpp"
+
+namespace probe {
+
+namespace {
+
+constexpr std::size_t most_workers = 256, most_connections = 2000;
+
+std::optional<std::uint64_t> hex(std::string_view text) {
+  if (!base::starts_with(text, "0x")) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text.substr(2)) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    value = value * 16 + static_cast<std::uint64_t>(digit);
+  }
+  return value;
+}
+
+// utime and stime, fields 14 and 15 of stat, in ticks of 10 ms.
+double cpu_seconds(std::string_view stat) {
+  const auto close = stat.rfind(')');
+  if (close == std::string_view::npos) return 0;
+  const auto words = base::split(stat.substr(close + 1), ' ');
+  if (words.size() < 15) return 0;
+  return static_cast<double>(base::read_number(words[12]).value_or(0) + base::read_number(words[13]).value_or(0)) / 100;
+}
+
+std::string where_to(const std::string& target, const NetTable& table) {
+  const auto inode = socket_inode(target);
+  if (!inode) return target;
+  const auto known = table.find(*inode);
+  if (known == table.end()) return "a socket that is not connected";
+  const Socket& socket = known->second;
+  if (socket.listening) return "the listener " + socket.local;
+  if (socket.kind == Socket::Kind::local) return socket.local.empty() ? "a unix socket" : "unix:" + socket.local;
+  return socket.peer;
+}
+
+// "7 0x5 0x7f... sp pc", "running", or "-1 sp pc" for a fault inside the kernel.
+void read_call(std::string_view text, const source::Host& host, int pid, const NetTable& table, evidence::ProcessWaits& waits) {
+  const auto words = base::split(base::trim(text), ' ');
+  const auto number = base::read_number(words[0]);
+  if (!number || *number < 0) return;
+  const SystemCall* const call = system_call(*number);
+  waits.call = call ? std::string(call->name) : "system call " + std::to_string(*number);
+  if (!call || !call->descriptor || words.size() < 2) return;
+  const auto fd = hex(words[1]);
+  if (!fd || *fd > 1'000'000'000) return;
+  waits.fd = static_cast<int>(*fd);
+  if (const auto target = host.link("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*fd))) waits.on = where_to(*target, table);
+}
+
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
+  if (found.servers.empty()) return;
+  const auto source = add_live_source(evidence, "/proc/PID/syscall", evidence::SourceKind::proc, host);
+  std::map<std::uint64_t, NetTable> tables;
+  std::size_t workers = 0, left_out = 0, connections = 0;
+  bool cut = false;
+  for (const auto& server : found.servers) {
+    std::set<std::string> listeners;
+    for (const auto& worker : server.workers) {
+      if (worker.state == 'Z') continue;
+      if (++workers > most_workers) { ++left_out; continue; }
+      const std::string at = "/proc/" + std::to_string(worker.pid) + "/";
+      const auto space = namespace_of(host, worker.pid, "net");
+      if (!tables.contains(space)) tables.emplace(space, read_net_table(host, worker.pid, cut));
+      const NetTable& table = tables.at(space);
+
+      evidence::ProcessWaits waits;
+      const auto stat = host.read(at + "stat", 4096);
+      Process now;
+      if (!stat || !read_stat(*stat, now)) continue;
+      waits.state = std::string(1, now.state);
+      waits.cpu_s = cpu_seconds(*stat);
+      if (const auto call = host.read(at + "syscall", 512)) read_call(*call, host, worker.pid, table, waits);
+      if (const auto symbol = host.read(at + "wchan", 128); symbol && *symbol != "0") waits.wchan = *symbol;
+      std::string text = "pid " + std::to_string(worker.pid) + " state " + waits.state;
+      text += waits.call.empty() ? ", in no system call that could be read" : ", in " + waits.call + "()";
+      if (waits.fd) text += " on fd " + std::to_string(*waits.fd) + (waits.on.empty() ? "" : ": " + waits.on);
+      auto fact = seen(std::move(waits), worker.pid, source, host);
+      fact.about.unit = server.cgroup.unit;
+      fact.text = std::move(text);
+      evidence.add(std::move(fact));
+
+      // Accepted connections are those whose own end is a listener's address.
+      const auto descriptors = read_descriptors(host, worker.pid);
+      if (!descriptors) continue;
+      if (listeners.empty())
+        for (const auto& open : *descriptors)
+          if (const auto inode = socket_inode(open.target))
+            if (const auto known = table.find(*inode); known != table.end() && known->second.listening) listeners.insert(known->second.local);
+      for (const auto& open : *descriptors) {
+        const auto inode = socket_inode(open.target);
+        const auto known = inode ? table.find(*inode) : table.end();
+        if (known == table.end() || known->second.listening || !known->second.connected) continue;
+        const Socket& socket = known->second;
+        const auto colon = socket.local.rfind(':');
+        const bool accepted = listeners.contains(socket.local) || (socket.kind == Socket::Kind::tcp && colon != std::string::npos &&
+                              (listeners.contains("0.0.0.0" + socket.local.substr(colon)) || listeners.contains("[::]" + socket.local.substr(colon))));
+        if (!accepted || ++connections > most_connections) continue;
+        auto connection = seen(evidence::ConnectionSeen{socket.local, socket.peer, *inode, socket.unread, std::nullopt, std::nullopt}, worker.pid, source, host);
+        connection.about.unit = server.cgroup.unit;
+        connection.text = "pid " + std::to_string(worker.pid) + " fd " + std::to_string(open.fd) + ": a connection from " + (socket.peer.empty() ? "a unix peer" : socket.peer) + ", " + std::to_string(socket.unread) + " B unread";
+        evidence.add(std::move(connection));
+      }
+    }
+  }
+  if (left_out) evidence.gap({"what some workers wait for", "there are more than " + std::to_string(most_workers), "name one server: triage PID", left_out, {}});
+  if (connections > most_connections) evidence.gap({"accepted connections", "there are more than " + std::to_string(most_connections), "ss -tnp", connections - most_connections, {}});
+}
+
+Sight sight(const source::Host& host) {
+  Sight sight{Sight::State::ok, "what workers wait for", "", "", "", ""};
+  const auto own = host.read("/proc/self/syscall", 256);
+  if (own) sight.detail = "system calls by /proc/PID/syscall";
+  else {
+    sight.state = Sight::State::partial;
+    sight.why = own.error().answer + " (a kernel without CONFIG_HAVE_ARCH_TRACEHOOK, or no right)";
+    sight.remedy = "run as root";
+    sight.instead = "state and wchan alone";
+  }
+  return sight;
+}
+
+}  // namespace
+
+namespace probes_of {
+extern const Probe waits = {"waits", observe, sight};
+}  // namespace probes_of
+}  // namespace probe

@@ -1,0 +1,192 @@
+// What a live look shows of the way from the proxy to the server: the walk to each unix socket, and who listens at its end. What is broken
+// now is said with the one component that breaks it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "rule/draft.hpp"
+#include "rule/path.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+const SocketWalk& walk_of(const Look& look, FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what); }
+const ListenerSeen& listener_of(const Look& look, FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what); }
+
+std::string path_of(std::string_view address) { return std::string(base::starts_with(address, "unix:") ? address.substr(5) : address); }
+
+Draft about(const Look& look, std::string rule, const Peer& peer) {
+  Draft draft;
+  draft.rule = std::move(rule);
+  draft.sure = Confidence::certain;
+  draft.subject.role = "socket";
+  draft.subject.where = base::printable(peer.address, 200);
+  draft.group = base::printable(peer.address, 200);
+  draft.values["path"] = base::printable(path_of(peer.address), 200);
+  draft.values["upstream"] = base::printable(peer.address, 200);
+  draft.values["count"] = "all";
+  for (const FactId id : peer.walks) draft.when = look.evidence.facts[id].when;
+  for (const FactId id : peer.listeners) draft.when = look.evidence.facts[id].when;
+  return draft;
+}
+
+// The nginx rows that say the same in its own words.
+void add_rows(const Look& look, const Peer& peer, std::string_view kind, Draft& draft) {
+  FactId last = no_fact;
+  std::size_t count = 0;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const auto* row = as<ProxyError>(look.evidence.facts[id]);
+    if (!row || row->kind != kind || !base::contains(row->upstream, peer.address)) continue;
+    last = id;
+    ++count;
+  }
+  if (count == 0) return;
+  because(draft, last);
+  draft.values["count"] = std::to_string(count);
+}
+
+std::string quoted(const std::string& path) { return path.find_first_of(" '\"$&;()<>*?[]\\`|") == std::string::npos ? path : "'" + path + "'"; }
+
+Draft denied(const Look& look, const Peer& peer, FactId id) {
+  const SocketWalk& walk = walk_of(look, id);
+  Draft draft = about(look, "socket.permission", peer);
+  const std::string wall = base::printable(walk.wall, 200), walker = base::printable(walk.walker, 40), owner = base::printable(walk.user, 40) + ":" + base::printable(walk.group, 40);
+  const bool folder = walk.need == "x";
+  draft.sure_because = "the same walk that the kernel takes, redone as " + walker;
+  draft.values["reason"] = folder ? fmt::format("; the wall is the folder {} ({} {}): {} may not pass it", wall, walk.mode, owner, walker)
+                                  : fmt::format("; the socket itself is the wall ({} {}): {} may not write to it", walk.mode, owner, walker);
+  because(draft, id, walk.by_acl ? "its ACL decides, not the mode bits" : "");
+  add_rows(look, peer, "denied", draft);
+  const std::string at = quoted(wall);
+  if (folder) {
+    draft.first.push_back({"now", fmt::format("let {} pass that folder alone: setfacl -m u:{}:x {}", walker, walker, at), "", "nothing, if the folder stays", ""});
+    draft.first.push_back({"now", fmt::format("or through its group: chgrp {} {} && chmod g+x {}", walker, at, at), "", "nothing, if the folder stays", ""});
+    rule_out(draft, "the mode of the socket", "the walk ends before it: chmod 777 on the socket does not help");
+  } else if (walk.by_acl) {
+    draft.first.push_back({"now", fmt::format("give it in the ACL: setfacl -m u:{}:rw {}", walker, at), "", "until the server makes its socket anew", ""});
+  } else {
+    draft.first.push_back({"now", fmt::format("let {} write: setfacl -m u:{}:rw {}", walker, walker, at), "", "until the server makes its socket anew", ""});
+    draft.first.push_back({"then", walk.decided_as == "others" ? fmt::format("umask = 0o007 in gunicorn and a group that both have (group = '{}'): the socket becomes 0770", walker) : "umask = 0o007 in gunicorn: its group may then write", "", "a restart", ""});
+    rule_out(draft, "a folder on the way", "all of them let " + walker + " pass");
+  }
+  rule_out(draft, "proxy.server-down", "the walk ends before anybody is asked whether he listens");
+  return draft;
+}
+
+std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
+  for (const FactId id : peer.walks)
+    if (walk_of(look, id).result == "denied") return denied(look, peer, id);
+  if (peer.walks.empty()) return std::nullopt;
+  const FactId id = peer.walks.front();
+  const SocketWalk& walk = walk_of(look, id);
+  const std::string path = base::printable(path_of(peer.address), 200), wall = base::printable(walk.wall, 200);
+
+  FactId nameless = no_fact, here = no_fact, elsewhere = no_fact;
+  for (const FactId listener : peer.listeners) {
+    const ListenerSeen& seen = listener_of(look, listener);
+    if (!seen.file.empty() && seen.file == walk.file) here = listener;
+    else if (seen.named == "no") nameless = listener;
+    else if (seen.named == "yes") elsewhere = listener;
+  }
+  if (here != no_fact) {
+    if (nameless == no_fact) return std::nullopt;
+    Draft draft = about(look, "socket.stolen", peer);
+    draft.sure_because = "two sockets listen under this path, and only one of them has the file";
+    draft.values["reason"] = fmt::format("; {} has the file now, {} listens where nobody can reach it", holder_text(look, listener_of(look, here)), holder_text(look, listener_of(look, nameless)));
+    because(draft, here, "has the file");
+    because(draft, nameless, "has lost its file");
+    return draft;
+  }
+  if (walk.result == "missing") {
+    Draft draft = about(look, "socket.missing", peer);
+    draft.sure_because = "the path was walked as nginx sees it";
+    because(draft, id);
+    if (nameless != no_fact) {
+      draft.values["reason"] = fmt::format("; {} still listens, but its file was removed: nothing can reach it", holder_text(look, listener_of(look, nameless)));
+      because(draft, nameless, "listens on a file that is gone");
+      draft.first.push_back({"now", "restart that server: only a new bind makes the file again", "", "its running requests, unless graceful", ""});
+      rule_out(draft, "proxy.server-down", "its socket is open and listens");
+    } else if (elsewhere != no_fact) {
+      draft.values["reason"] = fmt::format("; {} has it, in another mount namespace (PrivateTmp=, a container): the two do not see the same files", holder_text(look, listener_of(look, elsewhere)));
+      because(draft, elsewhere, "its file is there for its holder");
+      draft.first.push_back({"then", "put the socket where both see it: RuntimeDirectory= in /run, not /tmp; a volume that both mount", "", "a restart", ""});
+    } else if (wall != path) {
+      draft.values["reason"] = fmt::format("; already {} does not exist", wall);
+    } else if (sockets_listed(look)) {
+      draft.values["reason"] = "; and nobody listens under that name";
+    }
+    add_rows(look, peer, "missing", draft);
+    return draft;
+  }
+  if (walk.result == "not-a-socket") {
+    Draft draft = about(look, "socket.refused", peer);
+    draft.sure_because = "the path leads to a file that is no socket";
+    draft.values["reason"] = fmt::format("; {} is no socket", wall);
+    because(draft, id);
+    return draft;
+  }
+  if (walk.result != "open") return std::nullopt;
+  Draft draft = about(look, "socket.refused", peer);
+  because(draft, id, "the file is there, and nginx may open it");
+  if (!sockets_listed(look)) {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "the file is there; whether anybody listens on it could not be seen";
+    draft.missing.push_back("who listens: ss -lxp, as root");
+    return draft;
+  }
+  draft.sure_because = "every listening socket was listed, and none is bound to this file";
+  draft.values["reason"] = "; the file was left behind by a server that is gone";
+  if (nameless != no_fact) {
+    draft.values["reason"] = fmt::format("; {} listened there until the file was replaced", holder_text(look, listener_of(look, nameless)));
+    because(draft, nameless, "has lost its file");
+  }
+  add_rows(look, peer, "refused", draft);
+  return draft;
+}
+
+std::optional<Draft> of_port(const Look& look, const Peer& peer) {
+  if (!peer.listeners.empty() || !sockets_listed(look)) return std::nullopt;
+  Draft draft = about(look, "socket.refused", peer);
+  draft.sure_because = "every listening socket of its network namespace was listed, and none takes this address";
+  because(draft, peer.routes.front());
+  for (const Server& server : look.stack.servers)
+    if (!server.listening.empty() && server.stopped == no_fact) draft.values["reason"] = "; " + server_text(server) + " listens at " + base::printable(server.listening, 100);
+  add_rows(look, peer, "refused", draft);
+  return draft;
+}
+
+std::optional<Draft> full(const Look& look, const Peer& peer) {
+  for (const FactId id : peer.listeners) {
+    const ListenerSeen& listener = listener_of(look, id);
+    if (listener.limit == 0 || listener.queue <= listener.limit) continue;  // full is one more than the limit (sk_acceptq_is_full, unix_recvq_full)
+    Draft draft = about(look, "socket.backlog-full", peer);
+    draft.sure_because = "the kernel's own count of its queue";
+    draft.values["limit"] = std::to_string(listener.limit);
+    draft.values["count"] = std::to_string(listener.queue);
+    because(draft, id);
+    return draft;
+  }
+  return std::nullopt;
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const Peer& peer : peers(look)) {
+    auto broken = base::starts_with(peer.address, "unix:") ? of_socket(look, peer) : of_port(look, peer);
+    if (!broken) broken = full(look, peer);
+    if (broken) drafts.push_back(std::move(*broken));
+  }
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check path = {"path", {"socket.permission", "socket.missing", "socket.stolen", "socket.refused", "socket.backlog-full"}, look_at};
+}
+}  // namespace rule

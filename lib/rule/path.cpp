@@ -1,0 +1,96 @@
+#include "rule/path.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+std::string_view port_of(std::string_view address) {
+  const auto colon = address.rfind(':');
+  return colon == std::string_view::npos || address.back() == ']' ? std::string_view() : address.substr(colon);
+}
+
+bool on_loopback(std::string_view address) { return base::starts_with(address, "127.") || base::starts_with(address, "[::1]") || base::starts_with(address, "localhost"); }
+
+bool takes(std::string_view bound, std::string_view dialled) {
+  if (bound == dialled) return true;
+  if (base::starts_with(bound, "unix:") || base::starts_with(dialled, "unix:") || port_of(bound) != port_of(dialled)) return false;
+  if (base::starts_with(bound, "[::]:")) return true;
+  if (base::starts_with(bound, "0.0.0.0:")) return !base::starts_with(dialled, "[");
+  return base::starts_with(dialled, "localhost") && (base::starts_with(bound, "127.0.0.1:") || base::starts_with(bound, "[::1]:"));
+}
+
+}  // namespace
+
+std::vector<Peer> peers(const Look& look) {
+  std::vector<FactId> routes, walks, listeners;
+  std::map<std::string, std::vector<std::string>> upstreams;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const Fact& fact = look.evidence.facts[id];
+    if (const auto* route = as<ProxyRoute>(fact)) {
+      routes.push_back(id);
+      if (!route->upstream.empty()) upstreams[route->upstream].push_back(route->address);
+    } else if (as<SocketWalk>(fact)) walks.push_back(id);
+    else if (as<ListenerSeen>(fact)) listeners.push_back(id);
+  }
+  if (!sockets_listed(look) && walks.empty()) return {};
+  std::map<std::string, Peer> by_address;
+  const auto add = [&](const std::string& address, FactId route) {
+    Peer& peer = by_address[address];
+    peer.address = address;
+    peer.routes.push_back(route);
+  };
+  for (const FactId id : routes) {
+    const auto& route = std::get<ProxyRoute>(look.evidence.facts[id].what);
+    // An upstream of another file is still a name here; its members are routes of their own.
+    if (route.upstream.empty() && upstreams.contains(route.address))
+      for (const auto& address : upstreams[route.address]) add(address, id);
+    else if (!route.address.empty() && !base::contains(route.address, "$")) add(route.address, id);
+  }
+  std::vector<Peer> all;
+  for (auto& [address, peer] : by_address) {
+    for (const FactId id : walks)
+      if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
+    for (const FactId id : listeners)
+      if (takes(std::get<ListenerSeen>(look.evidence.facts[id].what).address, address)) peer.listeners.push_back(id);
+    if (base::starts_with(address, "unix:") || on_loopback(address) || !peer.listeners.empty()) all.push_back(std::move(peer));
+  }
+  return all;
+}
+
+bool sockets_listed(const Look& look) {
+  const auto& gaps = look.evidence.gaps;
+  if (std::any_of(gaps.begin(), gaps.end(), [](const Gap& gap) { return gap.wanted == "listening sockets and their queues"; })) return false;
+  const auto& sources = look.evidence.sources;
+  return std::any_of(sources.begin(), sources.end(), [](const Source& source) { return source.name == "sockets" && source.live; });
+}
+
+bool reachable_now(const Look& look, std::string_view upstream) {
+  for (const Peer& peer : peers(look)) {
+    if (peer.address != upstream || !sockets_listed(look)) continue;
+    const bool open = std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what).result == "open"; });
+    if (!open || (base::starts_with(upstream, "unix:") && peer.walks.empty())) return false;
+    if (peer.walks.empty()) return !peer.listeners.empty();
+    const auto& file = std::get<SocketWalk>(look.evidence.facts[peer.walks.front()].what).file;
+    return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what).file == file; });
+  }
+  return false;
+}
+
+std::string holder_text(const Look& look, const ListenerSeen& listener) {
+  if (listener.holders.empty()) return "a process that could not be seen";
+  std::string_view rest = listener.holders;
+  const auto first = base::take_number(rest).value_or(0);
+  for (const Server& server : look.stack.servers)
+    if (server.master == first || (server.master_life != model::no_life && look.stack.lives[server.master_life].host_pid == first)) return server_text(server) + " (pid " + std::to_string(first) + ")";
+  return "process " + std::to_string(first);
+}
+
+}  // namespace rule

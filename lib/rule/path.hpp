@@ -1,0 +1,28 @@
+// What a live look knows of the addresses that a proxy connects to: who walks there with what result, and who listens.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rule/check.hpp"
+
+namespace rule {
+
+struct Peer {
+  std::string address;                        // "unix:/run/app.sock", "127.0.0.1:8000"
+  std::vector<FactId> routes, walks, listeners;
+};
+
+/// Every address of the proxy's configuration, upstream names resolved. Empty without a live look.
+std::vector<Peer> peers(const Look& look);
+
+/// Were the sockets of the machine listed whole, so that nobody listening means nobody?
+bool sockets_listed(const Look& look);
+
+/// A live look found that this upstream (as nginx's log names it) may be opened and has a listener now: what its log says of refusals is over.
+bool reachable_now(const Look& look, std::string_view upstream);
+
+/// "gunicorn (pid 450)", "pid 812", "process 1": whoever holds a listener.
+std::string holder_text(const Look& look, const evidence::ListenerSeen& listener);
+
+}  // namespace rule

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""The way from a real nginx (as www-data) to a real gunicorn, broken in each way that a path or a port can be: the rule, the wall that is named,
+and that the printed fix, applied, makes the finding go away. And healthy twins that must stay silent."""
+import argparse
+import functools
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+
+from harness import Gunicorn, Nginx, Skip, alive, free_port, get, report, run_cases, wait_until
+
+WALKER = 'www-data'
+
+
+def same(what, got, wanted):
+    if got != wanted:
+        raise AssertionError(f'{what}: got {got}, wanted {wanted}')
+
+
+def open_folder(folder):
+    """The test's own folder must be no wall."""
+    try:
+        pwd.getpwnam(WALKER)
+    except KeyError:
+        raise Skip(f'no user {WALKER} here') from None
+    if os.getuid() != 0:
+        raise Skip('nginx changes its user only as root')
+    folder.chmod(0o755)
+    run = folder / 'run'
+    run.mkdir()
+    return run
+
+
+def of_path(asked, socket):
+    """[(rule, sure, message)] of the findings about this socket."""
+    found = report(asked.triage)
+    return [finding for finding in found['findings'] if finding['rule'].startswith('socket.') and (finding.get('subject') or {}).get('where', '').endswith(str(socket))]
+
+
+def one(asked, socket, rule):
+    found = of_path(asked, socket)
+    same('rules', [finding['rule'] for finding in found], [rule])
+    return found[0]
+
+
+def apply(finding, starts_with):
+    """Runs the command of the printed step that begins so."""
+    steps = [step['text'] for step in finding['fix'] if step['text'].startswith(starts_with)]
+    if len(steps) != 1:
+        raise AssertionError(f'no step {starts_with!r} in {[step["text"] for step in finding["fix"]]}')
+    command = steps[0].partition(': ')[2]
+    if command.startswith('setfacl') and not shutil.which('setfacl'):
+        raise Skip('setfacl is not installed')
+    subprocess.run(['sh', '-c', command], check=True, capture_output=True)
+
+
+class Stack:
+    """gunicorn on a unix socket and nginx before it."""
+
+    def __init__(self, folder, *arguments):
+        self.run = open_folder(folder)
+        self.socket = self.run / 'app.sock'
+        self.server = Gunicorn(folder / 'site', *arguments, socket=self.socket)
+        try:
+            self.proxy = Nginx(folder / 'nginx', f'unix:{self.socket}', WALKER)
+        except BaseException:
+            self.server.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.proxy.stop()
+        self.server.stop()
+
+    def status(self):
+        return get(self.proxy.port, '/ok', 10)
+
+
+def healthy(asked, folder):
+    with Stack(folder) as stack:
+        same('status', stack.status(), 200)
+        same('findings', of_path(asked, stack.socket), [])
+
+
+def folder_is_the_wall(asked, folder):
+    with Stack(folder) as stack:
+        stack.run.chmod(0o700)
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.permission')
+        same('sure', finding['sure'], 'certain')
+        if f'the wall is the folder {stack.run} (0700 root:root)' not in finding['message']:
+            raise AssertionError(finding['message'])
+        if not any('chmod 777 on the socket does not help' in row['because'] for row in finding['ruled_out']):
+            raise AssertionError(f'not ruled out: {finding["ruled_out"]}')
+        apply(finding, 'or through its group')
+        same('status after the fix', stack.status(), 200)
+        same('findings after the fix', of_path(asked, stack.socket), [])
+
+
+def folder_opened_by_acl(asked, folder):
+    """Looks like the wall, and is none: 0700, and an ACL lets nginx pass."""
+    with Stack(folder) as stack:
+        stack.run.chmod(0o700)
+        finding = one(asked, stack.socket, 'socket.permission')
+        apply(finding, 'let www-data pass that folder alone')
+        same('status', stack.status(), 200)
+        same('findings', of_path(asked, stack.socket), [])
+
+
+def acl_is_the_wall(asked, folder):
+    """0777 for everybody, and an ACL that names nginx with nothing."""
+    if not shutil.which('setfacl'):
+        raise Skip('setfacl is not installed')
+    with Stack(folder) as stack:
+        stack.run.chmod(0o777)
+        subprocess.run(['setfacl', '-m', f'u:{WALKER}:-', str(stack.run)], check=True)
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.permission')
+        apply(finding, 'let www-data pass that folder alone')
+        same('status after the fix', stack.status(), 200)
+        same('findings after the fix', of_path(asked, stack.socket), [])
+
+
+def socket_is_the_wall(asked, folder):
+    with Stack(folder, '--umask', '0077') as stack:
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.permission')
+        if 'the socket itself is the wall (0700 root:root)' not in finding['message']:
+            raise AssertionError(finding['message'])
+        apply(finding, 'let www-data write')
+        same('status after the fix', stack.status(), 200)
+        same('findings after the fix', of_path(asked, stack.socket), [])
+
+
+def behind_a_link(asked, folder):
+    """The path leads over a link into a folder that is the wall."""
+    run = open_folder(folder)
+    real = folder / 'private'
+    real.mkdir()
+    run.rmdir()
+    run.symlink_to(real)
+    server = Gunicorn(folder / 'site', socket=run / 'app.sock')
+    try:
+        proxy = Nginx(folder / 'nginx', f'unix:{run}/app.sock', WALKER)
+        try:
+            same('findings', of_path(asked, run / 'app.sock'), [])
+            real.chmod(0o700)
+            same('status', get(proxy.port, '/ok', 10), 502)
+            finding = one(asked, run / 'app.sock', 'socket.permission')
+            if f'the wall is the folder {real} ' not in finding['message']:
+                raise AssertionError(finding['message'])
+        finally:
+            proxy.stop()
+    finally:
+        server.stop()
+
+
+def removed(asked, folder):
+    with Stack(folder) as stack:
+        stack.socket.unlink()
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.missing')
+        if 'still listens, but its file was removed' not in finding['message']:
+            raise AssertionError(finding['message'])
+
+
+def never_made(asked, folder):
+    run = open_folder(folder)
+    proxy = Nginx(folder / 'nginx', f'unix:{run}/deep/app.sock', WALKER)
+    try:
+        finding = one(asked, run / 'deep' / 'app.sock', 'socket.missing')
+        if f'already {run}/deep does not exist' not in finding['message']:
+            raise AssertionError(finding['message'])
+    finally:
+        proxy.stop()
+
+
+def left_behind(asked, folder):
+    with Stack(folder) as stack:
+        workers = stack.server.workers()
+        for pid in [stack.server.pid] + workers:
+            os.kill(pid, signal.SIGKILL)
+        stack.server.process.process.wait()
+        wait_until('its workers are gone', lambda: not any(alive(pid) for pid in workers))
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.refused')
+        same('sure', finding['sure'], 'certain')
+        if 'left behind by a server that is gone' not in finding['message']:
+            raise AssertionError(finding['message'])
+
+
+def stolen(asked, folder):
+    with Stack(folder) as stack:
+        thief = Gunicorn(folder / 'other', socket=stack.socket)
+        try:
+            finding = one(asked, stack.socket, 'socket.stolen')
+            for pid in (thief.pid, stack.server.pid):
+                if f'(pid {pid})' not in finding['message']:
+                    raise AssertionError(f'{pid} is not named: {finding["message"]}')
+        finally:
+            thief.stop()
+
+
+def nobody_on_the_port(asked, folder):
+    port = free_port()
+    open_folder(folder)
+    server = Gunicorn(folder / 'site')
+    try:
+        proxy = Nginx(folder / 'nginx', f'127.0.0.1:{port}', WALKER)
+        try:
+            same('status', get(proxy.port, '/ok', 10), 502)
+            same('sure', one(asked, f'127.0.0.1:{port}', 'socket.refused')['sure'], 'certain')
+        finally:
+            proxy.stop()
+    finally:
+        server.stop()
+
+
+def main():
+    asked = argparse.ArgumentParser()
+    asked.add_argument('--triage', required=True)
+    asked = asked.parse_args()
+    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, stolen, nobody_on_the_port]
+    return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
