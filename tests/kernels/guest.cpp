@@ -1,9 +1,11 @@
 // What runs in a kernel under test, where there is no Python: a server of gunicorn's shape (its titles, a master that forks and reaps two
 // workers), and the faults that end a worker. Static, so that the guest needs nothing but this and the tools. One word chooses the part:
-//   master, or kill SIGNAL PID
+//   master, hog COUNT, or kill SIGNAL PID
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -32,26 +35,60 @@ void log(const char* level, const char* format, Values... values) {
   std::fprintf(stderr, "[%s] [%d] [%s] %s\n", when, ::getpid(), level, text);
 }
 
-/// A worker waits for its fault: SIGUSR1 eats memory until the cgroup is full, SIGUSR2 reads through a null pointer, SIGHUP leaves with 7.
-[[noreturn]] void work() {
-  log("INFO", "Booting worker with pid: %d", ::getpid());
-  sigset_t faults;
-  sigemptyset(&faults);
-  for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP}) sigaddset(&faults, signal);
-  sigprocmask(SIG_BLOCK, &faults, nullptr);
-  int which = 0;
-  sigwait(&faults, &which);
-  if (which == SIGHUP) ::_exit(7);
-  if (which == SIGUSR2) {
-    volatile int* const nowhere = nullptr;
-    std::printf("%d\n", *nowhere);
-  }
+[[noreturn]] void eat() {
   for (;;) {
     constexpr std::size_t step = 1 << 20;
     void* const more = ::mmap(nullptr, step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (more == MAP_FAILED) ::_exit(9);
     std::memset(more, 1, step);
   }
+}
+
+int eat_as_clone(void*) { eat(); }
+
+/// What a worker does when it is told: the signals are those that a gunicorn worker has no handler for in this stand-in.
+constexpr int eats = SIGUSR1, faults = SIGUSR2, exits = SIGHUP, aborts = SIGTTIN, shares = SIGTTOU, threads = SIGALRM;
+
+[[noreturn]] void work() {
+  log("INFO", "Booting worker with pid: %d", ::getpid());
+  sigset_t told;
+  sigemptyset(&told);
+  for (const int signal : {eats, faults, exits, aborts, shares, threads}) sigaddset(&told, signal);
+  sigprocmask(SIG_BLOCK, &told, nullptr);
+  int which = 0;
+  sigwait(&told, &which);
+  if (which == exits) ::_exit(7);
+  if (which == aborts) std::abort();
+  if (which == faults) {
+    volatile int* const nowhere = nullptr;
+    std::printf("%d\n", *nowhere);
+  }
+  if (which == shares) {      // as after vfork: another process with the same memory, of which the kernel logs only one
+    constexpr std::size_t size = 64 << 10;
+    char* const stack = static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ::clone(eat_as_clone, stack + size, CLONE_VM | SIGCHLD, nullptr);
+    for (;;) ::pause();
+  }
+  if (which == threads) {     // the leader goes, a thread stays: "Killed process" then names the thread's id
+    std::thread([] {
+      ::prctl(PR_SET_NAME, "hogthread");
+      eat();
+    }).detach();
+    ::syscall(SYS_exit, 0);
+  }
+  eat();
+}
+
+/// OOM kills one after the other, until the kernel holds back all of its report but the victim's line (10 in 5 s).
+int make_noise(int count) {
+  for (int i = 0; i < count; ++i) {
+    const pid_t pid = ::fork();
+    if (pid == 0) eat();
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    if (!WIFSIGNALED(status)) return 1;
+  }
+  return 0;
 }
 
 void start_worker() {
@@ -89,6 +126,7 @@ int main(int count, char** words) {
     ::prctl(PR_SET_NAME, "nightly-cleanup");
     return ::kill(std::atoi(words[3]), std::atoi(words[2])) == 0 ? 0 : 1;
   }
-  std::fprintf(stderr, "guest master | kill SIGNAL PID\n");
+  if (part == "hog" && count == 3) return make_noise(std::atoi(words[2]));
+  std::fprintf(stderr, "guest master | hog COUNT | kill SIGNAL PID\n");
   return 2;
 }

@@ -13,38 +13,62 @@ mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 echo "kernel: $(uname -r)"
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-mkdir /sys/fs/cgroup/site
-echo 64M >/sys/fs/cgroup/site/memory.max
+group() { mkdir /sys/fs/cgroup/$1; echo $2 >/sys/fs/cgroup/$1/memory.max; }
+group site 16M
+group whole 16M
+group noise 2M
+echo 1 >/sys/fs/cgroup/whole/memory.oom.group
+mkdir /sys/fs/cgroup/free
 
 until_true() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 600 ] || { echo "late: $1"; return 1; }; usleep 50000; done; }
-workers() { for s in /proc/[0-9]*/stat; do { read -r pid comm state parent rest <$s; } 2>/dev/null && [ "$parent" = "$master" ] && [ "$state" != Z ] && echo "$pid"; done; }
-first() { workers | head -n 1; }
+workers() { for s in /proc/[0-9]*/stat; do { read -r pid comm state parent rest <$s; } 2>/dev/null && [ "$parent" = "$1" ] && [ "$state" != Z ] && echo "$pid"; done; }
+first() { workers $1 | head -n 1; }
+serve() { (echo 0 >/sys/fs/cgroup/$1/cgroup.procs; exec guest master 2>/run/$1.log) & }
 
-(echo 0 >/sys/fs/cgroup/site/cgroup.procs; exec guest master 2>/run/error.log) &
-master=$!
-until_true '[ "$(workers | wc -l)" = 2 ]'
-triage watch $master --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
+serve site; site=$!
+serve whole; whole=$!
+serve free; free=$!
+for master in $site $whole $free; do until_true "[ \"\$(workers $master | wc -l)\" = 2 ]"; done
+triage watch $site $whole $free --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
 watch=$!
-until_true 'grep -q "\"event\":\"attached\"" /tmp/watch.jsonl'
+until_true '[ "$(grep -c "\"event\":\"attached\"" /tmp/watch.jsonl)" = 3 ]'
 echo "attached: $(grep -m 1 '"event":"attached"' /tmp/watch.jsonl | sed 's/.*"text":"\([^"]*\)".*/\1/')"
 
-lose() { # NAME SIGNAL
-  victim=$(first)
+told() { grep -c '"provisional":false' /tmp/watch.jsonl; }
+wanted=0
+lose() { # NAME SIGNAL SERVER
+  victim=$(first $3)
+  [ $1 = forged ] && echo "<3>Memory cgroup out of memory: Killed process $victim (gunicorn) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:0" >/dev/kmsg
   echo "fault: $1 $victim"
   guest kill $2 $victim
   until_true "[ ! -d /proc/$victim ]"
-  until_true '[ "$(workers | wc -l)" = 2 ]'
+  until_true "[ \"\$(workers $3 | wc -l)\" = 2 ]"
+  wanted=$((wanted + 1))
 }
-lose kill 9
-lose oom 10
-lose fault 12
-lose exit 1
+lose kill 9 $site
+lose fault 12 $site
+lose exit 1 $site
+lose abort 21 $site
+lose forged 9 $site
+lose oom 10 $site
+lose shared 22 $site
+lose thread 14 $site
+(echo 0 >/sys/fs/cgroup/noise/cgroup.procs; exec guest hog 20)
+lose limited 10 $site
+lose host 10 $free
+echo "fault: group $(workers $whole | tr '\n' ' ')"
+guest kill 10 $(first $whole)
+until_true "[ ! -d /proc/$whole ] || grep -q 'State:.Z' /proc/$whole/status 2>/dev/null"
+wanted=$((wanted + 2))
 
-until_true '[ "$(grep -c "\"provisional\":false" /tmp/watch.jsonl)" -ge 4 ]'
+until_true '[ "$(told)" -ge $wanted ]'
 kill $watch
+wait $watch
 echo "--- watch"
 cat /tmp/watch.jsonl
 echo "--- stderr"
 cat /tmp/watch.err
+echo "--- kernel"
+dmesg | grep -E 'Killed process|oom-kill:|suppressed'
 echo "--- end"
 poweroff -f
