@@ -27,6 +27,11 @@ constexpr std::size_t most_listening = 20'000;
 /// namespace, refuses. Works on a thread of its own when the namespace is another one, so that ours stays as it is.
 base::Result<std::vector<Listening>> listening_sockets(int pid = 0);
 
+/// What the kernel remembers of an established TCP connection (tcp_info).
+struct Flow { std::uint64_t received = 0; double silent_s = 0; };  // bytes that came in ever; seconds since some did (since it was made, when none)
+/// Of the connections in the namespace of `pid` whose own port is one of `ports`, by inode. At most 50,000.
+base::Result<std::map<std::uint64_t, Flow>> flows(int pid, const std::vector<std::uint16_t>& ports);
+
 /// The peer of every connected unix socket in the namespace of `pid`, by inode; the /proc files do not tell it. At most 200,000.
 base::Result<std::map<std::uint64_t, std::uint64_t>> unix_peers(int pid = 0);
 

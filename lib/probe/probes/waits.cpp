@@ -10,6 +10,7 @@
 #include "probe/members.hpp"
 #include "probe/net_table.hpp"
 #include "probe/probe.hpp"
+#include "probe/sock_diag.hpp"
 #include "probe/system_calls.hpp"
 
 namespace probe {
@@ -63,6 +64,14 @@ void read_call(std::string_view text, const source::Host& host, int pid, const N
   if (const auto target = host.link("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*fd))) waits.on = where_to(*target, table);
 }
 
+std::vector<std::uint16_t> ports_of(const std::set<std::string>& listeners) {
+  std::vector<std::uint16_t> ports;
+  for (const auto& address : listeners)
+    if (const auto colon = address.rfind(':'); colon != std::string::npos)
+      if (const auto port = base::read_number(std::string_view(address).substr(colon + 1)); port && *port > 0 && *port < 65536) ports.push_back(static_cast<std::uint16_t>(*port));
+  return ports;
+}
+
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   if (found.servers.empty()) return;
   const auto source = add_live_source(evidence, "/proc/PID/syscall", evidence::SourceKind::proc, host);
@@ -71,6 +80,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
   bool cut = false;
   for (const auto& server : found.servers) {
     std::set<std::string> listeners;
+    std::map<std::uint64_t, Flow> known_flows;
     for (const auto& worker : server.workers) {
       if (worker.state == 'Z') continue;
       if (++workers > most_workers) { ++left_out; continue; }
@@ -98,10 +108,13 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       // Accepted connections are those whose own end is a listener's address.
       const auto descriptors = read_descriptors(host, worker.pid);
       if (!descriptors) continue;
-      if (listeners.empty())
+      const bool first = listeners.empty();
+      if (first)
         for (const auto& open : *descriptors)
           if (const auto inode = socket_inode(open.target))
             if (const auto known = table.find(*inode); known != table.end() && known->second.listening) listeners.insert(known->second.local);
+      if (first && !listeners.empty() && host.kind() == "live")
+        if (auto answer = flows(worker.pid, ports_of(listeners))) known_flows = std::move(*answer);
       for (const auto& open : *descriptors) {
         const auto inode = socket_inode(open.target);
         const auto known = inode ? table.find(*inode) : table.end();
@@ -111,9 +124,16 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
         const bool accepted = listeners.contains(socket.local) || (socket.kind == Socket::Kind::tcp && colon != std::string::npos &&
                               (listeners.contains("0.0.0.0" + socket.local.substr(colon)) || listeners.contains("[::]" + socket.local.substr(colon))));
         if (!accepted || ++connections > most_connections) continue;
-        auto connection = seen(evidence::ConnectionSeen{socket.local, socket.peer, *inode, socket.unread, std::nullopt, std::nullopt}, worker.pid, source, host);
+        evidence::ConnectionSeen what{socket.local, socket.peer, *inode, socket.unread, std::nullopt, std::nullopt};
+        std::string more;
+        if (const auto flow = known_flows.find(*inode); flow != known_flows.end()) {
+          what.received = flow->second.received;
+          what.silent_s = flow->second.silent_s;
+          more = ", " + std::to_string(flow->second.received) + " B received, silent for " + base::duration_text(static_cast<std::int64_t>(flow->second.silent_s * 1e9));
+        }
+        auto connection = seen(std::move(what), worker.pid, source, host);
         connection.about.unit = server.cgroup.unit;
-        connection.text = "pid " + std::to_string(worker.pid) + " fd " + std::to_string(open.fd) + ": a connection from " + (socket.peer.empty() ? "a unix peer" : socket.peer) + ", " + std::to_string(socket.unread) + " B unread";
+        connection.text = "pid " + std::to_string(worker.pid) + " fd " + std::to_string(open.fd) + ": a connection from " + (socket.peer.empty() ? "a unix peer" : socket.peer) + ", " + std::to_string(socket.unread) + " B unread" + more;
         evidence.add(std::move(connection));
       }
     }

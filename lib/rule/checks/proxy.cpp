@@ -272,6 +272,7 @@ std::optional<Draft> saturated(const Look& look) {
   if (!alive) return std::nullopt;
   Draft draft = start(look, "worker.saturated", rows);
   draft.sure = Confidence::likely;
+  draft.values["reason"] = full.ids.empty() ? fmt::format(": {} requests timed out at the proxy while they waited, on many paths", rows.ids.size()) : fmt::format(": its queue refused {}", base::counted(rows.ids.size(), "connection"));
   draft.sure_because = full.ids.empty() ? "requests on many paths timed out at once while the server lived" : "its listen queue was full while the server lived: no worker took from it";
   draft.subject.role = "server";
   draft.subject.server = alive->flavour;

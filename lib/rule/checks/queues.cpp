@@ -1,0 +1,119 @@
+// Nobody free to serve, seen while it is so: connections wait in the queue of a listener, and every worker has one that it does not answer.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "rule/live.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+constexpr double settled_s = 1.0;  // a connection that was just accepted makes nobody busy
+
+const ConnectionSeen& connection_of(const Look& look, FactId id) { return std::get<ConnectionSeen>(look.evidence.facts[id].what); }
+
+struct Busy { std::size_t workers = 0, silent_clients = 0; bool more = false; std::vector<FactId> because; };  // more: some has more than it has places
+
+// Workers that hold a connection whose client has been waiting: nothing has come in for a second, so the request is there, or never was sent.
+Busy busy_of(const Look& look, const LiveServer& live, std::size_t places, double settled) {
+  Busy busy;
+  for (const LiveProcess& worker : live.workers) {
+    std::size_t waiting = 0, silent = 0;
+    for (const FactId id : worker.connections) {
+      const ConnectionSeen& connection = connection_of(look, id);
+      if (connection.silent_s && *connection.silent_s < settled) continue;
+      ++waiting;
+      if (connection.received && *connection.received == 0) ++silent;
+    }
+    if (waiting < places) continue;
+    ++busy.workers;
+    busy.more = busy.more || waiting > places;
+    if (silent >= places) ++busy.silent_clients;
+    if (busy.because.size() < 3) busy.because.push_back(worker.connections.front());
+    if (busy.because.size() < 3 && worker.waits != no_fact) busy.because.push_back(worker.waits);
+  }
+  return busy;
+}
+
+std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
+  if (live.workers.empty()) return std::nullopt;
+  FactId longest = no_fact;
+  std::uint64_t queue = 0;
+  for (const FactId id : live.listeners) {
+    const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
+    if (listener.queue > queue) { queue = listener.queue; longest = id; }
+  }
+  // A loop worker has no number of places. One of threads takes connections off the queue before it has a thread for them, and keeps idle
+  // ones for `keepalive`: those that are older wait for a thread.
+  const std::string kind = worker_class(live);
+  if (!kind.empty() && kind != "sync" && kind != "gthread") return std::nullopt;
+  std::size_t places = 1;
+  double settled = settled_s;
+  if (live.server && kind == "gthread") {
+    const auto threads = model::number_setting(*live.server, "threads");
+    if (!threads) return std::nullopt;
+    places = static_cast<std::size_t>(std::max(1.0, *threads));
+    settled += model::number_setting(*live.server, "keepalive").value_or(2);
+  }
+  const Busy busy = busy_of(look, live, places, settled);
+  if (busy.workers < live.workers.size() || (queue == 0 && !(kind == "gthread" && busy.more))) return std::nullopt;
+  if (longest == no_fact && !live.listeners.empty()) longest = live.listeners.front();
+  if (longest == no_fact) return std::nullopt;
+  Draft draft = draft_about(look, "worker.saturated", live);
+  const auto& listener = std::get<ListenerSeen>(look.evidence.facts[longest].what);
+  draft.sure = kind.empty() ? Confidence::likely : Confidence::certain;
+  draft.sure_because = "the kernel's queue and the connections of every worker, read at one moment";
+  draft.values["upstream"] = "at " + base::printable(listener.address, 120);
+  draft.values["count"] = std::to_string(queue);
+  const std::string held = places == 1 ? "a connection that it does not answer" : fmt::format("{} connections that it does not answer, one for each thread", places);
+  draft.values["reason"] = fmt::format(": {} in its queue, and {} {}", queue == 1 ? "1 connection waits" : fmt::format("{} connections wait", queue), busy.workers == 1 ? "its one worker has" : fmt::format("each of its {} workers has", busy.workers), held);
+  if (busy.silent_clients == busy.workers && busy.workers > 0) {
+    draft.values["reason"] += "; the clients of those sent nothing: idle connections hold the workers";
+    draft.first.push_back({"then", "put a proxy in front that keeps idle clients (nginx), or use a class that does not give a worker to each connection (gthread, gevent)", "", "a restart", ""});
+  }
+  because(draft, longest);
+  for (const FactId id : busy.because) because(draft, id);
+  draft.group = std::to_string(live.master.pid);
+  return draft;
+}
+
+std::optional<Draft> full(const Look& look, const LiveServer& live) {
+  for (const FactId id : live.listeners) {
+    const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
+    if (listener.limit == 0 || listener.queue <= listener.limit) continue;  // full is one more than the limit (sk_acceptq_is_full, unix_recvq_full)
+    Draft draft = draft_about(look, "socket.backlog-full", live);
+    draft.sure = Confidence::certain;
+    draft.sure_because = "the kernel's own count of its queue";
+    draft.subject.role = "socket";
+    draft.subject.where = base::printable(listener.address, 200);
+    draft.values["upstream"] = base::printable(listener.address, 200);
+    draft.values["count"] = std::to_string(listener.queue);
+    draft.values["limit"] = std::to_string(listener.limit);
+    draft.caused_by_rule = "worker.saturated";
+    draft.group = draft.subject.where;
+    because(draft, id);
+    for (FactId drops = 0; drops < look.evidence.facts.size(); ++drops)
+      if (const auto* counted = as<ListenDrops>(look.evidence.facts[drops]); counted && counted->net_namespace == listener.net_namespace && counted->overflows > 0) because(draft, drops, "since the machine started");
+    return draft;
+  }
+  return std::nullopt;
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  for (const LiveServer& live : live_servers(look))
+    for (const auto cause : {saturated, full})
+      if (auto draft = cause(look, live)) drafts.push_back(std::move(*draft));
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check queues = {"queues", {"worker.saturated", "socket.backlog-full"}, look_at};
+}
+}  // namespace rule

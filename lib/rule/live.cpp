@@ -1,0 +1,120 @@
+#include "rule/live.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+bool holds(std::string_view holders, int pid) {
+  for (const auto word : base::split(holders, ' '))
+    if (base::read_number(word) == pid) return true;
+  return false;
+}
+
+// The last run of this master: an earlier one had another pid or is over.
+const Server* run_of(const Look& look, int master) {
+  const Server* found = nullptr;
+  for (const Server& server : look.stack.servers) {
+    const bool same = server.master == master || (server.master_life != model::no_life && look.stack.lives[server.master_life].host_pid == master);
+    if (same && server.stopped == no_fact && server.crashed == no_fact) found = &server;
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<LiveServer> live_servers(const Look& look) {
+  std::map<int, LiveProcess> processes;
+  std::map<int, int> parents;
+  std::vector<FactId> listeners;
+  const auto at = [&](const Fact& fact) -> LiveProcess* {
+    if (fact.about.space != PidSpace::host || fact.about.pid == 0) return nullptr;
+    LiveProcess& process = processes[fact.about.pid];
+    process.pid = fact.about.pid;
+    return &process;
+  };
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const Fact& fact = look.evidence.facts[id];
+    if (const auto* seen = as<ProcessSeen>(fact)) {
+      if (auto* process = at(fact)) { process->seen = id; parents[process->pid] = seen->ppid; }
+    } else if (as<ProcessWaits>(fact)) {
+      if (auto* process = at(fact)) process->waits = id;
+    } else if (as<Heartbeat>(fact)) {
+      if (auto* process = at(fact)) process->beat = id;
+    } else if (as<MemorySeen>(fact)) {
+      if (auto* process = at(fact)) process->memory = id;
+    } else if (as<DescriptorsSeen>(fact)) {
+      if (auto* process = at(fact)) process->descriptors = id;
+    } else if (as<ConnectionSeen>(fact)) {
+      if (auto* process = at(fact)) process->connections.push_back(id);
+    } else if (as<ListenerSeen>(fact)) {
+      listeners.push_back(id);
+    }
+  }
+  // Only workers are asked what they wait for: whoever is their parent is the master.
+  std::map<int, LiveServer> by_master;
+  for (const auto& [pid, process] : processes) {
+    if (process.waits == no_fact || process.seen == no_fact) continue;
+    const int parent = parents[pid];
+    const bool orphan = !processes.contains(parent) || processes[parent].seen == no_fact;
+    LiveServer& live = by_master[orphan ? 0 : parent];
+    if (!orphan) live.master = processes[parent];
+    live.workers.push_back(process);
+  }
+  std::vector<LiveServer> all;
+  for (auto& [master, live] : by_master) {
+    if (master) live.server = run_of(look, master);
+    for (const FactId id : listeners) {
+      const auto& holders = std::get<ListenerSeen>(look.evidence.facts[id].what).holders;
+      const bool ours = (master && holds(holders, master)) || std::any_of(live.workers.begin(), live.workers.end(), [&](const LiveProcess& worker) { return holds(holders, worker.pid); });
+      if (ours) live.listeners.push_back(id);
+    }
+    all.push_back(std::move(live));
+  }
+  return all;
+}
+
+Draft draft_about(const Look& look, std::string rule, const LiveServer& live) {
+  Draft draft;
+  if (live.server) draft = draft_about(look, std::move(rule), *live.server);
+  else {
+    draft.rule = std::move(rule);
+    draft.subject.server = "gunicorn";
+    draft.values["server"] = "gunicorn";
+    if (live.master.pid) draft.values["master"] = std::to_string(live.master.pid);
+  }
+  draft.subject.role = "server";
+  if (live.master.pid) {
+    if (!draft.subject.pid) draft.subject.pid = live.master.pid;
+    draft.subject.host_pid = live.master.pid;
+  }
+  draft.when.reset();
+  if (!live.workers.empty()) draft.when = look.evidence.facts[live.workers.front().waits].when;
+  return draft;
+}
+
+Draft draft_about(const Look& look, std::string rule, const LiveServer& live, const LiveProcess& process) {
+  Draft draft = draft_about(look, std::move(rule), live);
+  const auto* seen = process.seen == no_fact ? nullptr : as<ProcessSeen>(look.evidence.facts[process.seen]);
+  draft.subject.host_pid = process.pid;
+  draft.subject.pid = seen && seen->ns_pid ? seen->ns_pid : process.pid;
+  draft.subject.role = process.pid == live.master.pid ? "master" : "worker";
+  draft.values["role"] = draft.subject.role;
+  draft.values["pid"] = std::to_string(draft.subject.pid);
+  return draft;
+}
+
+std::string worker_class(const LiveServer& live) {
+  if (!live.server) return {};
+  if (!live.server->worker_class.empty()) return live.server->worker_class;
+  return model::text_setting(*live.server, "worker_class").value_or("");
+}
+
+}  // namespace rule
