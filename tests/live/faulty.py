@@ -7,6 +7,9 @@ import time
 from urllib.parse import parse_qs
 
 
+kept = []
+
+
 def note(path):
     where = os.environ.get('TRIAGE_REQUESTS')
     if where:
@@ -30,6 +33,10 @@ def application(environ, start_response):
         sum(itertools.repeat(0))  # in C: no signal handler of Python's runs until it ends, and it does not
     elif path == '/oom':
         eat()
+    elif path == '/keep':
+        kept.append(b'x' * (int(asked['mib'][0]) << 20))
+    elif path == '/open':
+        kept.extend(open(__file__) for _ in range(int(asked['n'][0])))
     elif path == '/segv':
         ctypes.string_at(0)
     elif path == '/exit':

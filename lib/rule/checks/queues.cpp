@@ -54,9 +54,12 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   std::size_t places = 1;
   double settled = settled_s;
   if (live.server && kind == "gthread") {
+    // Where the setting is not known: it starts a thread when all it has are busy, so it never has more than were needed (gunicorn facts 8).
     const auto threads = model::number_setting(*live.server, "threads");
-    if (!threads) return std::nullopt;
-    places = static_cast<std::size_t>(std::max(1.0, *threads));
+    const auto* seen = live.workers.front().seen == no_fact ? nullptr : as<ProcessSeen>(look.evidence.facts[live.workers.front().seen]);
+    if (threads) places = static_cast<std::size_t>(std::max(1.0, *threads));
+    else if (seen && seen->threads > 1) places = seen->threads - 1;
+    else return std::nullopt;
     settled += model::number_setting(*live.server, "keepalive").value_or(2);
   }
   const Busy busy = busy_of(look, live, places, settled);

@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""What is wrong right now on a real gunicorn, without a death: no free worker, a full queue, descriptors and memory near their limit, what was
+opened before the fork and is shared. Each with a twin that looks like it and is healthy."""
+import argparse
+import functools
+import os
+import resource
+import socket
+import sys
+import threading
+
+from harness import LOOPBACK, Cgroup, Gunicorn, Request, connect, get, report, run_cases, wait_until
+
+MIB = 1 << 20
+
+
+def same(what, got, wanted):
+    if got != wanted:
+        raise AssertionError(f'{what}: got {got}, wanted {wanted}')
+
+
+def findings(asked, server, *rules):
+    """The findings of these rules about this server, the first of each group."""
+    return [one for one in report(asked.triage, server.pid)['findings'] if one['rule'] in rules and one.get('group') in (None, '', one['id'])]
+
+
+def one(asked, server, rule):
+    found = findings(asked, server, rule)
+    same('rules', [each['rule'] for each in found], [rule])
+    return found[0]
+
+
+def says(finding, *parts):
+    for part in parts:
+        if part not in finding['message']:
+            raise AssertionError(f'{part!r} is not in {finding["message"]!r}')
+
+
+def until(asked, server, rule):
+    """The finding once it is there: a connection has to be a second old, and a loaded machine takes its time."""
+    return wait_until(f'{rule} is found', lambda: findings(asked, server, rule))[0]
+
+
+# ---- nobody free ----------------------------------------------------------------------------------------------------
+def all_workers_busy(asked, folder):
+    server = Gunicorn(folder / 'site', '--timeout', '60', '--graceful-timeout', '1')
+    try:
+        held = [server.ask('/sleep?s=40') for _ in range(2)]
+        same('two workers have one each', len({pid for _, pid in held}), 2)
+        waiting = [Request(server.port, '/ok') for _ in range(3)]
+        finding = until(asked, server, 'worker.saturated')
+        same('sure', finding['sure'], 'certain')
+        says(finding, 'wait in its queue' if '3 connections' in finding['message'] else 'in its queue', 'each of its 2 workers has a connection that it does not answer')
+        same('none has been answered', [request.answer for request in waiting], [None] * 3)
+    finally:
+        server.stop()
+
+
+def one_worker_free(asked, folder):
+    server = Gunicorn(folder / 'site', '--timeout', '60', '--graceful-timeout', '1')
+    try:
+        server.ask('/sleep?s=40')
+        same('the other one answers', get(server.port, '/ok', 10), 200)
+        same('findings', findings(asked, server, 'worker.saturated', 'socket.backlog-full'), [])
+    finally:
+        server.stop()
+
+
+def idle_clients_hold_the_workers(asked, folder):
+    server = Gunicorn(folder / 'site', '--timeout', '60', '--graceful-timeout', '1')
+    try:
+        silent = [connect(server.port) for _ in range(2)]
+        waiting = Request(server.port, '/ok')
+        finding = until(asked, server, 'worker.saturated')
+        says(finding, 'idle connections hold the workers')
+        for link in silent:
+            link.close()
+        wait_until('the request is answered', lambda: waiting.answer)
+        same('findings after', findings(asked, server, 'worker.saturated'), [])
+    finally:
+        server.stop()
+
+
+def all_threads_busy(asked, folder):
+    """Their heartbeats stay young: no log and no timeout tells of it."""
+    server = Gunicorn(folder / 'site', '-k', 'gthread', '--threads', '2', '--timeout', '60', '--graceful-timeout', '1', workers=1)
+    try:
+        for _ in range(2):
+            server.ask('/sleep?s=40')
+        more = [Request(server.port, '/ok') for _ in range(2)]
+        says(until(asked, server, 'worker.saturated'), 'one for each thread')
+        same('none has been answered', [request.answer for request in more], [None] * 2)
+    finally:
+        server.stop()
+
+
+def queue_is_full(asked, folder):
+    path = folder / 'app.sock'
+    server = Gunicorn(folder / 'site', '--backlog', '2', '--timeout', '60', '--graceful-timeout', '1', workers=1, socket=path)
+    links = []
+    try:
+        server.ask('/sleep?s=40')
+
+        def refused():
+            link = socket.socket(socket.AF_UNIX)
+            link.setblocking(False)
+            try:
+                link.connect(str(path))
+            except BlockingIOError:
+                link.close()
+                return True
+            links.append(link)
+            return False
+        wait_until('the queue takes no more', refused)
+        finding = one(asked, server, 'socket.backlog-full')
+        same('sure', finding['sure'], 'certain')
+        root = until(asked, server, 'worker.saturated')
+        same('its root', one(asked, server, 'socket.backlog-full')['caused_by'], root['id'])
+    finally:
+        for link in links:
+            link.close()
+        server.stop()
+
+
+# ---- limits ---------------------------------------------------------------------------------------------------------
+def descriptors_near_the_limit(asked, folder):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = Gunicorn(folder / 'site', workers=1)
+    try:
+        same('findings', findings(asked, server, 'limit.descriptors'), [])
+        worker = server.workers()[0]
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (64, before[1]))
+        more = 60 - len(os.listdir(f'/proc/{worker}/fd'))
+        same('opened', get(server.port, f'/open?n={more}', 10), 200)
+        finding = one(asked, server, 'limit.descriptors')
+        same('who', finding['subject']['host_pid'], worker)
+        same('level', finding['level'], 'warning')
+        says(finding, 'has nearly used up', 'of 64', 'faulty.py')
+    finally:
+        server.stop()
+
+
+def memory_near_the_limit(asked, folder):
+    cgroup = Cgroup(200 * MIB)
+    try:
+        server = Gunicorn(folder / 'site', cgroup=cgroup, workers=1)
+        try:
+            same('findings', findings(asked, server, 'memory.headroom'), [])
+            same('kept', get(server.port, '/keep?mib=162', 20), 200)
+            finding = one(asked, server, 'memory.headroom')
+            says(finding, 'of 200 MiB', 'not one more such fits')
+        finally:
+            server.stop()
+    finally:
+        cgroup.remove()
+
+
+# ---- opened before the fork -----------------------------------------------------------------------------------------
+SHARING = """import select, socket
+link = socket.create_connection(('127.0.0.1', PORT))
+events = select.epoll()
+from faulty import application
+"""
+OWN = """import socket
+from faulty import application as inner
+link = None
+def application(environ, start_response):
+    global link
+    link = link or socket.create_connection(('127.0.0.1', PORT))
+    return inner(environ, start_response)
+"""
+
+
+class Peer:
+    """Stands in for a database: takes connections and says nothing."""
+
+    def __init__(self):
+        self.listener, self.taken = socket.create_server((LOOPBACK, 0)), []
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self):
+        try:
+            while True:
+                self.taken.append(self.listener.accept()[0])
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+        for link in self.taken:
+            link.close()
+
+
+def with_peer(folder, code, *arguments):
+    peer = Peer()
+    (folder / 'site').mkdir()
+    (folder / 'site' / 'peered.py').write_text(code.replace('PORT', str(peer.port)))
+    try:
+        return peer, Gunicorn(folder / 'site', *arguments, app='peered')
+    except BaseException:
+        peer.close()
+        raise
+
+
+def shared_before_the_fork(asked, folder):
+    peer, server = with_peer(folder, SHARING, '--preload')
+    try:
+        finding = one(asked, server, 'fork.shared-connection')
+        says(finding, 'the master and 2 workers have one and the same socket', f'127.0.0.1:{peer.port}')
+        says(one(asked, server, 'fork.shared-epoll'), 'one and the same epoll set')
+    finally:
+        server.stop()
+        peer.close()
+
+
+def one_connection_each(asked, folder):
+    peer, server = with_peer(folder, OWN)
+    try:
+        wait_until('both workers have opened theirs', lambda: get(server.port, '/ok', 10) == 200 and len(peer.taken) >= 2)
+        same('findings', findings(asked, server, 'fork.shared-connection', 'fork.shared-epoll'), [])
+    finally:
+        server.stop()
+        peer.close()
+
+
+def main():
+    asked = argparse.ArgumentParser()
+    asked.add_argument('--triage', required=True)
+    asked = asked.parse_args()
+    cases = [all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
+    return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
