@@ -448,7 +448,7 @@ std::string log_level(const Evidence& evidence, const Server& server) {
   bool info = false, warning = false;
   for (const Fact& fact : evidence.facts) {
     if (fact.origin.source != server.source) continue;
-    info |= fact.level == "INFO" || fact.level == "DEBUG";
+    if (fact.level == "INFO" || fact.level == "DEBUG") { info = true; break; }
     warning |= fact.level == "WARNING";
   }
   return info ? "info" : warning ? "warning" : "error";

@@ -342,6 +342,12 @@ std::span<Record> Opener::open(std::string_view line) {
   return records_;
 }
 
+void Opener::passed_over(std::string_view line) {
+  if (!line.empty() && line[0] == ' ') return;
+  indent_ = 0;
+  if (!line.empty()) after_kmsg_ = false;
+}
+
 std::span<Record> Opener::rest() {
   records_.clear();
   for (std::string& part : parts_) {

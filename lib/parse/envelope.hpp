@@ -25,6 +25,10 @@ class Opener {
   std::span<Record> open(std::string_view line);
   /// Parts that never got their rest; at the end of the source.
   std::span<Record> rest();
+  /// A line that could say nothing to anybody was not opened: what came before it is over.
+  void passed_over(std::string_view line);
+  /// Parts of a message wait for their rest.
+  bool joining() const { return !parts_[0].empty() || !parts_[1].empty(); }
   /// Some stamp had no year.
   bool yearless() const { return yearless_; }
   /// Only lines of the journal were opened so far, or lines with its marks.

@@ -77,6 +77,12 @@ struct Format {
   bool (*step)(State& state, const Record& record, Sink& sink);
   /// The source ended: add what was still being collected.
   void (*finish)(State& state, Sink& sink);
+  /// Words of at least seven bytes; every line (as it stands, escapes of JSON and all) that holds something for this format holds one of them,
+  /// but for what it is collecting and what the envelope alone tells (the kernel's own forms, the journal's records: all formats are asked
+  /// about those). A line without any mark is asked of nobody.
+  std::span<const std::string_view> marks;
+  /// True while lines without a mark may belong to what it is collecting. Null: never.
+  bool (*collecting)(const State& state) = nullptr;
 };
 
 /// Something read whole: one file in configs/, one constant. `sure` answers 0 (not mine) to 100 from the name and the first 4 KiB;

@@ -10,7 +10,10 @@
 #include "base/text.hpp"
 #include "parse/envelope.hpp"
 #include "parse/format.hpp"
+#include "parse/read_shape.hpp"
 #include "parse/scan.hpp"
+#include "parse/scan_ahead.hpp"
+#include "parse/scan_marks.hpp"
 
 namespace parse {
 
@@ -56,26 +59,49 @@ const Document* document_of(const std::string& name, std::string_view head) {
   return best;
 }
 
-// The records of one source, and the formats that are asked about them: the one that understood the last line first.
+// The records of one source, and the formats that are asked about them: the one that understood the last line first. A line is opened when
+// it holds a mark of some format, when its envelope matters, or when a format is collecting.
 class Log {
  public:
-  Log(Sink sink, std::size_t longest, std::int64_t about_ns) : sink_(sink), opener_(longest, about_ns), known_(formats().size()) {}
+  Log(Sink sink, const Marks& marks, const Limits& limits, std::int64_t about_ns)
+      : sink_(sink), opener_(limits.longest_line, about_ns), marks_(marks), by_marks_(limits.by_marks && marks_.usable()), known_(formats().size()) {}
 
-  void line(const Line& line) {
+  void line(const Seen& seen) {
+    const Line& line = seen.line;
     evidence::Source& source = sink_.source();
     source.lines = line.number;
+    if (seen.hole) source.lost = true;  // a hole between records
+    last_ = {sink_.source_id(), line.number, 0, line.offset};
+    searched_ = 0;
+    asked_ = every();
+    line_ = {};
+    Shape shape = Shape::whole;
+    if (by_marks_ && !opener_.joining() && seen.shape != Shape::whole) {
+      shape = seen.shape;
+      asked_ = collecting_ | seen.formats;
+      if (asked_ == 0 && shape != Shape::framed && passed_over(line.text, seen.stamp)) return;
+      line_ = line.text;
+      searched_ = seen.searched;
+    }
+    if (!head_is_over_ && !line.text.empty() && line.text[0] == ' ') opener_.open(head_);
+    head_is_over_ = true;
     bool understood = false;
-    for (Record& record : opener_.open(line.text)) {
-      record.origin = {sink_.source_id(), line.number, 0, line.offset};
+    if (shape == Shape::bare) opener_.passed_over(line.text);
+    for (Record& record : shape == Shape::bare ? bare(line.text) : opener_.open(line.text)) {
+      record.origin = last_;
       record.after_blank = blank_;
       blank_ = record.text.empty();
       understood |= step(record);
     }
     if (understood) ++source.understood;
-    last_ = {sink_.source_id(), line.number, 0, line.offset};
   }
 
   void finish() {
+    if (!head_.empty())
+      for (const Record& record : opener_.open(head_))
+        if (record.when) sink_.saw(*record.when);
+    asked_ = every();
+    line_ = {};
     for (Record& record : opener_.rest()) {
       record.origin = last_;
       step(record);
@@ -100,14 +126,50 @@ class Log {
   struct Known { std::unique_ptr<State> state; std::uint64_t records = 0; };
 
   static bool of_server(evidence::SourceKind kind) { return kind == evidence::SourceKind::server_log || kind == evidence::SourceKind::stdio; }
+  static std::uint32_t bit(std::size_t i) { return 1u << i; }
+  std::uint32_t every() const { return ~std::uint32_t{0}; }
+
+  // True when nothing but the passing of the line had to be noted. Of the stamped lines of one second the first is opened, and at the end the
+  // last of all: the time that the log reaches to. The last one is kept, for lines may be indented under it.
+  bool passed_over(std::string_view text, std::string_view stamp) {
+    if (!stamp.empty()) {
+      if (stamp != stamp_) {
+        stamp_.assign(stamp);
+        return false;
+      }
+      head_.assign(text);
+      head_is_over_ = false;
+    } else if (text.empty() || text[0] != ' ') {
+      head_is_over_ = true;
+    }
+    blank_ = text.empty();
+    opener_.passed_over(text);
+    return true;
+  }
+
+  // The record of a line without any envelope.
+  std::span<Record> bare(std::string_view text) {
+    bare_ = {};
+    bare_.line = bare_.text = text;
+    return {&bare_, 1};
+  }
 
   bool ask(std::size_t i, const Record& record) {
     Known& known = known_[i];
-    if (!known.state) known.state = formats()[i]->start();
-    if (!formats()[i]->step(*known.state, record, sink_)) return false;
+    const Format& format = *formats()[i];
+    if (!known.state) known.state = format.start();
+    const bool claimed = format.step(*known.state, record, sink_);
+    if (format.collecting) collecting_ = format.collecting(*known.state) ? collecting_ | bit(i) : collecting_ & ~bit(i);
+    if (!claimed) return false;
     ++known.records;
     sticky_ = i;
     return true;
+  }
+
+  // The rest of the marks of the line, once the first one's format did not want it.
+  std::uint32_t asked() {
+    while (searched_ < line_.size()) asked_ |= marks_.next(line_, searched_);
+    return asked_ |= collecting_;
   }
 
   bool step(const Record& record) {
@@ -119,20 +181,28 @@ class Log {
       sequence_ = record.sequence;
     }
     const std::size_t first = sticky_;
-    if (first < known_.size() && ask(first, record)) return true;
+    if (first < known_.size() && ((asked_ | collecting_) & bit(first) || asked() & bit(first)) && ask(first, record)) return true;
     if (record.text.empty()) return false;
     for (std::size_t i = 0; i < known_.size(); ++i)
-      if (i != first && ask(i, record)) return true;
+      if (i != first && asked() & bit(i) && ask(i, record)) return true;
     return false;
   }
 
   Sink sink_;
   Opener opener_;
+  const Marks& marks_;
+  bool by_marks_;
   std::vector<Known> known_;
   std::size_t sticky_ = SIZE_MAX;
   bool blank_ = true;
   std::optional<std::uint64_t> sequence_;
   evidence::Origin last_;
+  std::uint32_t asked_ = 0, collecting_ = 0;   // formats, by bit
+  Record bare_;
+  std::string_view line_;                      // whose marks are searched, up to searched_
+  std::size_t searched_ = 0;
+  std::string stamp_, head_;                   // of stamped lines: the second of the last one that was opened; the last one passed over
+  bool head_is_over_ = true;
 };
 
 struct Reading { bool understood = false, yearless = false; evidence::SourceId source = 0; };
@@ -145,17 +215,12 @@ void stream_gap(const std::string& name, const base::Error& error, evidence::Evi
 Reading read_log(source::Stream& stream, std::string_view head, const std::string& name, std::int64_t about_ns, const Window& window, evidence::Evidence& evidence, const Limits& limits) {
   Reading reading;
   reading.source = evidence.add_source(named(name));
-  Log log(Sink(evidence, reading.source, &window), limits.longest_line, about_ns);
+  const Marks marks(formats());
+  Log log(Sink(evidence, reading.source, &window), marks, limits, about_ns);
   Scanner scanner(stream, limits.longest_line, head);
-  Line line;
-  std::uint64_t nuls = 0;
-  while (scanner.next(line)) {
-    if (scanner.skipped_nuls() != nuls) {
-      nuls = scanner.skipped_nuls();
-      if (line.number > 1) evidence.sources[reading.source].lost = true;  // a hole between records
-    }
-    log.line(line);
-  }
+  Ahead ahead(scanner, marks, limits.longest_line);
+  for (const std::vector<Seen>* block = &ahead.next(); !block->empty(); block = &ahead.next())
+    for (const Seen& seen : *block) log.line(seen);
   log.finish();
   evidence::Source& source = evidence.sources[reading.source];
   source.bytes = scanner.bytes();

@@ -14,6 +14,7 @@ struct Limits {
   std::size_t most_files = 5000;
   std::size_t document = 8 << 20;          // documents (JSON, configs) larger than this are a Gap
   int deepest = 12;                        // folders below a given folder
+  bool by_marks = true;                    // false: every format is asked about every line, as a check of the formats' marks; the facts are the same
 };
 
 struct Window {

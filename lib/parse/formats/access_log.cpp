@@ -21,6 +21,7 @@ using evidence::AccessRows, evidence::ProxyError, evidence::SourceKind;
 constexpr std::size_t most_rows = 2000;
 
 struct Row {
+  std::string_view request;    // "GET /x HTTP/1.1", taken apart only for the rows that are kept
   std::string_view method, uri;
   int status = 0;
   std::optional<base::Instant> when;
@@ -80,7 +81,7 @@ bool number_at(std::string_view text, std::size_t at, std::size_t size, unsigned
 
 // "22/Nov/2026:10:31:08 +0000", 26 bytes.
 std::optional<base::Instant> read_stamp(std::string_view text, Reading& state) {
-  if (text.size() < 26 || text[2] != '/' || text[6] != '/' || text[11] != ':' || text[20] != ' ') return std::nullopt;
+  if (text.size() < 26 || text[2] != '/' || text[6] != '/' || text[11] != ':' || text[20] != ' ' || !(text.substr(7, 2) == "20" || text.substr(7, 2) == "19")) return std::nullopt;
   if (std::memcmp(text.data(), state.stamp.data(), 26) == 0) return state.stamp_when;
   unsigned hour = 0, minute = 0, second = 0;
   if (!number_at(text, 12, 2, hour) || !number_at(text, 15, 2, minute) || !number_at(text, 18, 2, second) || hour > 23 || minute > 59 || second > 60) return std::nullopt;
@@ -99,14 +100,14 @@ std::optional<base::Instant> read_stamp(std::string_view text, Reading& state) {
 }
 
 double read_seconds(std::string_view text) {
-  double value = 0, unit = 0;
   if (text.empty() || text.size() > 18 || !digit(text[0])) return -1;
+  std::uint64_t value = 0, unit = 0;
   for (const char c : text) {
     if (c == '.') { if (unit != 0) return -1; unit = 1; }
     else if (!digit(c)) return -1;
-    else { value = value * 10 + (c - '0'); unit *= 10; }
+    else { value = value * 10 + static_cast<std::uint64_t>(c - '0'); unit *= 10; }
   }
-  return unit > 1 ? value / unit : value;
+  return unit > 1 ? static_cast<double>(value) / static_cast<double>(unit) : static_cast<double>(value);
 }
 
 // What stands behind the usual fields: "rt=0.123", "request_time=0.1 upstream_time=...", a bare "0.123". A bare whole number may be bytes,
@@ -161,25 +162,30 @@ bool read_status(std::string_view text, Row& row) {
   return true;
 }
 
-// `host - user [22/Nov/2026:10:31:08 +0000] "GET / HTTP/1.1" 200 5 "-" "-" rest`
+// Where the next quote stands that no backslash escapes; npos when there is none.
+std::size_t quote(std::string_view text, std::size_t at) {
+  for (;; ++at) {
+    at = text.find('"', at);
+    if (at == std::string_view::npos || at == 0 || text[at - 1] != '\\') return at;
+  }
+}
+
+// `host - user [22/Nov/2026:10:31:08 +0000] "GET / HTTP/1.1" 200 5 "-" "-" rest`. More than half of the lines of a large log are these, so it
+// is read in one go.
 bool read_common(std::string_view text, Reading& state, Row& row) {
-  const std::string_view front = text.substr(0, 300);
-  const std::size_t bracket = front.find('[');
-  if (bracket == std::string_view::npos || bracket < 2) return false;
+  std::size_t bracket = 2;
+  const std::size_t most = std::min<std::size_t>(text.size(), 300);
+  while (bracket < most && text[bracket] != '[') ++bracket;
+  if (bracket >= most) return false;
   std::string_view rest = text.substr(bracket + 1);
   row.when = read_stamp(rest, state);
-  if (!row.when || !starts_with(rest.substr(26), "] \"")) return false;
+  if (!row.when || rest.size() < 29 || rest[26] != ']' || rest[27] != ' ' || rest[28] != '"') return false;
   rest.remove_prefix(29);
-  std::size_t end = 0;
-  for (;; ++end) {
-    end = rest.find('"', end);
-    if (end == std::string_view::npos) return false;
-    if (end == 0 || rest[end - 1] != '\\') break;
-  }
-  const std::string_view request = rest.substr(0, end);
+  const std::size_t end = quote(rest, 0);
+  if (end == std::string_view::npos) return false;
+  row.request = rest.substr(0, end);
   rest.remove_prefix(end + 1);
   if (rest.empty() || rest[0] != ' ' || !read_status(rest.substr(1), row)) return false;
-  read_request(request, row);
   rest.remove_prefix(4);
   // bytes, "referer", "agent": the tail begins after the fourth quote
   std::size_t at = 0;
@@ -187,6 +193,7 @@ bool read_common(std::string_view text, Reading& state, Row& row) {
     const std::size_t found = rest.find('"', at);
     if (found == std::string_view::npos) break;
     at = found + 1;
+    if (quotes == 0 && rest.substr(at).starts_with("-\" \"")) { at += 4; quotes = 2; }
   }
   if (at < rest.size()) read_tail(rest.substr(at), row);
   return true;
@@ -272,10 +279,12 @@ void count(const Row& row, Reading& state, const Record& record, Sink& sink) {
   if (gateway || row.proxy) state.proxy = true;
   if (state.proxy && (gateway || row.status == 500) && state.kept < most_rows) {
     ++state.kept;
+    Row whole = row;
+    if (whole.method.empty() && whole.uri.empty()) read_request(row.request, whole);
     ProxyError error;
     error.kind = "row";
-    error.method = std::string(row.method.substr(0, 32));
-    error.uri = std::string(row.uri.substr(0, 1024));
+    error.method = std::string(whole.method.substr(0, 32));
+    error.uri = std::string(whole.uri.substr(0, 1024));
     error.code = row.status;
     sink.add(std::move(error), {}, record, when);
   }
@@ -305,10 +314,17 @@ void finish(State& base_state, Sink& sink) {
   if (state.proxy && sink.source().kind == SourceKind::access_log) sink.source().kind = SourceKind::proxy_access_log;
 }
 
+// The stamp of the common form, the request line, the JSON member (also inside a JSON string).
+constexpr std::string_view marks[] = {
+    "/Jan/19", "/Jan/20", "/Feb/19", "/Feb/20", "/Mar/19", "/Mar/20", "/Apr/19", "/Apr/20", "/May/19", "/May/20", "/Jun/19", "/Jun/20", "/Jul/19",
+    "/Jul/20", "/Aug/19", "/Aug/20", "/Sep/19", "/Sep/20", "/Oct/19", "/Oct/20", "/Nov/19", "/Nov/20", "/Dec/19", "/Dec/20", " HTTP/0", " HTTP/1",
+    " HTTP/2", " HTTP/3", " HTTP/4", " HTTP/5", " HTTP/6", " HTTP/7", " HTTP/8", " HTTP/9", "status\"", "status\\",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format access_log = {"access log", SourceKind::access_log, start, step, finish};
+extern const Format access_log = {"access log", SourceKind::access_log, start, step, finish, marks};
 
 }  // namespace parse::formats_of

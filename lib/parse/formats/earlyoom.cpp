@@ -15,6 +15,10 @@ namespace {
 using base::starts_with;
 constexpr auto none = std::string_view::npos;
 
+constexpr std::string_view marks[] = {
+    "earlyoom", "sending SIG",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<State>(); }
 void finish(State&, Sink&) {}
 
@@ -77,7 +81,7 @@ bool step(State&, const Record& record, Sink& sink) {
 }  // namespace
 
 namespace formats_of {
-extern const Format earlyoom = {"earlyoom", evidence::SourceKind::journal, start, step, finish};
+extern const Format earlyoom = {"earlyoom", evidence::SourceKind::journal, start, step, finish, marks};
 }
 
 }  // namespace parse

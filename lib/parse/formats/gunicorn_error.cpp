@@ -327,16 +327,32 @@ bool step(State& state, const Record& record, Sink& sink) {
   return own;
 }
 
+bool collecting(const State& state) { return !static_cast<const Reading&>(state).open.empty(); }
+
 void finish(State& state, Sink& sink) {
   auto& reading = static_cast<Reading&>(state);
   for (Failing& failing : reading.open) close(failing, sink);
   reading.open.clear();
 }
 
+// Its own header, its loggers' names, and the messages that any other formatter leaves.
+constexpr std::string_view marks[] = {
+    "] [INFO]", "] [ERROR]", "] [DEBUG]", "] [WARNI", "] [WARN]", "] [CRITI", "] [NOTIC", "] [FATAL", "] [TRACE", "gunicorn", "Autorestarting worker",
+    "Application startup", "ASGI server listening", "Application shutdown", "Booting worker", "Connection in use: ", "Can't connect to ",
+    "Control socket listening", "Control server error", "DIRTY WORKER TIMEOUT", "Dirty arbiter", "Dirty worker ", "Exception in worker process",
+    "Exception while loading", "Exception during worker exit", "Exception in ASGI", "Error handling request", "Error while closing socket",
+    "Error processing SSL", "Failed to start control", "Forcing close of ", "Finished server process", "Handling signal: ", "Hang up: ",
+    "Invalid address: ", "Invalid request from", "Listening at: ", "Master has been promoted", "Maximum request limit", "No keepalived connections",
+    "Parent changed, shutting", "Quick shutdown", "Reason: ", "Retrying in 1 second", "Reaped unknown child", "Reloader is on", "Starting gunicorn",
+    "Shutting down", "Socket error processing", "SIGWINCH ignored", "Started server process", "Using worker: ", "Unhandled exception in main",
+    "USR2 signal ignored", "WORKER TIMEOUT", "Worker exiting", "Worker (pid:", "Worker with pid", "Worker graceful", "Worker reloading",
+    "Worker shutting", "Waiting for ", "connection to ", "graceful stop of workers",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format gunicorn_error = {"gunicorn error log", SourceKind::server_log, start, step, finish};
+extern const Format gunicorn_error = {"gunicorn error log", SourceKind::server_log, start, step, finish, marks, collecting};
 
 }  // namespace parse::formats_of

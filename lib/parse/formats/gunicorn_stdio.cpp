@@ -186,15 +186,26 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   return line(state, text, record, sink);
 }
 
+bool collecting(const State& base_state) {
+  const auto& state = static_cast<const Reading&>(base_state);
+  return state.reading || state.waiting || state.usage;
+}
+
 void finish(State& base_state, Sink& sink) {
   auto& state = static_cast<Reading&>(base_state);
   if (state.reading || state.waiting) close(state, sink);
 }
 
+constexpr std::string_view marks[] = {
+    "Traceback (most", "Error: ", "Error while loading the application", "Exception in thread ", "Failed to read config file: ",
+    "Fatal Python error: ", "Invalid value for ", "usage: ", ": error: ", "Failed to find a", "Failed to parse ", "Function reference must",
+    "Application object must", "No module named ", "invalid syntax (",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format gunicorn_stdio = {"gunicorn stderr", SourceKind::stdio, start, step, finish};
+extern const Format gunicorn_stdio = {"gunicorn stderr", SourceKind::stdio, start, step, finish, marks, collecting};
 
 }  // namespace parse::formats_of

@@ -416,6 +416,13 @@ bool bare_kernel_line(std::string_view text) {
          (has("=1400 audit(", "type=1400 audit(") && contains(text, "apparmor=")) || has("=1326 audit(", "type=1326 audit(");
 }
 
+// Of lines without an envelope, and of syslog's. What has the kernel's own envelope comes anyway.
+constexpr std::string_view marks[] = {
+    "kernel:", " audit[", "audit: ", "type=1400 audit(", "type=1326 audit(", "oom-kill:constraint=", "oom_reaper: ",
+    "Memory cgroup out of memory", "Out of memory: Kill", "Out of memory (oom", "Killed process ", "Tasks in /", "Task in /", "traps: ",
+    " invoked oom-killer", "INFO: task ", ": segfault at ",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<KernelState>(); }
 
 void count_sequence(KernelState& state, const Record& record, Sink& sink) {
@@ -482,6 +489,8 @@ bool step(State& raw, const Record& record, Sink& sink) {
   return true;
 }
 
+bool collecting(const State& raw) { return !static_cast<const KernelState&>(raw).torn.empty(); }
+
 void finish(State& raw, Sink& sink) {
   auto& state = static_cast<KernelState&>(raw);
   begin_report(state, Record{}, sink);
@@ -490,7 +499,7 @@ void finish(State& raw, Sink& sink) {
 }  // namespace
 
 namespace formats_of {
-extern const Format kernel = {"kernel log", evidence::SourceKind::kernel_log, start, step, finish};
+extern const Format kernel = {"kernel log", evidence::SourceKind::kernel_log, start, step, finish, marks, collecting};
 }
 
 }  // namespace parse

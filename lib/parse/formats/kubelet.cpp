@@ -106,6 +106,11 @@ bool read_runtime(std::string_view text, const Record& record, Sink& sink) {
   return true;
 }
 
+constexpr std::string_view marks[] = {
+    "kubelet", "containerd", "dockerd", "Probe failed", "Killing container with a grace", "probe, will be restarted", "evicted successfully",
+    "must evict pod", "pods evicted, waiting", "using the force", "Kill container ", "Stop container ", "TaskOOM event",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<State>(); }
 void finish(State&, Sink&) {}
 
@@ -121,7 +126,7 @@ bool step(State&, const Record& record, Sink& sink) {
 }  // namespace
 
 namespace formats_of {
-extern const Format kubelet = {"kubelet and container runtimes", evidence::SourceKind::container, start, step, finish};
+extern const Format kubelet = {"kubelet and container runtimes", evidence::SourceKind::container, start, step, finish, marks};
 }
 
 }  // namespace parse

@@ -169,6 +169,10 @@ std::optional<evidence::ProxyEvent> read_event(std::string_view message) {
   return event;
 }
 
+constexpr std::string_view marks[] = {
+    "[emerg] ", "[alert] ", "[crit] ", "[error] ", "[warn] ", "[notice] ", "[info] ", "[debug] ",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<State>(); }
 void finish(State&, Sink&) {}
 
@@ -211,7 +215,7 @@ bool step(State&, const Record& record, Sink& sink) {
 }  // namespace
 
 namespace formats_of {
-extern const Format nginx_error = {"nginx error log", evidence::SourceKind::proxy_error_log, start, step, finish};
+extern const Format nginx_error = {"nginx error log", evidence::SourceKind::proxy_error_log, start, step, finish, marks};
 }
 
 }  // namespace parse

@@ -66,13 +66,17 @@ bool step(State&, const Record& record, Sink& sink) {
   return true;
 }
 
+constexpr std::string_view marks[] = {
+    "systemd-oomd", "oomd kill: ",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<State>(); }
 void finish(State&, Sink&) {}
 
 }  // namespace
 
 namespace formats_of {
-extern const Format oomd = {"systemd-oomd and oomd", evidence::SourceKind::journal, start, step, finish};
+extern const Format oomd = {"systemd-oomd and oomd", evidence::SourceKind::journal, start, step, finish, marks};
 }
 
 }  // namespace parse

@@ -213,13 +213,17 @@ bool step(State&, const Record& record, Sink& sink) {
   return true;
 }
 
+constexpr std::string_view marks[] = {
+    "systemd",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<State>(); }
 void finish(State&, Sink&) {}
 
 }  // namespace
 
 namespace formats_of {
-extern const Format systemd = {"systemd's own lines", evidence::SourceKind::journal, start, step, finish};
+extern const Format systemd = {"systemd's own lines", evidence::SourceKind::journal, start, step, finish, marks};
 }
 
 }  // namespace parse

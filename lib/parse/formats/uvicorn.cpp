@@ -106,10 +106,15 @@ bool step(State& base_state, const Record& record, Sink& sink) {
 
 void finish(State&, Sink&) {}
 
+constexpr std::string_view marks[] = {
+    "Started parent process", "Started server process", "Stopping parent process", "Shutting down", "Uvicorn running on ", "Finished server process",
+    "Child process [", "Received SIG", "Application startup complete", "Application shutdown complete", "Terminated child process", "Waiting for ",
+};
+
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format uvicorn = {"uvicorn log", evidence::SourceKind::server_log, start, step, finish};
+extern const Format uvicorn = {"uvicorn log", evidence::SourceKind::server_log, start, step, finish, marks};
 
 }  // namespace parse::formats_of
