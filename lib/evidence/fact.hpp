@@ -145,6 +145,11 @@ struct SettingRead     { std::string name, value, from, condition; bool literal 
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
 struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
 struct ProxyRoute      { std::string upstream, address, location; };
+/// The one request that was sent because --send was given. status 0: no answer, and `error` says why.
+struct RequestSent     { std::string url, error; int status = 0; double seconds = 0; };
+/// The way that the URL asked about takes: server and location as text, the pass with its place, its peers ("unix:/run/a 127.0.0.1:80"); no
+/// pass: the proxy answers by itself.
+struct RequestRouted   { std::string url, server, location, pass, where, upstream, peers, notes; };
 /// A listening socket. `holders`: host pids that have it open, "450 451"; empty when none that we looked at. queue: connections that wait to
 /// be accepted, limit: how many may (0 unknown). file: "INODE@DEVICE" of a unix socket's file, "" for TCP. named: "yes" that file is still at its
 /// path as the holder sees it, "no" it was removed or replaced, "" unknown.
@@ -193,7 +198,7 @@ using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBoot
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
-                          ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;

@@ -68,6 +68,8 @@ ROW(SettingRead, "setting.read", "a setting where it is set", F(name) F(value) F
 ROW(FileChanged, "file.changed", "when a file was changed last", F(path) F(kind))
 ROW(LogDeleted, "log.deleted", "a server writes to a log file that was deleted or rotated away", F(path))
 ROW(ProxyRoute, "proxy.route", "where the proxy sends requests", F(upstream) F(address) F(location))
+ROW(RequestRouted, "request.routed", "the way that a URL takes through the proxy's configuration", F(url) F(server) F(location) F(pass) F(where) F(upstream) F(peers) F(notes))
+ROW(RequestSent, "request.sent", "the answer to the one request that --send allows", F(url) F(error) F(status) F(seconds))
 ROW(ListenerSeen, "listener.seen", "a listening socket and its queue", F(address) F(holders) F(file) F(named) F(inode) F(queue) F(limit) F(net_namespace))
 ROW(SocketWalk, "socket.walk", "whether a proxy's process may connect to a unix socket, component by component", F(path) F(result) F(wall) F(need) F(decided_as) F(mode) F(user) F(group) F(walker) F(confined) F(file) F(owner_uid) F(owner_gid) F(by_acl))
 ROW(ListenDrops, "listen.drops", "connections dropped because an accept queue was full", F(overflows) F(drops) F(net_namespace))

@@ -17,6 +17,9 @@ namespace probe {
 struct Target {
   std::vector<int> pids;
   std::vector<std::string> words;    // as the user gave them: unit, pidfile, socket, URL
+  std::string url;                   // whose way through the proxy is asked for; "" none
+  std::string nginx;                 // the proxy's main configuration file, where the user names it
+  bool send = false;                 // one request to `url` is allowed
   parse::Window window;              // which part of the logs; without `since`, from the start of each server's master
 };
 

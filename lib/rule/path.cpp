@@ -54,8 +54,16 @@ std::vector<Peer> peers(const Look& look) {
       for (const auto& address : upstreams[route.address]) add(address, id);
     else if (!route.address.empty() && !base::contains(route.address, "$")) add(route.address, id);
   }
+  // Asked for one URL, only what stands on its way counts.
+  const RequestRouted* asked = nullptr;
+  for (const Fact& fact : look.evidence.facts)
+    if (const auto* routed = as<RequestRouted>(fact)) asked = routed;
   std::vector<Peer> all;
   for (auto& [address, peer] : by_address) {
+    if (asked) {
+      const auto words = base::split(asked->peers, ' ');
+      if (std::find(words.begin(), words.end(), address) == words.end()) continue;
+    }
     for (const FactId id : walks)
       if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
     for (const FactId id : listeners)

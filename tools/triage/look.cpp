@@ -39,8 +39,11 @@ probe::Target target_of(const Options& options) {
   probe::Target target;
   for (const std::string& word : options.targets) {
     if (const auto pid = base::read_number(word); pid && *pid > 0) target.pids.push_back(static_cast<int>(*pid));
+    else if (base::starts_with(word, "http://") || base::starts_with(word, "https://")) target.url = word;
     else target.words.push_back(word);
   }
+  target.nginx = options.nginx;
+  target.send = options.send;
   target.window = options.window;
   return target;
 }
@@ -82,7 +85,6 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
     const probe::Target target = target_of(options);
     probe::observe(host, target, evidence, [&] { return options.budget_s && static_cast<double>(host.now().at - at.at) / 1e9 > *options.budget_s; });
     if (const auto nobody = none_found(evidence, options)) return base::fail(*nobody);
-    if (!options.nginx.empty()) parse::read(host, {options.nginx}, options.window, evidence);
     return evidence;
   }
   source = "files";

@@ -130,9 +130,10 @@ Asked read_options(int count, char** words) {
   switch (o.command) {
     case Command::look:
       app.description("Why did a worker die: looks at every pre-fork server on this host, or at what was left behind, and says what happened, how sure it is, and on what evidence. Changes nothing.");
-      app.add_option("TARGET", o.targets, "pid, systemd unit, pidfile or unix socket; default: all servers");
+      app.add_option("TARGET", o.targets, "pid, systemd unit, pidfile, unix socket, or a URL of the proxy; default: all servers");
       app.add_option("--from", o.from, "read files, folders, a bundle, or - instead of this host")->expected(1, -1);
       app.add_option("--nginx", o.nginx, "the proxy's configuration");
+      app.add_flag("--send", o.send, "send one GET to the URL (else nothing is sent)");
       app.add_option("--show", o.show, "evidence, stack or findings as NDJSON")->check(CLI::IsMember({"evidence", "stack", "findings"}));
       app.add_option("--since", more.since, "only from this time on: an ISO time, HH:MM (UTC), or 30m, 2h, 1d back");
       app.add_option("--until", more.until, "only until this time");

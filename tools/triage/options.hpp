@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> targets;            // live: pids, units, pidfiles, sockets, URLs
   std::vector<std::string> from;               // --from
   std::string nginx;                           // --nginx CONF
+  bool send = false;                           // --send: one request to the URL that is asked about
   std::string format = "text", colour = "auto", show, rules;
   std::string fail_on = "warning";
   bool exit_zero = false, strict = false, quiet = false, verbose = false;

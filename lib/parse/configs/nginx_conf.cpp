@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "parse/format.hpp"
+#include "parse/nginx/route.hpp"
 #include "parse/nginx/syntax.hpp"
 
 namespace parse {
@@ -13,6 +14,7 @@ namespace parse {
 namespace {
 
 using std::string_view_literals::operator""sv;
+using nginx::address_of;
 using nginx::Directive;
 
 constexpr std::size_t longest_value = 1024, most_facts = 60'000;
@@ -34,18 +36,6 @@ bool wanted(std::string_view name) {
     return rest == "connect_timeout" || rest == "send_timeout" || rest == "read_timeout" || base::starts_with(rest, "next_upstream");
   }
   return false;
-}
-
-// Where requests go, from what stands behind a pass: "http://app/x" -> "app", "unix:///run/x.sock" and "http://unix:/run/x.sock:/y" -> the socket.
-std::string address_of(std::string_view target) {
-  const auto scheme = target.find("://");
-  if (scheme != std::string_view::npos && !base::starts_with(target, "unix:")) target.remove_prefix(scheme + 3);
-  if (base::starts_with(target, "unix:")) {
-    target.remove_prefix(5);
-    while (base::starts_with(target, "//")) target.remove_prefix(1);
-    return "unix:" + std::string(target.substr(0, target.find(':')));
-  }
-  return std::string(target.substr(0, target.find('/')));
 }
 
 std::string words_of(const Directive& directive, std::size_t from) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "parse/nginx/route.hpp"
 #include "parse/read.hpp"
 #include "probe/gap.hpp"
 #include "probe/look.hpp"
@@ -13,6 +14,7 @@
 #include "probe/nginx_files.hpp"
 #include "probe/permission.hpp"
 #include "probe/probe.hpp"
+#include "probe/send.hpp"
 
 namespace probe {
 
@@ -21,12 +23,6 @@ namespace {
 constexpr std::size_t most_walks = 500;
 
 std::string proc(int pid) { return "/proc/" + std::to_string(pid); }
-
-std::string root_of(const source::Host& host, int pid) {
-  const std::string at = proc(pid) + "/root";
-  const auto theirs = host.stat(at + "/"), ours = host.stat("/");
-  return theirs && ours && (theirs->inode != ours->inode || theirs->device != ours->device) ? at : std::string();
-}
 
 // One worker stands for all that have the same rights.
 struct Walker { int pid = 0; Identity who; std::string root, confined; };
@@ -97,12 +93,61 @@ void add_walk(const source::Host& host, const Walker& walker, const std::string&
   evidence.add(std::move(whole));
 }
 
-void of_proxy(const source::Host& host, const Process& proxy, evidence::Evidence& evidence) {
+std::string block_text(const parse::nginx::Tree& tree, const parse::nginx::Node& node) {
+  std::string text = node.directive.name();
+  for (std::size_t i = 1; i < node.directive.words.size(); ++i) text += " " + node.directive.words[i].text;
+  if (node.directive.name() == "server")
+    if (const auto* name = parse::nginx::child(node, "server_name")) text += " " + name->directive.argument(0);
+  return text + " (" + tree.place(node) + ")";
+}
+
+// Which way the URL asked about takes through this proxy; false when none of its server blocks takes that address.
+bool route(const source::Host& host, const parse::nginx::Tree& tree, const parse::nginx::Request& request, const Target& target, int proxy, evidence::Evidence& evidence) {
+  const auto way = parse::nginx::route_of(tree, request);
+  if (!way.server) return false;
+  evidence::RequestRouted fact;
+  fact.url = target.url;
+  fact.server = block_text(tree, *way.server);
+  if (way.location) fact.location = block_text(tree, *way.location);
+  if (way.pass) {
+    fact.pass = way.pass->directive.name() + " " + way.pass->directive.argument(0);
+    fact.where = tree.place(*way.pass);
+  }
+  fact.upstream = way.upstream;
+  for (const auto& peer : way.peers) fact.peers += (fact.peers.empty() ? "" : " ") + peer;
+  for (const auto& note : way.notes) fact.notes += (fact.notes.empty() ? "" : "; ") + note;
+  std::string text = request.path + " takes " + fact.server + (fact.location.empty() ? "" : ", " + fact.location) + ": " + (fact.pass.empty() ? "nginx answers by itself" : fact.pass);
+  if (!fact.upstream.empty()) text += " (" + fact.peers + ")";
+  if (!fact.notes.empty()) evidence.gap({"the way of " + target.url, fact.notes, "look at those lines; a request with --send shows the outcome", 1, {}});
+  if (fact.pass.empty()) evidence.gap({"a server behind " + target.url, "nginx answers by itself there: " + (fact.location.empty() ? fact.server : fact.location), "name a path that is passed on", 1, {}});
+  const auto source = add_live_source(evidence, "route", evidence::SourceKind::config, host);
+  auto whole = seen(std::move(fact), proxy, source, host);
+  whole.text = std::move(text);
+  evidence.add(std::move(whole));
+  return true;
+}
+
+void send(const source::Host& host, const parse::nginx::Request& request, const Target& target, evidence::Evidence& evidence) {
+  const auto source = add_live_source(evidence, "one request", evidence::SourceKind::proc, host);
+  const auto answer = send_request(request);
+  evidence::RequestSent fact{target.url, answer ? "" : answer.error().answer, answer ? answer->status : 0, answer ? answer->seconds : 0};
+  if (!answer && answer.error().kind == base::Kind::unsupported) {
+    evidence.gap(gap_of("the answer to " + target.url, answer.error()));
+    return;
+  }
+  auto whole = seen(std::move(fact), 0, source, host);
+  whole.text = answer ? "GET " + target.url + ": " + std::to_string(answer->status) + " after " + base::duration_text(static_cast<std::int64_t>(answer->seconds * 1e9)) : "GET " + target.url + ": " + answer.error().answer;
+  evidence.add(std::move(whole));
+}
+
+// One proxy's configuration: of a running master, or (pid 0) a file that the user names.
+bool of_proxy(const source::Host& host, const Process& proxy, const Target& target, const std::optional<parse::nginx::Request>& request, evidence::Evidence& evidence) {
   const std::string name = "nginx (pid " + std::to_string(proxy.pid) + ")", unit = read_cgroup(proxy.cgroup).unit;
-  const NginxFiles files = nginx_files(host, proxy, root_of(host, proxy.pid));
+  const std::string root = root_of(host, proxy.pid), main = target.nginx.empty() ? nginx_main_file(host, proxy, root) : target.nginx;
+  const auto files = parse::nginx::read_tree(host, root, main);
   for (const auto& missing : files.missing)
-    evidence.gap({"configuration of " + name, missing + (missing == files.main ? " cannot be read" : " is included, and cannot be read"), missing == files.main ? "name it: triage --nginx FILE" : "nginx -t", 1, {}});
-  if (files.all.empty()) return;
+    evidence.gap({"configuration of " + name, missing + (missing == main ? " cannot be read" : " is included, and cannot be read"), missing == main ? "name it: triage --nginx FILE" : "nginx -t", 1, {}});
+  if (files.files.empty()) return false;
 
   const auto walkers = walkers_of(host, proxy.pid);
   std::optional<base::Instant> loaded;  // its workers are made anew at every reload
@@ -113,7 +158,7 @@ void of_proxy(const source::Host& host, const Process& proxy, evidence::Evidence
     if (const auto started = started_at(host, worker); started && (!loaded || started->at < loaded->at)) loaded = started;
   }
   std::vector<std::string> paths;
-  for (const auto& file : files.all) {
+  for (const auto& file : files.files) {
     paths.push_back(files.root + file);
     const auto about = host.stat(files.root + file);
     if (about && loaded && about->mtime_ns > loaded->at + base::second_ns)
@@ -126,10 +171,11 @@ void of_proxy(const source::Host& host, const Process& proxy, evidence::Evidence
     const auto* route = evidence::as<evidence::ProxyRoute>(evidence.facts[id]);
     if (route && base::starts_with(route->address, "unix:/")) sockets.insert(route->address.substr(5));
   }
-  if (sockets.empty()) return;
+  const bool routed = request && route(host, files, *request, target, proxy.pid, evidence);
+  if (sockets.empty()) return routed;
   if (walkers.empty()) {
     evidence.gap({"whether nginx may open its upstream sockets", "none of the workers of " + name + " can be seen", "run as root", 1, {}});
-    return;
+    return routed;
   }
   const auto source = add_live_source(evidence, "path permissions", evidence::SourceKind::proc, host);
   std::size_t walks = 0;
@@ -137,14 +183,25 @@ void of_proxy(const source::Host& host, const Process& proxy, evidence::Evidence
     for (const auto& walker : walkers) {
       if (++walks > most_walks) {
         evidence.gap({"whether nginx may open its upstream sockets", "there are more than " + std::to_string(most_walks) + "; the later ones were not walked", "name one server: triage PID", 1, {}});
-        return;
+        return routed;
       }
       add_walk(host, walker, socket, unit, source, evidence);
     }
+  return routed;
 }
 
-void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
-  for (const auto& proxy : found.proxies) of_proxy(host, proxy, evidence);
+void observe(const source::Host& host, const Target& target, const Found& found, evidence::Evidence& evidence) {
+  std::optional<parse::nginx::Request> request;
+  if (!target.url.empty()) {
+    if (auto asked = parse::nginx::read_url(target.url)) request = std::move(*asked);
+    else evidence.gap(gap_of("the way of " + target.url, asked.error()));
+  }
+  bool routed = false;
+  for (const auto& proxy : found.proxies) routed |= of_proxy(host, proxy, target, request, evidence);
+  if (found.proxies.empty() && !target.nginx.empty()) routed = of_proxy(host, {}, target, request, evidence);
+  if (!request) return;
+  if (!routed) evidence.gap({"the way of " + target.url, found.proxies.empty() ? "no nginx runs here" : "no server block of a running nginx takes that address", "name its configuration: triage " + target.url + " --nginx CONF; or run this where nginx runs", 1, {}});
+  if (target.send) send(host, *request, target, evidence);
 }
 
 Sight sight(const source::Host& host) {
@@ -156,8 +213,9 @@ Sight sight(const source::Host& host) {
   }
   std::size_t files = 0;
   for (const auto& proxy : found.proxies) {
-    const auto of_it = nginx_files(host, proxy, root_of(host, proxy.pid));
-    files += of_it.all.size();
+    const std::string root = root_of(host, proxy.pid);
+    const auto of_it = parse::nginx::read_tree(host, root, nginx_main_file(host, proxy, root));
+    files += of_it.files.size();
     for (const auto& missing : of_it.missing) {
       sight.state = Sight::State::partial;
       sight.why = missing + " cannot be read";

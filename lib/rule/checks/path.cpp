@@ -29,6 +29,8 @@ Draft about(const Look& look, std::string rule, const Peer& peer) {
   draft.values["path"] = base::printable(path_of(peer.address), 200);
   draft.values["upstream"] = base::printable(peer.address, 200);
   draft.values["count"] = "all";
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (as<RequestRouted>(look.evidence.facts[id])) because(draft, id, "the way of the URL");
   for (const FactId id : peer.walks) draft.when = look.evidence.facts[id].when;
   for (const FactId id : peer.listeners) draft.when = look.evidence.facts[id].when;
   return draft;

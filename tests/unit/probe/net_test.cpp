@@ -1,5 +1,4 @@
 #include "probe/net_table.hpp"
-#include "probe/nginx_files.hpp"
 #include "probe/sock_diag.hpp"
 #include "support/catch.hpp"
 
@@ -47,21 +46,4 @@ TEST_CASE("a wildcard listener takes what is dialled at its port") {
   CHECK(probe::takes(bound("[::]:80"), "127.0.0.1:80"));
   CHECK_FALSE(probe::takes(bound("[::]:80", true), "127.0.0.1:80"));
   CHECK_FALSE(probe::takes(bound("unix:/run/a"), "unix:/run/b"));
-}
-
-TEST_CASE("an include pattern takes names as glob does") {
-  CHECK(probe::fits("a.conf", "*.conf"));
-  CHECK_FALSE(probe::fits("a.conf~", "*.conf"));
-  CHECK_FALSE(probe::fits(".a.conf", "*.conf"));
-  CHECK(probe::fits(".a.conf", ".*"));
-  CHECK(probe::fits("site-3", "site-[0-9]"));
-  CHECK_FALSE(probe::fits("site-x", "site-[0-9]"));
-  CHECK(probe::fits("site-x", "site-[!0-9]"));
-  CHECK(probe::fits("aXbXc", "a*b*c"));
-  CHECK_FALSE(probe::fits("aXbX", "a*b*c"));
-  CHECK(probe::fits("ab", "a?"));
-  CHECK(probe::fits("a*", "a\\*"));
-  CHECK_FALSE(probe::fits("ax", "a\\*"));
-  CHECK(probe::fits("[", "["));
-  CHECK(probe::fits("", "*"));
 }
