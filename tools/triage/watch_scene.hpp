@@ -26,6 +26,8 @@ class Scene {
 
   /// A server and what it runs, as /proc shows them now; again for one that is known brings its logs and processes up to date.
   void add(const probe::FoundServer& server);
+  /// Remembers what the server's cgroups have counted until now, so that evidence() can tell what came since.
+  void count_oom_kills(const probe::FoundServer& server);
   bool is_master(int pid) const { return masters_.contains(pid); }
   /// The master this process was forked by, 0 when it is no direct child of one.
   int master_of(int pid) const;
@@ -58,6 +60,8 @@ class Scene {
   std::optional<probe::KmsgFollower> kmsg_;
   std::string kernel_;
   std::int64_t attached_boot_ = 0;
+  struct Counter { std::string folder, path; int version = 0, master = 0; std::uint64_t before = 0; };
+  std::vector<Counter> counters_;                            // one for each cgroup
   std::vector<evidence::Gap> gaps_;
 };
 
