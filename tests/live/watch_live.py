@@ -269,6 +269,32 @@ def on_purpose(site, folder):
             raise AssertionError(f'an alarm where nothing is wrong: {json.dumps(loud)[:1500]}')
 
 
+def binary_upgrade(site, folder):
+    """USR2, then QUIT to the old master: nobody died of anything, and the new master's workers are watched although the old one was asked for."""
+    with site(folder, '--timeout', '30', '--pid', str(folder / 'pid')) as on:
+        old, next_pid = set(on.server.workers()), folder / 'pid.2'
+        os.kill(on.server.pid, signal.SIGUSR2)
+        wait_until('the new master runs', lambda: next_pid.exists() and next_pid.read_text().strip(), 40)
+        master = int(next_pid.read_text())
+        try:
+            wait_until('its workers boot', lambda: len(children(master)) == 2 and all(f'Booting worker with pid: {pid}\n' in on.server.text() for pid in children(master)), 40)
+            wait_until('it is attached to', lambda: any(f'master {master},' in one['text'] for one in on.watch.events('attached')), 40)
+            os.kill(on.server.pid, signal.SIGQUIT)
+            on.server.process.process.wait(40)
+            wait_until('the ends are told', lambda: old <= {one.get('host_pid') for one in on.watch.events('ended')}, 40)
+            if on.watch.findings():
+                raise AssertionError(f'an alarm where nothing is wrong: {json.dumps(on.watch.findings())[:1500]}')
+            pid = children(master)[0]
+            os.kill(pid, signal.SIGKILL)
+            found = on.watch.verdict(pid)
+            if found['rule'] not in ('death.killed-by-other', 'death.unknown') or (not on.watch.without and found['rule'] != 'death.killed-by-other'):
+                raise AssertionError(f'{pid} was killed: {json.dumps(found)[:1500]}')
+        finally:
+            if alive(master):
+                os.kill(master, signal.SIGTERM)
+                wait_until('the new master is gone', lambda: not alive(master), 40)
+
+
 def in_a_pid_namespace(site, folder):
     """The server names pids of its own namespace; both are told, taken while the worker lived."""
     needs_kernel_log()
@@ -402,7 +428,7 @@ def sees_a_server_that_starts_later(site, folder):
             server.stop()
 
 
-CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, several_at_once, on_purpose, in_a_pid_namespace]
+CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace]
 BPF_ONLY = [leaves_nothing_behind, sees_a_server_that_starts_later]
 FALLBACK_ONLY = [out_of_memory_by_counter]
 WAYS = {'': 'bpf', 'bpf': 'connector', 'bpf,connector': 'pidfd', 'bpf,connector,pidfd': 'proc'}

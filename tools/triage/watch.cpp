@@ -173,7 +173,13 @@ class Session {
 
 void Session::find_servers() {
   looked_ = Steady::now();
-  attach_to(probe::find_servers(host_, target_of_words(options_.targets)), false);
+  probe::Target target = target_of_words(options_.targets);
+  if (!target.pids.empty() || !target.words.empty()) {
+    // After USR2 the next master is a child of the one that was asked for, and outlives it.
+    const auto children = scene_.children_of_masters();
+    target.pids.insert(target.pids.end(), children.begin(), children.end());
+  }
+  attach_to(probe::find_servers(host_, target), false);
 }
 
 void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool first) {
@@ -199,7 +205,7 @@ void Session::consider_exec(const probe::Event& event) {
   if (scene_.is_master(event.pid)) return;
   const auto cmdline = host_.read("/proc/" + std::to_string(event.pid) + "/cmdline", 1 << 16);
   const auto argv = cmdline ? probe::read_cmdline(*cmdline) : std::vector<std::string>();
-  if (options_.targets.empty() && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
+  if ((options_.targets.empty() || scene_.master_of(event.pid)) && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
   else if (!scene_.master_of(event.pid) && !event.parent) watch_.remove(event.pid);
 }
 

@@ -132,6 +132,13 @@ int Scene::master_of(int pid) const {
   return parent != parents_.end() && masters_.contains(parent->second) ? parent->second : 0;
 }
 
+std::vector<int> Scene::children_of_masters() const {
+  std::vector<int> pids;
+  for (const auto& [pid, parent] : parents_)
+    if (masters_.contains(parent) && !ended_.contains(pid)) pids.push_back(pid);
+  return pids;
+}
+
 bool Scene::has_ended(int pid) const { return ended_.contains(pid); }
 
 void Scene::take(const probe::Event& event) {

@@ -31,6 +31,7 @@ class Scene {
   bool is_master(int pid) const { return masters_.contains(pid); }
   /// The master this process was forked by, 0 when it is no direct child of one.
   int master_of(int pid) const;
+  std::vector<int> children_of_masters() const;              // that have not ended
   bool has_ended(int pid) const;
   /// Seen in /proc, or forked since.
   bool knows(int pid) const { return parents_.contains(pid); }
