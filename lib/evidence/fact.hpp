@@ -180,7 +180,7 @@ struct DescriptorShared { std::string kind, peer, guess, pids; std::uint64_t ino
 /// A device or its library mapped or opened before the fork: "/dev/nvidia0".
 struct DeviceHeld      { std::string path; };
 /// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
-struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; };
+struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; std::optional<std::uint64_t> oom_kills_before; };  // before: when the watch attached
 /// From the heartbeat file's descriptor. family: "chmod" (<= 21), "utime" (>= 22), "unbooted".
 struct Heartbeat       { double age_s = 0; std::string family; };
 

@@ -81,7 +81,7 @@ ROW(HostMemory, "memory.host", "the machine's memory and the pressure on it", F(
 ROW(ProcessWaits, "process.waits", "what a process does this moment", F(state) F(call) F(on) F(wchan) F(fd) F(cpu_s))
 ROW(DescriptorShared, "descriptor.shared", "a socket or epoll that several processes of a server have open", F(kind) F(peer) F(guess) F(pids) F(inode))
 ROW(DeviceHeld, "device.held", "a device that a process has open or mapped", F(path))
-ROW(CgroupMemory, "cgroup.memory", "memory accounting of a cgroup", F(path) F(version) F(limit) F(usage) F(peak) F(oom_kills) F(oom_events) F(group))
+ROW(CgroupMemory, "cgroup.memory", "memory accounting of a cgroup", F(path) F(version) F(limit) F(usage) F(peak) F(oom_kills) F(oom_events) F(group) F(oom_kills_before))
 ROW(Heartbeat, "worker.heartbeat", "how long ago the worker touched its heartbeat file", F(age_s) F(family))
 ROW(SignalSent, "signal.sent", "a signal as it was sent", F(signal) F(code) F(how) F(sender) F(sender_comm) F(sender_exe) F(sender_cgroup) F(cgroup_kill) F(parent_death) F(cpu_limit) F(namespace_ended))
 ROW(ProcessForked, "process.forked", "a process was forked", F(parent) F(ns_pid) F(comm))

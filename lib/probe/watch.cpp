@@ -59,8 +59,9 @@ base::Result<Rungs> rungs_without(std::string_view words) {
     if (word == "bpf") rungs.bpf = false;
     else if (word == "connector") rungs.connector = false;
     else if (word == "pidfd") rungs.pidfd = false;
+    else if (word == "kmsg") rungs.kmsg = false;
     else if (!word.empty())
-      return base::fail({base::Kind::usage, "reading --without", "\"" + base::printable(word, 40) + "\" is no way to watch", "bpf, connector, pidfd", 0});
+      return base::fail({base::Kind::usage, "reading --without", "\"" + base::printable(word, 40) + "\" is no way to watch", "bpf, connector, pidfd, kmsg", 0});
   }
   return rungs;
 }
@@ -77,10 +78,10 @@ Watch Watch::open(const Rungs& rungs, std::vector<std::string> server_names, boo
       listen_to(watch.epoll_.get(), watch.bpf_->fd());
       return watch;
     } else {
-      watch.gaps_.push_back(gap_of("who sends a signal (BPF)", bpf.error()));
+      watch.gaps_.push_back(gap_of("who sends a signal, and whom the OOM killer marks (BPF)", bpf.error()));
     }
   } else {
-    watch.gaps_.push_back({"who sends a signal (BPF)", "switched off with --without bpf", "leave --without away", 1, {}});
+    watch.gaps_.push_back({"who sends a signal, and whom the OOM killer marks (BPF)", "switched off with --without bpf", "leave --without away", 1, {}});
   }
   watch.pidfd_.emplace(rungs.pidfd);
   if (rungs.connector) {

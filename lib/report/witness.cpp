@@ -215,6 +215,7 @@ struct Sentence {
     if (c.usage) out += ", usage " + base::bytes_text(c.usage);
     if (c.peak) out += ", peak " + base::bytes_text(c.peak);
     if (c.oom_kills) out += fmt::format(", oom_kill {}", *c.oom_kills);
+    if (c.oom_kills_before) out += fmt::format(" ({} when the watch attached)", *c.oom_kills_before);
     if (c.group) out += ", oom.group 1";
     return out;
   }

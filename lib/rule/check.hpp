@@ -17,6 +17,7 @@ struct Look {
   model::Moments ends;                                   // LifeIds of workers that ended
   std::vector<std::vector<std::int64_t>> timeouts;       // per server: when workers timed out, sorted
   std::vector<std::size_t> false_hints;                  // per server: timed-out workers that the log calls perhaps out of memory
+  std::vector<evidence::FactId> moved_counters;          // per server: its own cgroup has counted OOM kills since the watch attached; no_fact else
   std::vector<evidence::FactId> clear_counters;          // per server: its own cgroup counts no OOM kill; no_fact else
 };
 

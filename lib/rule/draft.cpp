@@ -141,7 +141,7 @@ std::optional<Request> request_of(const Look& look, const Life& life) {
 }
 
 Look look_at(const model::Stack& stack, const Evidence& evidence) {
-  Look look{stack, evidence, {}, {}, {}, {}, {}};
+  Look look{stack, evidence, {}, {}, {}, {}, {}, {}};
   std::map<int, std::string> cgroup_of;
   std::map<std::string, FactId> counters;
   for (FactId id = 0; id < evidence.facts.size(); ++id) {
@@ -166,8 +166,11 @@ Look look_at(const model::Stack& stack, const Evidence& evidence) {
   for (const Server& server : stack.servers) {
     const auto cgroup = cgroup_of.find(server.master);
     const auto counter = cgroup == cgroup_of.end() || cgroup->second == "/" ? counters.end() : counters.find(cgroup->second);
-    const bool clear = counter != counters.end() && *std::get<CgroupMemory>(evidence.facts[counter->second].what).oom_kills == 0;
+    const auto* memory = counter == counters.end() ? nullptr : as<CgroupMemory>(evidence.facts[counter->second]);
+    const bool clear = memory && *memory->oom_kills == memory->oom_kills_before.value_or(0);
+    const bool moved = memory && memory->oom_kills_before && *memory->oom_kills > *memory->oom_kills_before;
     look.clear_counters.push_back(clear ? counter->second : no_fact);
+    look.moved_counters.push_back(moved ? counter->second : no_fact);
   }
   return look;
 }

@@ -20,7 +20,7 @@ group noise 2M
 echo 1 >/sys/fs/cgroup/whole/memory.oom.group
 mkdir /sys/fs/cgroup/free
 
-until_true() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 600 ] || { echo "late: $1"; return 1; }; usleep 50000; done; }
+until_true() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -lt 1500 ] || { echo "late: $1"; return 1; }; usleep 50000; done; }
 workers() { for s in /proc/[0-9]*/stat; do { read -r pid comm state parent rest <$s; } 2>/dev/null && [ "$parent" = "$1" ] && [ "$state" != Z ] && echo "$pid"; done; }
 first() { workers $1 | head -n 1; }
 serve() { (echo 0 >/sys/fs/cgroup/$1/cgroup.procs; exec guest master 2>/run/$1.log) & }

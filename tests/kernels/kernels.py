@@ -105,7 +105,7 @@ def main():
     asked.add_argument('--triage', required=True)
     asked.add_argument('--guest', required=True)
     asked.add_argument('--only', default='')
-    asked.add_argument('--seconds', type=int, default=180)
+    asked.add_argument('--seconds', type=int, default=280)
     asked.add_argument('--show', action='store_true', help='all that the guest printed')
     asked = asked.parse_args()
     archive = Archive(os.path.join(os.path.dirname(os.path.abspath(asked.triage)), '..', 'packages'))

@@ -67,20 +67,21 @@ class Beside {
  public:
   using Cards = std::map<std::string, rule::Card>;
 
-  Beside(const Options& options, std::optional<Cards> cards)
+  Beside(const Options& options, std::optional<Cards> cards, bool kernel_log)
       : servers_(found_.get_future()), cards_(read_.get_future()), kmsg_(opened_.get_future()),
-        thread_([this, target = target_of_words(options.targets), theirs = std::move(cards)]() mutable { work(target, std::move(theirs)); }) {}
+        thread_([this, target = target_of_words(options.targets), theirs = std::move(cards), kernel_log]() mutable { work(target, std::move(theirs), kernel_log); }) {}
 
   std::vector<probe::FoundServer> servers() { return servers_.get(); }
   Cards cards() { return cards_.get(); }
   std::future<base::Result<probe::KmsgFollower>> kmsg() { return std::move(kmsg_); }
 
  private:
-  void work(const probe::Target& target, std::optional<Cards> theirs) {
+  void work(const probe::Target& target, std::optional<Cards> theirs, bool kernel_log) {
     const source::LiveHost host;
     found_.set_value(probe::find_servers(host, target));
     read_.set_value(theirs ? std::move(*theirs) : rule::built_in_cards());
-    opened_.set_value(probe::KmsgFollower::open());
+    if (kernel_log) opened_.set_value(probe::KmsgFollower::open());
+    else opened_.set_value(base::fail({base::Kind::refused, "reading /dev/kmsg", "switched off with --without kmsg", "leave --without away", 0}));
   }
 
   std::promise<std::vector<probe::FoundServer>> found_;
@@ -172,7 +173,13 @@ class Session {
 
 void Session::find_servers() {
   looked_ = Steady::now();
-  attach_to(probe::find_servers(host_, target_of_words(options_.targets)), false);
+  probe::Target target = target_of_words(options_.targets);
+  if (!target.pids.empty() || !target.words.empty()) {
+    // After USR2 the next master is a child of the one that was asked for, and outlives it.
+    const auto children = scene_.children_of_masters();
+    target.pids.insert(target.pids.end(), children.begin(), children.end());
+  }
+  attach_to(probe::find_servers(host_, target), false);
 }
 
 void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool first) {
@@ -185,6 +192,7 @@ void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool fir
       if (!known || !scene_.knows(worker.pid)) pids.push_back(worker.pid);
     if (!pids.empty()) watch_.add(pids);
     scene_.add(server);
+    if (!watch_.sees_senders()) scene_.count_oom_kills(server);      // BPF sees the OOM killer itself
     if (known) continue;
     std::string text = (first ? "attached: " : "attached to a new server: ") + server.flavour + " master " + std::to_string(master) + ", " + base::counted(server.workers.size(), "worker") + ", by " + watch_.method();
     const auto logs = scene_.log_names();
@@ -197,7 +205,7 @@ void Session::consider_exec(const probe::Event& event) {
   if (scene_.is_master(event.pid)) return;
   const auto cmdline = host_.read("/proc/" + std::to_string(event.pid) + "/cmdline", 1 << 16);
   const auto argv = cmdline ? probe::read_cmdline(*cmdline) : std::vector<std::string>();
-  if (options_.targets.empty() && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
+  if ((options_.targets.empty() || scene_.master_of(event.pid)) && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
   else if (!scene_.master_of(event.pid) && !event.parent) watch_.remove(event.pid);
 }
 
@@ -385,7 +393,7 @@ int watch(const Options& options) {
   timespec used{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
   start.emplace_back("program", static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6);   // linking, options
-  Beside beside(options, std::move(cards));
+  Beside beside(options, std::move(cards), rungs->kmsg);
   probe::Watch watch = probe::Watch::open(*rungs, server_names);
   if (watch.bpf()) start.insert(start.end(), watch.bpf()->times().begin(), watch.bpf()->times().end());
   return Session(options, std::move(watch), beside).run(signals.get(), std::move(start));

@@ -7,7 +7,9 @@
 
 #include "base/text.hpp"
 #include "parse/read.hpp"
+#include "probe/cgroup_memory.hpp"
 #include "probe/gap.hpp"
+#include "probe/mounts.hpp"
 
 namespace triage {
 
@@ -110,9 +112,31 @@ void Scene::add_logs(const probe::FoundServer& server) {
     gaps_.push_back({"the log of server " + std::to_string(pid), "it writes to " + base::printable(piped, 60), "set errorlog to a file, or read its journal or container log beside this", 1, {}});
 }
 
+void Scene::count_oom_kills(const probe::FoundServer& server) {
+  const probe::Cgroup& group = server.cgroup;
+  if (group.version == 0 || group.memory.empty()) return;
+  if (std::any_of(counters_.begin(), counters_.end(), [&](const Counter& counter) { return counter.path == group.memory && counter.version == group.version; })) return;
+  const auto folder = probe::folder_of(probe::read_mounts(host_), group);
+  const auto memory = folder ? probe::read_cgroup_memory(host_, *folder, group.memory, group.version) : std::nullopt;
+  if (memory && memory->oom_kills) {
+    counters_.push_back({*folder, group.memory, group.version, server.pid(), *memory->oom_kills});
+    return;
+  }
+  counters_.push_back({"", group.memory, group.version, server.pid(), 0});
+  gaps_.push_back({"OOM kills that the cgroup of server " + std::to_string(server.pid()) + " counts", !folder ? "its cgroup " + group.memory + " is outside of what is mounted here" : "no oom_kill counter in " + *folder,
+                   "run on the host, with the memory controller enabled for the group (cgroup.subtree_control)", 1, {}});
+}
+
 int Scene::master_of(int pid) const {
   const auto parent = parents_.find(pid);
   return parent != parents_.end() && masters_.contains(parent->second) ? parent->second : 0;
+}
+
+std::vector<int> Scene::children_of_masters() const {
+  std::vector<int> pids;
+  for (const auto& [pid, parent] : parents_)
+    if (masters_.contains(parent) && !ended_.contains(pid)) pids.push_back(pid);
+  return pids;
 }
 
 bool Scene::has_ended(int pid) const { return ended_.contains(pid); }
@@ -197,6 +221,25 @@ Evidence Scene::evidence(std::uint64_t events_lost) const {
     kernel.first = base::Instant{base::Clock::boot, kmsg_->covers_from(), 0};
     kernel.last = base::Instant{base::Clock::boot, clock_ns(CLOCK_MONOTONIC), 0};
     kernel.zero = base::Instant{base::Clock::wall, to_wall + suspended, 50'000'000};
+  }
+
+  std::optional<SourceId> counted;
+  for (const Counter& counter : counters_) {
+    if (counter.folder.empty()) continue;
+    auto memory = probe::read_cgroup_memory(host_, counter.folder, counter.path, counter.version);
+    if (!memory || !memory->oom_kills) continue;      // removed with its last process
+    memory->oom_kills_before = counter.before;
+    if (!counted) {
+      Source source;
+      source.name = counter.folder;
+      source.kind = SourceKind::cgroup;
+      source.live = true;
+      counted = evidence.add_source(source);
+    }
+    std::string text = counter.path + ": oom_kill " + std::to_string(*memory->oom_kills) + ", " + std::to_string(counter.before) + " when the watch attached";
+    Fact fact = about(counter.master, std::move(*memory), std::move(text));
+    fact.origin.source = *counted;
+    evidence.add(std::move(fact));
   }
 
   for (const auto& [pid, fact] : happened_) {

@@ -26,9 +26,12 @@ class Scene {
 
   /// A server and what it runs, as /proc shows them now; again for one that is known brings its logs and processes up to date.
   void add(const probe::FoundServer& server);
+  /// Remembers what the server's cgroups have counted until now, so that evidence() can tell what came since.
+  void count_oom_kills(const probe::FoundServer& server);
   bool is_master(int pid) const { return masters_.contains(pid); }
   /// The master this process was forked by, 0 when it is no direct child of one.
   int master_of(int pid) const;
+  std::vector<int> children_of_masters() const;              // that have not ended
   bool has_ended(int pid) const;
   /// Seen in /proc, or forked since.
   bool knows(int pid) const { return parents_.contains(pid); }
@@ -58,6 +61,8 @@ class Scene {
   std::optional<probe::KmsgFollower> kmsg_;
   std::string kernel_;
   std::int64_t attached_boot_ = 0;
+  struct Counter { std::string folder, path; int version = 0, master = 0; std::uint64_t before = 0; };
+  std::vector<Counter> counters_;                            // one for each cgroup
   std::vector<evidence::Gap> gaps_;
 };
 

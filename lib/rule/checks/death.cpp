@@ -63,7 +63,10 @@ void exclude_timeout(Draft& draft, const Case& c) {
 void exclude_oom(Draft& draft, const Case& c) {
   if (c.life.oom != no_fact) return;
   FactId counter = no_fact;
-  if (counters_clear(c, counter)) rule_out(draft, "death.oom-cgroup", "the cgroup's oom_kill counter is 0");
+  if (counters_clear(c, counter)) {
+    const auto before = std::get<evidence::CgroupMemory>(fact_of(c, counter).what).oom_kills_before.value_or(0);
+    rule_out(draft, "death.oom-cgroup", before ? fmt::format("the cgroup's oom_kill counter stayed at {}", before) : "the cgroup's oom_kill counter is 0");
+  }
   else if (model::covering_kernel_log(c.look.stack, c.look.evidence, c.life.ended)) rule_out(draft, "death.oom-cgroup", "the kernel log covers this moment without a hole and names no kill of it");
   for (const model::Unjoined& other : c.look.stack.unjoined) {
     const auto* kill = as<OomKill>(fact_of(c, other.fact));
@@ -315,6 +318,29 @@ std::optional<Draft> by_signal(const Case& c) {
   return draft;
 }
 
+// Without the kernel's log: the server's cgroup has a limit, and since the watch attached it counted as many OOM kills as processes of the server
+// died by SIGKILL. It counts every process in it, so it is an indirect witness, and says nothing where it counts fewer.
+std::optional<Draft> by_counter(const Case& c) {
+  const FactId counter = c.look.moved_counters[c.life.server];
+  if (c.life.signal != 9 || counter == no_fact || c.life.exited == no_fact || c.life.timed_out != no_fact || c.life.asked != Asked::nobody) return std::nullopt;
+  if (model::covering_kernel_log(c.look.stack, c.look.evidence, c.life.ended)) return std::nullopt;
+  const auto& memory = std::get<evidence::CgroupMemory>(fact_of(c, counter).what);
+  const auto killed = std::count_if(c.look.stack.lives.begin(), c.look.stack.lives.end(), [&](const Life& other) { return other.server == c.life.server && other.signal == 9 && other.exited != no_fact; });
+  const std::uint64_t counted = *memory.oom_kills - *memory.oom_kills_before;
+  if (memory.limit == 0 || counted < static_cast<std::uint64_t>(killed)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.oom-cgroup", c.life);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("SIGKILL without a timeout, and the cgroup counts {} since the watch attached; the kernel's line, which would name the pid, was not seen", base::counted(counted, "OOM kill"));
+  draft.values["cgroup"] = base::printable(memory.path, 120);
+  draft.values["limit"] = base::bytes_text(memory.limit);
+  because(draft, counter);
+  because(draft, c.life.exited);
+  because(draft, c.life.reaped);
+  draft.missing.push_back("the kernel log of that moment: journalctl -k, or dmesg");
+  exclude_timeout(draft, c);
+  return draft;
+}
+
 std::optional<Draft> by_sigkill(const Case& c) {
   if (c.life.signal != 9) return std::nullopt;
   Draft draft = draft_about(c.look, "death.killed-by-other", c.life);
@@ -443,7 +469,7 @@ std::optional<Draft> by_leaving(const Case& c) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr std::array<Cause, 13> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_signal, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
+constexpr std::array<Cause, 14> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_signal, by_counter, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {
