@@ -157,6 +157,12 @@ bool line(Reading& state, std::string_view text, const Record& record, Sink& sin
     case 'u':
       if (starts_with(text, "usage: ") && (contains(text, "gunicorn") || contains(text, "[OPTIONS] [APP_MODULE]") || contains(text, "__main__.py"))) { state.usage = true; return true; }
       break;
+    case '/':
+      // "/opt/python/pymongo/topology.py:175: UserWarning: MongoClient opened before fork. ..." (warnings.py formatwarning)
+      if (contains(text, "Warning: ")) {
+        if (const std::string_view kind = symptom_of(text); !kind.empty()) { say(AppSymptom{std::string(kind), some(text.substr(text.find("Warning: ") + 9))}, record, sink); return true; }
+      }
+      break;
     case 'g':
     case '_':
       // argparse: "<prog>: error: <text>" (argparse.py ArgumentParser.error), after its usage lines.
