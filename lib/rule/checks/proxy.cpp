@@ -89,7 +89,7 @@ bool near_an_end(const Look& look, FactId row, double seconds) {
   bool found = false;
   look.ends.near(look.evidence.facts[row].when, static_cast<int>(seconds) + 2, [&](model::LifeId id) {
     const Life& life = look.stack.lives[id];
-    if (found || life.asked != model::Asked::nobody) return;
+    if (found || (life.asked != model::Asked::nobody && life.timed_out == no_fact && life.signal != 9)) return;
     const auto gap = apart(look, row, life.ended);
     found = gap && *gap >= -seconds && *gap <= seconds;
   });
