@@ -287,7 +287,8 @@ struct Step {
     if (what.phase == "master" || what.phase == "stdio" || what.phase == "import") {
       Server& server = server_of_master(stack, fact);
       // What stands on stderr without a frame of the master while workers run is the application's: it logs what gunicorn never sees.
-      if (what.phase == "stdio" && !server.lives.empty()) server.failures.push_back(id);
+      if (what.phase == "import" && server.flavour == "uvicorn") server.boot_refused.push_back(id);  // its children import, and it starts them again for ever
+      else if (what.phase == "stdio" && !server.lives.empty()) server.failures.push_back(id);
       else server.master_exceptions.push_back(id);
       return;
     }

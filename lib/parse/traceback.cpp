@@ -61,7 +61,7 @@ void Traceback::frame(std::string_view text) {
   const std::string_view in = base::starts_with(rest, ", in ") ? base::trim(rest.substr(5)) : std::string_view{};
   if (base::contains(*file, "gunicorn/arbiter.py")) in_arbiter = true;
   if (base::contains(*file, "gunicorn/workers/")) in_worker = true;
-  if (in == "import_app" || in == "load_wsgiapp" || in == "load_wsgi") in_load = true;
+  if (in == "import_app" || (in == "import_from_string" && base::contains(*file, "uvicorn/importer.py")) || in == "load_wsgiapp" || in == "load_wsgi") in_load = true;
   in_spawn = in == "spawn_worker" && base::contains(*file, "gunicorn/arbiter.py");
   // base.py handle_abort: sys.exit(1) (workers/base.py:188@20.1.0, :200@26.2.2)
   by_abort = in == "handle_abort" && file->ends_with("base.py");

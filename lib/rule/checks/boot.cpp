@@ -77,7 +77,6 @@ std::optional<Draft> refused(const Look& look, const Server& server) {
       draft.values["pid"] = std::to_string(chosen->by);
     }
   } else {
-    draft.values["kind"] = text->kind;
     draft.values["detail"] = draft.values["message"] = base::printable(text->detail, 200);
   }
   for (const FactId id : server.boot_refused)

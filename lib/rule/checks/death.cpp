@@ -123,7 +123,11 @@ std::optional<Draft> by_oom(const Case& c) {
   const bool told = !marked || !constraint.empty() || !shared.empty();
   const bool cgroup = !told || constraint == "memcg" || shared == "memcg" || (kill && constraint.empty() && (!kill->oom_memcg.empty() || base::contains(fact.text, "Memory cgroup")));
   Draft draft = draft_about(c.look, cgroup ? "death.oom-cgroup" : "death.oom-host", c.life);
-  if (c.life.role == Role::master) draft.group += " master";
+  if (!draft.when) draft.when = fact.when;
+  if (c.life.role == Role::master) {
+    draft.group += " master";
+    draft.values["hint_note"] = "; without its master the server is down";
+  }
   if (marked && !marked->cgroup.empty()) draft.values["cgroup"] = base::printable(marked->cgroup, 120);
   if (kill) memory_values(draft, *kill);
   because(draft, c.life.oom);
@@ -226,7 +230,7 @@ void advise_on_timeout(Draft& draft, const Case& c) {
   const bool loop = base::contains(kind, "uvicorn") || base::contains(kind, "asgi") || base::contains(kind, "gevent") || base::contains(kind, "eventlet") || base::contains(kind, "tornado");
   if (c.life.draining != no_fact) {
     draft.own_steps = true;
-    draft.first.push_back({"then", "let the drain end before the timeout does: graceful_timeout below timeout; max_requests_jitter, so that not all workers drain at once", "", "requests that last longer than that", "graceful_timeout = 20"});
+    draft.first.push_back({"then", "let the drain end before the timeout does: graceful_timeout below timeout; max_requests_jitter, so that not all workers drain at once", "", "requests that last longer than that", fmt::format("graceful_timeout = {:g}", std::max(1.0, std::floor(model::number_setting(c.server, "timeout").value_or(30) * 2 / 3)))});
     draft.first.push_back({"then", "give long requests a deadline of their own below that", "", "the slow requests fail early, with an error of yours", ""});
   } else if (request && request->idle) {
     draft.own_steps = true;

@@ -117,7 +117,8 @@ void refused_by_kernel(const Look& look, std::vector<Draft>& drafts) {
     draft.sure_because = "the kernel refused somebody; no server that is seen here says that it was refused";
     draft.subject.role = "server";
     draft.when = look.evidence.facts[id].when;
-    draft.values["kind"] = base::printable(refused->detail.empty() ? refused->kind : refused->detail, 120);
+    draft.values["server"] = "a process on this host";
+    if (refused->kind == "pids") draft.values["kind"] = "the pids limit of " + (refused->who.empty() ? std::string("its cgroup") : base::printable(refused->who, 80));
     draft.group = draft.rule;
     because(draft, id);
     draft.missing.push_back("who was refused: the server's own log of that moment, and pids.events of its cgroup");
@@ -185,6 +186,8 @@ std::vector<Draft> look_at(const Look& look) {
     std::map<std::string, std::vector<FactId>> by_place;
     for (const FactId id : server.failures) {
       const auto& failed = std::get<AppFailed>(look.evidence.facts[id].what);
+      // The server's own way out at INT, QUIT or a timeout is no fault of the application.
+      if (failed.type == "SystemExit" && base::contains(failed.where, "gunicorn/workers/")) continue;
       if (!failed.type.empty()) by_place[failed.type + " " + failed.where].push_back(id);
     }
     for (const auto& [place, ids] : by_place) {
@@ -202,7 +205,7 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["where"] = base::printable(failed.where, 120);
       if (!failed.uri.empty()) draft.values["uri"] = draft.values["request"] = base::printable((failed.method.empty() ? "" : failed.method + " ") + failed.uri, 120);
       draft.values["count"] = std::to_string(ids.size());
-      draft.values["requests"] = base::counted(ids.size(), "request");
+      draft.values["requests"] = failed.phase == "stdio" ? "the application printed, " + base::counted(ids.size(), "time") + ":" : base::counted(ids.size(), "request") + " failed with";
       because(draft, ids.front());
       if (const Meaning* const meaning = meaning_of(failed)) {
         draft.values["hint_note"] = "; usually: " + std::string(meaning->means);
