@@ -94,8 +94,6 @@ bool step(State&, const Record& record, Sink& sink) {
   const std::string_view text = record.text;
   if (record.from_kernel_form || text.size() < 32) return false;
   if (starts_with(text, "*** EVIL RELOAD ON WORKER ")) return evil_reload(text, record, sink);
-  // A letter that all others of these lines share is looked for before their words: this is asked of every line that nobody else claims.
-  if (text.find('(') == std::string_view::npos && text.find(':') == std::string_view::npos) return false;
   if (base::contains(text, "Soft time limit (")) return celery_soft(text, record, sink);
   if (base::contains(text, "SoftTimeLimitExceeded(") && base::contains(text, "] raised ")) return celery_raised(text, record, sink);
   if (base::contains(text, "] child ") && base::contains(text, " executing too slow (")) return fpm_slow(text, record, sink);
@@ -104,12 +102,14 @@ bool step(State&, const Record& record, Sink& sink) {
   return false;
 }
 
+constexpr std::string_view marks[] = {"EVIL RELOAD ON WORKER ", "Soft time limit (", "SoftTimeLimitExceeded(", " executing too slow (", "PumaWorkerKiller: Out of memory.", " exceeds memory limit ("};
+
 void finish(State&, Sink&) {}
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format limits = {"limits of a server's own", evidence::SourceKind::server_log, start, step, finish};
+extern const Format limits = {"limits of a server's own", evidence::SourceKind::server_log, start, step, finish, marks};
 
 }  // namespace parse::formats_of

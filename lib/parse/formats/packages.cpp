@@ -1,5 +1,5 @@
 // What the package manager changed: dpkg's log, "2026-11-22 10:41:02 upgrade libpq5:amd64 15.5-0 15.8-0" (dpkg src/main/log.c; local time,
-// without zone). One fact a package; the "status" rows between say nothing new.
+// without zone). One fact a package; the "status" rows between say nothing new and are nobody's.
 #include "base/text.hpp"
 #include "parse/format.hpp"
 
@@ -13,8 +13,6 @@ bool step(State&, const Record& record, Sink& sink) {
   std::string_view text = record.line;
   if (text.size() < 28 || text[4] != '-' || text[10] != ' ' || text[13] != ':' || text[19] != ' ') return false;
   std::string_view rest = text.substr(20);
-  for (const std::string_view passed : {"startup ", "status ", "configure ", "trigproc ", "conffile "})
-    if (rest.starts_with(passed)) return base::contains(rest, ":") || rest.starts_with("startup ");
   std::string_view verb;
   for (const std::string_view known : {"upgrade ", "install ", "remove ", "purge "})
     if (rest.starts_with(known)) verb = known;
@@ -32,12 +30,14 @@ bool step(State&, const Record& record, Sink& sink) {
   return true;
 }
 
+constexpr std::string_view marks[] = {" upgrade ", " install ", " remove ", " purge "};
+
 void finish(State&, Sink&) {}
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
-extern const Format packages = {"dpkg log", evidence::SourceKind::config, start, step, finish};
+extern const Format packages = {"dpkg log", evidence::SourceKind::config, start, step, finish, marks};
 
 }  // namespace parse::formats_of
