@@ -70,7 +70,7 @@ struct BootRefused     { std::string kind, detail; };
 struct BindFailed      { std::string address, reason; bool last = false; };  // last: "Can't connect to", after five tries
 struct ControlSocket   { std::string path, problem; };                   // gunicorn 25.1+; problem empty when it listens
 /// A line whose cause is known from its text: "shared-connection", "cuda-after-fork", "too-many-files", "no-threads", "memory-error",
-/// "no-space", "fork-failed", "tmp-missing".
+/// "no-space", "fork-failed", "tmp-missing"; "shared-connection?" and "cuda-after-fork?": its text is as usual for another cause.
 struct AppSymptom      { std::string kind, text; };
 /// Access-log rows, added up; one fact a file and kind of log, rewritten as rows come.
 struct AccessRows      { std::uint64_t rows = 0, server_errors = 0, rows_502 = 0, rows_504 = 0, rows_499 = 0; double slowest_s = 0, p50_s = 0, p99_s = 0; };
@@ -179,6 +179,13 @@ struct ProcessWaits    { std::string state, call, on, wchan; std::optional<int> 
 struct DescriptorShared { std::string kind, peer, guess, pids; std::uint64_t inode = 0; };
 /// A device or its library mapped or opened before the fork: "/dev/nvidia0".
 struct DeviceHeld      { std::string path; };
+/// A file that its own reader would refuse; the place is the fact's origin. what: "configuration", "JSON document", "bundle", "proxy configuration".
+struct SyntaxWrong     { std::string what, path, message, check; };      // check: the command that says the same, may be empty
+/// A server or a watchdog in it says that a worker passed a limit of the server's own. kind: "memory" (bytes), "soft-time"
+/// (seconds), "soft-time-raised" (only its exception is seen): it is then replaced, or only warned; 0 = the line does not say how much.
+struct LimitPassed     { std::string flavour, kind, detail; double limit = 0, usage = 0; bool killed = false; };
+/// The cgroup is frozen: nothing in it runs until it is thawed, and no signal ends what is in it (v1).
+struct CgroupFrozen    { std::string path; int version = 0; };
 /// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
 struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; std::optional<std::uint64_t> oom_kills_before; };  // before: when the watch attached
 /// From the heartbeat file's descriptor. family: "chmod" (<= 21), "utime" (>= 22), "unbooted".
@@ -198,7 +205,7 @@ using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBoot
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
-                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;

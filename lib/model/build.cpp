@@ -81,6 +81,8 @@ Server& server_of_worker(Stack& stack, const Fact& fact) {
     if (server->source == fact.origin.source) best = &*server;
   for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
     if (!over(*server) && order_of(fact)) best = &*server;
+  // stderr without pid or time comes after all that has one: it is the last server's, in whatever file it stands.
+  if (!best && fact.by == 0 && fact.about.pid == 0 && !order_of(fact) && !stack.servers.empty()) best = &stack.servers.back();
   return best ? *best : start_server(stack, fact, 0);
 }
 
@@ -283,7 +285,11 @@ struct Step {
   void operator()(const MasterPromoted&) { Server& s = server_of_master(stack, fact); s.promoted = id; seen(s, fact); happened(s, "promoted", fact, id); }
   void operator()(const AppFailed& what) {
     if (what.phase == "master" || what.phase == "stdio" || what.phase == "import") {
-      server_of_master(stack, fact).master_exceptions.push_back(id);
+      Server& server = server_of_master(stack, fact);
+      // What stands on stderr without a frame of the master while workers run is the application's: it logs what gunicorn never sees.
+      if (what.phase == "import" && server.flavour == "uvicorn") server.boot_refused.push_back(id);  // its children import, and it starts them again for ever
+      else if (what.phase == "stdio" && !server.lives.empty()) server.failures.push_back(id);
+      else server.master_exceptions.push_back(id);
       return;
     }
     Life* const life = life_of(stack, fact.about.pid ? fact.about.pid : fact.by, fact);
@@ -298,7 +304,11 @@ struct Step {
       server.failures.push_back(id);
     }
   }
-  void operator()(const BootRefused&) { server_of_master(stack, fact).boot_refused.push_back(id); }
+  void operator()(const BootRefused&) {
+    // Where the line is a worker's own, its pid is no master's.
+    const Life* const life = life_of(stack, fact.by, fact);
+    (life ? stack.servers[life->server] : server_of_master(stack, fact)).boot_refused.push_back(id);
+  }
   void operator()(const BindFailed&) { server_of_master(stack, fact).bind_failed.push_back(id); }
   void operator()(const ControlSocket&) { server_of_master(stack, fact).control_socket.push_back(id); }
   void operator()(const AppSymptom&) {

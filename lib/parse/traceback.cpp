@@ -61,7 +61,7 @@ void Traceback::frame(std::string_view text) {
   const std::string_view in = base::starts_with(rest, ", in ") ? base::trim(rest.substr(5)) : std::string_view{};
   if (base::contains(*file, "gunicorn/arbiter.py")) in_arbiter = true;
   if (base::contains(*file, "gunicorn/workers/")) in_worker = true;
-  if (in == "import_app" || in == "load_wsgiapp" || in == "load_wsgi") in_load = true;
+  if (in == "import_app" || (in == "import_from_string" && base::contains(*file, "uvicorn/importer.py")) || in == "load_wsgiapp" || in == "load_wsgi") in_load = true;
   in_spawn = in == "spawn_worker" && base::contains(*file, "gunicorn/arbiter.py");
   // base.py handle_abort: sys.exit(1) (workers/base.py:188@20.1.0, :200@26.2.2)
   by_abort = in == "handle_abort" && file->ends_with("base.py");
@@ -136,28 +136,50 @@ struct Known { std::string_view text, kind; };
 
 // Words of libpq, OpenSSL, psycopg2, PyMySQL, PyTorch and CPython; each is said for its own cause, most of them also for others, so what
 // follows from them is at most likely.
+// Kinds that end in "?" are said for the cause and, as often, for another one: alone they prove nothing.
 constexpr Known symptoms[] = {
-    {"lost synchronization with server", "shared-connection"},
-    {"decryption failed or bad record mac", "shared-connection"},
-    {"SSL connection has been closed unexpectedly", "shared-connection"},
-    {"server closed the connection unexpectedly", "shared-connection"},
-    {"acket sequence number wrong", "shared-connection"},
-    {"ommands out of sync", "shared-connection"},
-    {"re-initialize CUDA in forked subprocess", "cuda-after-fork"},
+    {"lost synchronization with server", "shared-connection"},          // libpq fe-protocol3.c
+    {"bad record mac", "shared-connection"},                            // OpenSSL: "decryption failed or bad record mac", "sslv3 alert bad record mac"
+    {"BAD_RECORD_MAC", "shared-connection"},
+    {"message contents do not agree with length", "shared-connection"},
+    {"insufficient data in \"", "shared-connection"},
+    {"unexpected response from server; first received character", "shared-connection"},
+    {"and no message from the libpq", "shared-connection"},             // psycopg2 pqpath.c: "error with status PGRES_TUPLES_OK ..."
+    {"acket sequence number wrong", "shared-connection"},               // PyMySQL connections.py
+    {"Malformed packet", "shared-connection"},
+    {"ommands out of sync", "shared-connection"},                       // CR_COMMANDS_OUT_OF_SYNC 2014
+    {"attempting to check out in pid", "shared-connection"},            // the recipe in SQLAlchemy's own documentation
+    {"MongoClient opened before fork", "shared-connection"},            // pymongo topology.py
+    {"InvalidResponse: Protocol Error", "shared-connection"},           // redis-py _parsers
+    {"InvalidResponse: Protocol error", "shared-connection"},           // the same through hiredis
+    {"ProtocolError: Protocol error, got ", "shared-connection"},       // hiredis
+    {"another command is already in progress", "shared-connection?"},   // libpq
+    {"another operation is in progress", "shared-connection?"},         // asyncpg: also two tasks on one connection
+    {"This result object does not return rows", "shared-connection?"},  // SQLAlchemy
+    {"SSL connection has been closed unexpectedly", "shared-connection?"},
+    {"SSL SYSCALL error: EOF detected", "shared-connection?"},
+    {"server closed the connection unexpectedly", "shared-connection?"},
+    {"MySQL server has gone away", "shared-connection?"},
+    {"Lost connection to MySQL server", "shared-connection?"},
+    {"re-initialize CUDA in forked subprocess", "cuda-after-fork"},     // torch/cuda/__init__.py _lazy_init
+    {"CUDA_ERROR_NOT_INITIALIZED", "cuda-after-fork?"},
+    {"CUDA error: initialization error", "cuda-after-fork?"},
+    {"cudaErrorInitializationError", "cuda-after-fork?"},
     {"[Errno 24]", "too-many-files"},
     {"Too many open files", "too-many-files"},
     {"can't start new thread", "no-threads"},
+    {"unable to start thread", "no-threads"},
     {"[Errno 28]", "no-space"},
     {"No space left on device", "no-space"},
     {"No usable temporary directory", "tmp-missing"},
     {"Can't create workertmp", "tmp-missing"},
 };
-
 }  // namespace
 
 std::string_view symptom_of(std::string_view text) {
   for (const Known& known : symptoms)
     if (base::contains(text, known.text)) return known.kind;
+  if (base::contains(text, "Cannot allocate memory") || base::contains(text, "Unable to allocate")) return "memory-error";  // ENOMEM; numpy
   if (base::starts_with(text, "MemoryError") || base::contains(text, ": MemoryError") || base::contains(text, "MemoryError:")) return "memory-error";
   return {};
 }

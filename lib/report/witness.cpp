@@ -165,6 +165,7 @@ struct Sentence {
     if (ip == std::string::npos || in == std::string::npos) return {};
     return line.substr(0, ip) + line.substr(in, line.find('[', in) - in);
   }
+  std::string operator()(const BootRefused& r) const { return base::contains(fact.text, r.detail) ? std::string() : r.detail; }
   std::string operator()(const AppFailed& f) const {
     if (f.type.empty()) return {};
     std::string out = f.type + (f.message.empty() ? "" : ": " + f.message);
@@ -210,6 +211,15 @@ struct Sentence {
   }
   std::string operator()(const FileChanged& f) const { return fmt::format("{}{} was changed", f.kind.empty() ? "" : f.kind + " ", f.path); }
   std::string operator()(const ProxyRoute& r) const { return fmt::format("{}{} goes to {}", r.location.empty() ? "" : "location " + r.location + " ", r.upstream, r.address); }
+  std::string operator()(const SyntaxWrong& s) const { return s.message; }
+  std::string operator()(const LimitPassed& l) const {
+    const auto amount = [&](double value) { return l.kind == "memory" ? base::bytes_text(static_cast<std::uint64_t>(value)) : base::duration_text(static_cast<std::int64_t>(value * 1e9)); };
+    std::string out = l.flavour + (l.kind == "memory" ? ": over its memory limit" : ": over its soft time limit");
+    if (l.limit > 0) out += " of " + amount(l.limit);
+    if (l.usage > 0) out += ", at " + amount(l.usage);
+    return out;
+  }
+  std::string operator()(const CgroupFrozen& c) const { return c.path + " is frozen"; }
   std::string operator()(const CgroupMemory& c) const {
     std::string out = c.path + (c.limit ? " limit " + base::bytes_text(c.limit) : " without a limit");
     if (c.usage) out += ", usage " + base::bytes_text(c.usage);
@@ -303,6 +313,8 @@ std::vector<Witness> witnesses(const Report& report, const rule::Finding& findin
     if (const auto* memory = evidence::as<evidence::CgroupMemory>(fact); memory && memory->version > 0) witness.source = fmt::format("cgroup v{}", memory->version);
     witness.text = fact_text(fact);
     if (const auto note = finding.notes.find(id); note != finding.notes.end()) witness.note = note->second;
+    // One line may be several facts; it is shown once for each thing it says.
+    if (std::any_of(all.begin(), all.end(), [&](const Witness& known) { return known.text == witness.text && known.note == witness.note && known.place.path == witness.place.path && known.place.line == witness.place.line && witness.place.line > 0; })) continue;
     all.push_back(std::move(witness));
   }
   return all;

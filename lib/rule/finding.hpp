@@ -82,6 +82,7 @@ struct Draft {
   std::string caused_by_rule;                            // the rule whose finding (of the same server) is this one's root; "death." = any of that area
   std::optional<Level> level;                            // where the check knows better than the card
   std::string group;                                     // drafts of one rule with the same group are one finding with members; "" = never grouped
+  bool own_steps = false;                                // the card's cures do not fit this case: of its steps only the bundle and the checks stay
   std::vector<Step> first;                               // steps of this very case, before the card's
 };
 

@@ -19,7 +19,7 @@ std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
   if (card) {
     for (const Step& step : card->fix)
-      steps.push_back({step.when, fill(step.text, draft.values), fill(step.expect, draft.values), fill(step.loses, draft.values), fill(step.edit, draft.values)});
+      if (!draft.own_steps || step.when == "check" || base::starts_with(step.text, "collect a bundle")) steps.push_back({step.when, fill(step.text, draft.values), fill(step.expect, draft.values), fill(step.loses, draft.values), fill(step.edit, draft.values)});
   }
   std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return step_rank(a) < step_rank(b); });
   return steps;

@@ -54,16 +54,8 @@ std::vector<Peer> peers(const Look& look) {
       for (const auto& address : upstreams[route.address]) add(address, id);
     else if (!route.address.empty() && !base::contains(route.address, "$")) add(route.address, id);
   }
-  // Asked for one URL, only what stands on its way counts.
-  const RequestRouted* asked = nullptr;
-  for (const Fact& fact : look.evidence.facts)
-    if (const auto* routed = as<RequestRouted>(fact)) asked = routed;
   std::vector<Peer> all;
   for (auto& [address, peer] : by_address) {
-    if (asked) {
-      const auto words = base::split(asked->peers, ' ');
-      if (std::find(words.begin(), words.end(), address) == words.end()) continue;
-    }
     for (const FactId id : walks)
       if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
     for (const FactId id : listeners)
@@ -71,6 +63,15 @@ std::vector<Peer> peers(const Look& look) {
     if (base::starts_with(address, "unix:") || on_loopback(address) || !peer.listeners.empty()) all.push_back(std::move(peer));
   }
   return all;
+}
+
+bool on_the_way(const Look& look, std::string_view address) {
+  for (const Fact& fact : look.evidence.facts)
+    if (const auto* routed = as<RequestRouted>(fact)) {
+      const auto words = base::split(routed->peers, ' ');
+      return std::find(words.begin(), words.end(), address) != words.end();
+    }
+  return true;
 }
 
 bool sockets_listed(const Look& look) {

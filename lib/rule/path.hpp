@@ -16,6 +16,9 @@ struct Peer {
 /// Every address of the proxy's configuration, upstream names resolved. Empty without a live look.
 std::vector<Peer> peers(const Look& look);
 
+/// Asked about one URL, only the addresses that it may reach count.
+bool on_the_way(const Look& look, std::string_view address);
+
 /// Were the sockets of the machine listed whole, so that nobody listening means nobody?
 bool sockets_listed(const Look& look);
 

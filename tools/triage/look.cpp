@@ -66,6 +66,18 @@ std::optional<base::Error> none_found(const evidence::Evidence& evidence, const 
 // What `--show evidence` printed, kept in a file: the walk goes on from there.
 constexpr std::size_t most_evidence = 256 << 20;
 
+// A bundle that is damaged is told like every file that cannot be parsed; what is given beside it is still read.
+void add_broken(const std::string& path, const base::Error& error, evidence::Evidence& evidence) {
+  evidence::Source source;
+  source.name = path;
+  evidence::Fact fact;
+  fact.what = evidence::SyntaxWrong{"bundle", path, error.answer, "zstd -t"};
+  fact.origin.source = evidence.add_source(std::move(source));
+  fact.text = error.answer;
+  evidence.add(std::move(fact));
+  evidence.gap({"the bundle " + path, base::sentence({error.kind, error.doing, error.answer, "", error.code}), error.remedy, 1, {}});
+}
+
 bool is_evidence(const source::Host& host, const std::string& path) {
   const auto about = host.stat(path);
   if (path == "-" || !about || about->kind != source::EntryKind::file) return false;
@@ -94,8 +106,10 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   bool kept_evidence = false;
   for (const std::string& path : options.from) {
     if (!kept_evidence && source::is_bundle(path)) {
-      TRY(kept, replay(path, target_of(options), at));
-      evidence = std::move(kept);
+      auto kept = replay(path, target_of(options), at);
+      if (!kept && kept.error().kind != base::Kind::malformed) return base::fail(kept.error());
+      if (kept) evidence = std::move(*kept);
+      else add_broken(path, kept.error(), evidence);
       source = "bundle";
       kept_evidence = true;
     } else if (!kept_evidence && is_evidence(host, path)) {

@@ -118,6 +118,20 @@ void read(std::string_view text, Sink& sink) {
   }
   for (const python::Place& place : bindings.star_imports)
     sink.gap({"settings of " + name, "line " + std::to_string(place.line) + " takes names from elsewhere", "give that file too, or ask the server: gunicorn --print-config", 1, {}});
+  const std::uint32_t wrong_line = bindings.wrong_line;
+  const python::Stumble odd = wrong_line ? python::Stumble{wrong_line, 1, false} : python::stumble(text);
+  if (odd.line) {
+    Record record;
+    record.origin.line = odd.line;
+    record.origin.column = odd.column;
+    std::string_view rest = text;
+    for (std::uint32_t line = 1; line < odd.line; ++line) rest.remove_prefix(std::min(rest.size(), rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n') + 1));
+    record.origin.offset = static_cast<std::uint64_t>(rest.data() - text.data());
+    const std::string_view shown = base::trim(rest.substr(0, rest.find('\n')));
+    // The rest of a line may be a value of raw_env, or a secret in a hook: up to the sign is enough to find it.
+    record.line = record.text = shown.substr(0, shown.find('='));
+    sink.add(evidence::SyntaxWrong{"configuration", "", odd.python_2 ? "this is Python 2" : "this is not Python", "python3 -m py_compile"}, {}, record);
+  }
   if (bindings.wrong_line) sink.gap({"settings of " + name, "line " + std::to_string(bindings.wrong_line) + " is not Python", "python3 -m py_compile " + name, 1, {}});
 }
 

@@ -75,6 +75,12 @@ class Reader {
     for (const auto& [name, members] : upstreams_)
       if (!used_.contains(name))
         for (const Member& member : members) add(evidence::ProxyRoute{name, member.address, ""}, member.at);
+    if (reading.wrong_line) {
+      Record record;
+      record.origin.line = reading.wrong_line;
+      record.line = record.text = reading.wrong;
+      sink_.add(evidence::SyntaxWrong{"proxy configuration", "", reading.wrong, "nginx -t"}, {}, record);
+    }
     if (reading.wrong_line) sink_.gap({"proxy configuration " + sink_.source().name, "line " + std::to_string(reading.wrong_line) + ": " + reading.wrong, "nginx -t", 1, {}});
   }
 

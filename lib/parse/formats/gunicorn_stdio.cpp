@@ -157,6 +157,13 @@ bool line(Reading& state, std::string_view text, const Record& record, Sink& sin
     case 'u':
       if (starts_with(text, "usage: ") && (contains(text, "gunicorn") || contains(text, "[OPTIONS] [APP_MODULE]") || contains(text, "__main__.py"))) { state.usage = true; return true; }
       break;
+    case '/':
+      // "/opt/python/pymongo/topology.py:175: UserWarning: MongoClient opened before fork. ..." (warnings.py formatwarning)
+      if (const std::size_t at = text.find("Warning: MongoClient opened before fork"); at != std::string_view::npos) {
+        say(AppSymptom{"shared-connection", some(text.substr(at + 9))}, record, sink);
+        return true;
+      }
+      break;
     case 'g':
     case '_':
       // argparse: "<prog>: error: <text>" (argparse.py ArgumentParser.error), after its usage lines.
@@ -199,7 +206,7 @@ void finish(State& base_state, Sink& sink) {
 constexpr std::string_view marks[] = {
     "Traceback (most", "Error: ", "Error while loading the application", "Exception in thread ", "Failed to read config file: ",
     "Fatal Python error: ", "Invalid value for ", "usage: ", ": error: ", "Failed to find a", "Failed to parse ", "Function reference must",
-    "Application object must", "No module named ", "invalid syntax (",
+    "Application object must", "No module named ", "invalid syntax (", "MongoClient opened before fork",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

@@ -35,6 +35,46 @@ bool too_deep(std::string_view text) {
   return false;
 }
 
+// Where the library stops understanding, and what it says there. Nothing is kept.
+struct Wrong : nlohmann::json_sax<Json> {
+  std::size_t at = 0;
+  std::string why;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
+    at = position;
+    why = error.what();
+    return false;
+  }
+};
+
+void say_where(std::string_view text, std::string_view what, Sink& sink) {
+  Wrong wrong;
+  if (Json::sax_parse(text, &wrong)) return;
+  // The library counts the byte it stumbled over; past the end it is the end.
+  const std::size_t at = std::min(wrong.at ? wrong.at - 1 : 0, text.size());
+  const std::string_view before = text.substr(0, at);
+  const std::size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  Record record;
+  record.origin.line = static_cast<std::uint32_t>(1 + std::count(before.begin(), before.end(), '\n'));
+  record.origin.column = static_cast<std::uint32_t>(at - line_start + 1);
+  record.origin.offset = at;
+  record.line = record.text = base::trim(text.substr(line_start, text.find('\n', line_start) - line_start)).substr(0, evidence::excerpt_limit);
+  const bool end = at + 1 >= base::trim(text).size() && base::contains(wrong.why, "unexpected end of input");
+  sink.add(evidence::SyntaxWrong{std::string(what), "", end ? "it ends in the middle: it was cut off" : "this is no JSON", "python3 -m json.tool"}, {}, record);
+}
+
 }  // namespace
 
 std::optional<Json> read_document(std::string_view text, std::string_view what, Sink& sink) {
@@ -45,6 +85,7 @@ std::optional<Json> read_document(std::string_view text, std::string_view what, 
   }
   Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) {
+    say_where(text, what, sink);
     sink.gap({wanted, "it is no whole JSON document", "give it as the tool printed it, whole and alone", 1, {}});
     return std::nullopt;
   }

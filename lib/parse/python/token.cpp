@@ -256,4 +256,57 @@ Literal literal_of(std::string_view token) {
   return literal;
 }
 
+namespace {
+
+constexpr std::string_view keywords[] = {"and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+                                         "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield"};
+
+bool is_keyword(std::string_view word) { return std::find(std::begin(keywords), std::end(keywords), word) != std::end(keywords); }
+// Keywords at the beginning of a statement, names everywhere else.
+bool is_soft_keyword(std::string_view word) { return word == "match" || word == "case" || word == "type"; }
+
+bool is_value(const Token& token) { return token.kind == Kind::number || token.kind == Kind::text || (token.kind == Kind::name && !is_keyword(token.text)); }
+
+// "30s", "0.0.0.0", "10MB". `1if x` is Python: a keyword may touch the digits.
+bool odd_number(std::string_view text) {
+  if (text.size() > 1 && text[0] == '0' && (base::contains("xXbBoO", text.substr(1, 1)))) return false;
+  std::size_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    dots += c == '.';
+    if (digit(c) || c == '.' || c == '_' || c == '+' || c == '-') continue;
+    if ((c == 'e' || c == 'E') && i + 1 < text.size() && (digit(text[i + 1]) || text[i + 1] == '-' || text[i + 1] == '+')) continue;
+    if ((c == 'j' || c == 'J') && i + 1 == text.size()) continue;
+    const std::string_view rest = text.substr(i);
+    return dots > 1 || !is_keyword(rest);
+  }
+  return dots > 1;
+}
+
+// `1if x`: the digits carry the keyword along.
+bool touches_keyword(std::string_view text) {
+  const std::size_t letters = text.find_first_not_of("0123456789._");
+  return letters != std::string_view::npos && is_keyword(text.substr(letters));
+}
+
+}  // namespace
+
+Stumble stumble(std::string_view source) {
+  const Tokens tokens = tokens_of(source);
+  bool first = true;
+  for (std::size_t i = 0; i + 1 < tokens.all.size(); ++i) {
+    const Token &one = tokens.all[i], &next = tokens.all[i + 1];
+    const bool begins = first;
+    first = one.kind == Kind::line_end || one.kind == Kind::indent || one.kind == Kind::dedent || one.text == ";" || one.text == ":";
+    if (one.kind == Kind::number && odd_number(one.text)) return {one.line, one.column, false};
+    if (one.kind == Kind::mark && one.text == "=" && next.kind == Kind::line_end) return {one.line, one.column, false};
+    if (one.kind == Kind::number && touches_keyword(one.text)) continue;
+    if (!is_value(one) || !is_value(next) || (one.kind == Kind::text && next.kind == Kind::text)) continue;
+    if (begins && is_soft_keyword(one.text)) continue;
+    // `print x` and `exec x` were statements once.
+    return {next.line, next.column, begins && (one.text == "print" || one.text == "exec")};
+  }
+  return {};
+}
+
 }  // namespace parse::python

@@ -26,6 +26,11 @@ struct Tokens {
 /// At most `most` tokens; what follows them is left out.
 Tokens tokens_of(std::string_view source, std::size_t most = 200'000);
 
+/// Where a statement holds what no Python does although every token is one: two values side by side (`timeout 120`), or an assignment of
+/// nothing (`workers =`). Line 0: none was found, which does not mean that the file is right.
+struct Stumble { std::uint32_t line = 0, column = 0; bool python_2 = false; };  // python_2: it was Python once
+Stumble stumble(std::string_view source);
+
 /// A string literal's value: escapes replaced, \N{...} kept as written; an f-string keeps its braces.
 struct Literal { std::string value; bool formatted = false, bytes = false; };
 Literal literal_of(std::string_view token);

@@ -12,6 +12,16 @@ namespace probe {
 
 namespace {
 
+// v2: cgroup.events of the group itself says it for its ancestors too.
+void see_frozen(const source::Host& host, const std::string& folder, const std::string& path, int pid, std::optional<evidence::SourceId>& source, const std::string& mount, evidence::Evidence& evidence) {
+  const auto events = host.read(folder + "/cgroup.events", 4096);
+  if (!events || !base::contains(*events, "frozen 1")) return;
+  if (!source) source = add_live_source(evidence, mount, evidence::SourceKind::cgroup, host);
+  auto fact = seen(evidence::CgroupFrozen{path, 2}, pid, *source, host);
+  fact.text = folder + "/cgroup.events: frozen 1";
+  evidence.add(std::move(fact));
+}
+
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   const auto& servers = found.servers;
   if (servers.empty()) return;
@@ -36,6 +46,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       for (int depth = 0; depth < 24; ++depth) {
         const bool first = depth == 0;
         if (done.insert(at).second) {
+          if (first && group.version == 2) see_frozen(host, at, path, server.master.pid, source, mount, evidence);
           const auto memory = read_cgroup_memory(host, at, path, group.version);
           if (!memory && first) evidence.gap({"memory counters of " + name_of(server), "cannot read " + at, group.version == 2 ? "enable the memory controller for it (cgroup.subtree_control)" : "run as root", 1, {}});
           if (memory && (first || memory->limit > 0)) {

@@ -74,7 +74,7 @@ void tell(std::string& out, const Report& report, const Story& story) {
   if (!finding.prediction.empty()) out += "<h3>Prediction</h3>\n<p>" + html(finding.prediction) + "</p>\n";
   items.clear();
   for (const rule::Step& step : finding.fix)
-    items.push_back(fmt::format("<b>{}</b> {}{}{}", html(step.when), html(step.text), step.expect.empty() ? "" : "; expect: " + html(step.expect), step.loses.empty() ? "" : "; loses: " + html(step.loses)));
+    items.push_back(fmt::format("<b>{}</b> {}{}{}", html(step.when), html(step.text), step.expect.empty() ? "" : "; expect: " + html(step.expect), step.loses.empty() ? "" : "; loses: " + html(step.loses)) + (step.edit.empty() ? "" : "; edit: <code>" + html(step.edit) + "</code>"));
   list(out, "Fix", items);
   items.clear();
   for (const std::string& what : finding.missing) items.push_back(html(what));

@@ -15,7 +15,7 @@ std::string detail(const Report& report, const rule::Finding& finding) {
   std::string out = xml(text) + "\n";
   for (const Witness& w : witnesses(report, finding)) out += fmt::format("{} {} {}: {}\n", w.id, xml(w.source), xml(place_text(w.place)), xml(w.text));
   for (const rule::Exclusion& exclusion : finding.ruled_out) out += fmt::format("ruled out: {}: {}\n", xml(exclusion.cause), xml(exclusion.because));
-  for (const rule::Step& step : finding.fix) out += fmt::format("fix {}: {}\n", xml(step.when), xml(step.text));
+  for (const rule::Step& step : finding.fix) out += fmt::format("fix {}: {}\n", xml(step.when), xml(step.text + (step.edit.empty() ? "" : "; edit: " + step.edit)));
   return out;
 }
 

@@ -48,6 +48,7 @@ void tell(std::string& out, const Report& report, const rule::Finding& finding) 
       out += "- " + markdown(step.when) + ": " + markdown(step.text);
       if (!step.expect.empty()) out += "; expect: " + markdown(step.expect);
       if (!step.loses.empty()) out += "; loses: " + markdown(step.loses);
+      if (!step.edit.empty()) out += "; edit: " + markdown(step.edit);
       out += "\n";
     }
   }

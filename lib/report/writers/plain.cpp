@@ -45,6 +45,7 @@ void tell(std::string& out, const Report& report, std::string_view front, const 
     std::string text = step.text;
     if (!step.expect.empty()) text += "; expect: " + step.expect;
     if (!step.loses.empty()) text += "; loses: " + step.loses;
+    if (!step.edit.empty()) text += "; edit: " + step.edit;
     line(out, front, "fix " + printable(step.when, 8), text);
   }
   for (const std::string& what : finding.missing) line(out, front, "would have told", what);

@@ -1,9 +1,11 @@
 // Why a server does not start: what it prints about it, wherever it prints it. After a reload the same words are master.halted-by-reload's.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.hpp"
+#include "model/timeline.hpp"
 #include "rule/draft.hpp"
 
 namespace rule {
@@ -25,6 +27,7 @@ std::string rule_of_kind(std::string_view kind) {
 // An exception while a worker imports the application.
 std::string rule_of_exception(const AppFailed& failed) {
   if (base::contains(failed.message, "Too many open files")) return "limit.descriptors";
+  if (base::contains(failed.message, "can't start new thread")) return "limit.threads";
   if (base::contains(failed.message, "did you mean") || base::contains(failed.message, "Failed to find")) return "boot.app-not-found";
   if (failed.type == "PermissionError") return "boot.permission";
   if (base::contains(failed.type, "ModuleNotFoundError") || (failed.type == "ImportError" && base::contains(failed.message, "No module named"))) return "boot.dependency";
@@ -67,9 +70,13 @@ std::optional<Draft> refused(const Look& look, const Server& server) {
   const auto* text = as<BootRefused>(*chosen);
   // A worker that fails to boot while others serve (a respawn) halts the server just the same; without a halt it is not over.
   Draft draft = start(look, failed ? rule_of_exception(*failed) : rule_of_kind(text->kind), server);
-  if (failed) exception_values(draft, *failed);
-  else {
-    draft.values["kind"] = text->kind;
+  if (failed) {
+    exception_values(draft, *failed);
+    if (chosen->by && chosen->by != server.master) {
+      draft.values["role"] = "worker";
+      draft.values["pid"] = std::to_string(chosen->by);
+    }
+  } else {
     draft.values["detail"] = draft.values["message"] = base::printable(text->detail, 200);
   }
   for (const FactId id : server.boot_refused)
@@ -167,7 +174,17 @@ std::optional<Draft> boot_loop(const Look& look, const Server& server) {
     else if (life.ended_known && life.asked == model::Asked::nobody) ++others;
   }
   const bool counts_import = server.family == "20.0" || server.family == "20.1" || server.family == "21";
-  if (!counts_import || killed < 2 || others > 0) return std::nullopt;
+  // Those that replaced the first ones must have died the same way: workers that are hung by one wave of requests just after the start look
+  // alike, but come only once.
+  std::optional<base::Instant> first_kill;
+  bool again = false;
+  for (const model::LifeId id : server.lives)
+    if (const auto when = when_of(look, look.stack.lives[id].timed_out); when && (!first_kill || when->at < first_kill->at)) first_kill = when;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    again |= life.timed_out != no_fact && life.started && first_kill && life.started->at >= first_kill->at;
+  }
+  if (!counts_import || killed < 2 || others > 0 || !again) return std::nullopt;
   Draft draft = start(look, "boot.loop", server);
   draft.sure = Confidence::likely;
   draft.sure_because = fmt::format("{} workers were killed at just the age of the timeout, none after a request", killed);
@@ -194,6 +211,59 @@ std::optional<Draft> starts_again(const Look& look, const Server& server) {
   return draft;
 }
 
+constexpr double slow_boot_s = 10;
+
+// From fork to "Application startup complete.": only workers that say when they are ready (uvicorn's) show it in a log.
+void slow(const Look& look, const Server& server, std::vector<Draft>& drafts) {
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    Draft draft = draft_about(look, "boot.slow", life);
+    draft.group = "slow" + draft.group;
+    draft.was_doing = {};
+    const auto took = seconds_between(life.started, when_of(look, life.ready));
+    if (life.booted != no_fact && took && *took >= slow_boot_s) {
+      draft.when = when_of(look, life.ready);
+      draft.sure = Confidence::certain;
+      draft.sure_because = "its own lines: forked, and ready only so much later";
+      draft.values["age"] = base::duration_text(static_cast<std::int64_t>(*took * 1e9));
+      because(draft, life.booted);
+      because(draft, life.ready);
+      drafts.push_back(std::move(draft));
+    }
+  }
+}
+
+// systemd gave up waiting for "ready". With preload_app the whole import lies before the first line of gunicorn's log.
+void start_timeouts(const Look& look, std::vector<Draft>& drafts) {
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const Fact& fact = look.evidence.facts[id];
+    const auto* event = as<UnitEvent>(fact);
+    if (!event || event->event != "start-timeout" || !base::contains(fact.about.unit, "gunicorn")) continue;
+    bool started = false;
+    for (const Server& server : look.stack.servers) {
+      const auto distance = model::distance_between(look.stack, look.evidence, fact, server.first);
+      started |= server.seen_start && distance && distance->ns > 0 && distance->ns < 600 * base::second_ns;
+    }
+    Draft draft;
+    draft.rule = "boot.slow";
+    draft.subject.server = "gunicorn";
+    draft.subject.role = "master";
+    draft.when = fact.when;
+    draft.values["server"] = "gunicorn";
+    draft.values["role"] = "master";
+    draft.values["unit"] = base::printable(fact.about.unit, 80);
+    draft.group = "start " + fact.about.unit;
+    draft.sure = started ? Confidence::unknown : Confidence::likely;
+    draft.sure_because = started ? "systemd waited for a word that did not come; the server's log says that it had started" : "systemd waited for its start until the limit, and the server's log has no start";
+    if (started) {
+      draft.truth = Truth::unknown;
+      draft.missing.push_back("the unit's Type: gunicorn says READY=1 only where it is Type=notify, and Type=forking needs --daemon and a PIDFile");
+    }
+    because(draft, id);
+    drafts.push_back(std::move(draft));
+  }
+}
+
 std::optional<Draft> control_socket(const Look& look, const Server& server) {
   for (const FactId id : server.control_socket) {
     const auto& control = std::get<ControlSocket>(look.evidence.facts[id].what);
@@ -216,7 +286,9 @@ std::vector<Draft> look_at(const Look& look) {
         break;
       }
     if (auto draft = control_socket(look, server)) drafts.push_back(std::move(*draft));
+    if (std::none_of(drafts.begin(), drafts.end(), [](const Draft& draft) { return draft.rule == "boot.loop"; })) slow(look, server, drafts);
   }
+  start_timeouts(look, drafts);
   return drafts;
 }
 
@@ -224,7 +296,7 @@ std::vector<Draft> look_at(const Look& look) {
 
 namespace checks_of {
 extern const Check boot = {"boot",
-                           {"boot.app-not-found", "boot.import-error", "boot.worker-class", "boot.dependency", "boot.config", "boot.bind", "boot.permission", "boot.loop", "boot.control-socket",
+                           {"boot.app-not-found", "boot.import-error", "boot.worker-class", "boot.dependency", "boot.config", "boot.bind", "boot.permission", "boot.loop", "boot.control-socket", "boot.slow",
                             "socket.address-in-use", "limit.descriptors", "limit.processes", "limit.threads"},
                            look_at};
 }

@@ -23,43 +23,72 @@ std::optional<base::Instant> first_death(const Look& look, const Server& server)
   return first;
 }
 
+Draft changed(const Look& look, const Server& server, const std::optional<base::Instant>& when, double before_s) {
+  Draft draft = draft_about(look, "change.before-fault", server);
+  draft.sure = Confidence::certain;
+  draft.when = when;
+  draft.group.clear();
+  if (when) draft.values["when"] = base::clock_text(*when);
+  draft.values["since"] = base::duration_text(static_cast<std::int64_t>(before_s * 1e9));
+  return draft;
+}
+
+// This run took the place of another one in the same log.
+void restarted(const Look& look, const Server& server, const std::optional<base::Instant>& death, std::vector<Draft>& drafts) {
+  const auto before = server.seen_start ? seconds_between(server.first, death) : std::nullopt;
+  if (!before || *before < 0 || *before > just_before_s) return;
+  const Server* former = nullptr;
+  for (const Server& other : look.stack.servers)
+    if (&other < &server && other.source == server.source && other.seen_start && !other.lives.empty()) former = &other;
+  FactId start = no_fact;
+  for (const model::Happening& happening : server.happenings)
+    if (happening.what == "start") start = happening.because;
+  if (!former || start == no_fact || server.promoted != no_fact || former->upgraded != no_fact) return;
+  Draft draft = changed(look, server, server.first, *before);
+  draft.sure_because = "the server's own line; that it is the cause is not said";
+  draft.values["kind"] = "restart";
+  draft.values["detail"] = former->version != server.version && !former->version.empty() && !server.version.empty() ? "restart, from " + server_text(*former) + " to " + server.version : "restart";
+  because(draft, start);
+  drafts.push_back(std::move(draft));
+}
+
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers) {
     const auto death = first_death(look, server);
     if (!death) continue;
+    restarted(look, server, death, drafts);
+    // The last one before the death says most.
+    const model::Happening* last = nullptr;
+    std::optional<double> distance_of_last;
     for (const model::Happening& happening : server.happenings) {
-      if (happening.what != "reload" && happening.what != "upgrade") continue;
+      if (happening.what != "reload" && happening.what != "upgrade" && happening.what != "promoted" && happening.what != "one worker more" && happening.what != "one worker fewer") continue;
       const auto before = seconds_between(happening.when, death);
       if (!before || *before < 0 || *before > just_before_s) continue;
-      Draft draft = draft_about(look, "change.before-fault", server);
-      draft.sure = Confidence::certain;
+      last = &happening;
+      distance_of_last = before;
+    }
+    if (last) {
+      Draft draft = changed(look, server, last->when, *distance_of_last);
       draft.sure_because = "the server's own line; that it is the cause is not said";
-      draft.when = happening.when;
-      draft.values["kind"] = happening.what;
-      if (happening.when) draft.values["when"] = base::clock_text(*happening.when);
-      draft.values["since"] = base::duration_text(static_cast<std::int64_t>(*before * 1e9));
-      draft.values["detail"] = happening.what;
-      because(draft, happening.because);
+      draft.values["kind"] = draft.values["detail"] = last->what == "promoted" ? "the new master took over" : last->what;
+      because(draft, last->because);
       drafts.push_back(std::move(draft));
-      break;
     }
     for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
       const Fact& fact = look.evidence.facts[id];
-      const auto* changed = as<FileChanged>(fact);
-      const auto distance = changed ? model::distance_between(look.stack, look.evidence, fact, death) : std::nullopt;
+      const auto* file = as<FileChanged>(fact);
+      const auto distance = file ? model::distance_between(look.stack, look.evidence, fact, death) : std::nullopt;
       if (!distance) continue;
       const double before = -static_cast<double>(distance->ns) / 1e9;
       if (before < 0 || before > just_before_s) continue;
-      Draft draft = draft_about(look, "change.before-fault", server);
-      draft.sure = Confidence::certain;
-      draft.sure_because = "the file's own time; that it is the cause is not said";
-      draft.when = fact.when;
-      draft.values["kind"] = changed->kind;
-      if (fact.when) draft.values["when"] = base::clock_text(*fact.when);
-      draft.values["path"] = draft.values["file"] = base::printable(changed->path, 120);
+      const bool package = file->kind == "package";
+      Draft draft = changed(look, server, fact.when, before);
+      draft.sure_because = package ? "the package manager's own line; that it is the cause is not said" : "the file's own time; that it is the cause is not said";
+      draft.values["kind"] = base::printable(file->kind, 40);
+      draft.values["path"] = draft.values["file"] = base::printable(file->path, 160);
       draft.values["detail"] = draft.values["kind"] + " " + draft.values["path"];
-      draft.values["since"] = base::duration_text(static_cast<std::int64_t>(before * 1e9));
+      if (package) draft.group = "packages " + std::to_string(&server - look.stack.servers.data());
       because(draft, id);
       drafts.push_back(std::move(draft));
     }

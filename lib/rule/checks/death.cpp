@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 #include "base/text.hpp"
 #include "model/build.hpp"
+#include "model/timeline.hpp"
 #include "rule/draft.hpp"
 
 namespace rule {
@@ -96,14 +98,37 @@ void memory_values(Draft& draft, const OomKill& kill) {
   if (kill.group) draft.values["detail"] = "memory.oom.group killed the whole cgroup";
 }
 
+// The one constraint of all OOM kills within two seconds of this mark; empty where there is none, or they differ.
+std::string constraint_near(const Case& c, const Fact& mark) {
+  std::string found;
+  for (const Fact& fact : c.look.evidence.facts) {
+    const auto* kill = as<OomKill>(fact);
+    if (!kill || kill->forged || kill->constraint.empty()) continue;
+    const auto distance = model::distance_between(c.look.stack, c.look.evidence, fact, mark.when);
+    if (!distance || std::abs(distance->ns) > 2 * base::second_ns + distance->give) continue;
+    if (!found.empty() && found != kill->constraint) return "";
+    found = kill->constraint;
+  }
+  return found;
+}
+
 std::optional<Draft> by_oom(const Case& c) {
   if (c.life.oom == no_fact) return std::nullopt;
   const Fact& fact = fact_of(c, c.life.oom);
   const auto* kill = as<OomKill>(fact);
   const auto* marked = as<OomMarked>(fact);
   const std::string constraint = kill ? kill->constraint : marked ? marked->constraint : "";
-  const bool cgroup = constraint == "memcg" || (constraint.empty() && (!kill || !kill->oom_memcg.empty() || base::contains(fact.text, "Memory cgroup")));
+  // A process that shares the victim's memory is killed without a line of its own: what the kernel says of the victims of that moment holds for it.
+  const std::string shared = marked && constraint.empty() ? constraint_near(c, fact) : "";
+  const bool told = !marked || !constraint.empty() || !shared.empty();
+  const bool cgroup = !told || constraint == "memcg" || shared == "memcg" || (kill && constraint.empty() && (!kill->oom_memcg.empty() || base::contains(fact.text, "Memory cgroup")));
   Draft draft = draft_about(c.look, cgroup ? "death.oom-cgroup" : "death.oom-host", c.life);
+  if (!draft.when) draft.when = fact.when;
+  if (c.life.role == Role::master) {
+    draft.group += " master";
+    draft.values["hint_note"] = "; without its master the server is down";
+  }
+  if (marked && !marked->cgroup.empty()) draft.values["cgroup"] = base::printable(marked->cgroup, 120);
   if (kill) memory_values(draft, *kill);
   because(draft, c.life.oom);
   because(draft, c.life.reaped, c.server.family == "20.1" ? "gunicorn 20.1 names no cause" : "");
@@ -113,10 +138,15 @@ std::optional<Draft> by_oom(const Case& c) {
     draft.sure_because = "the kernel killed as many processes of this kind, in one cgroup, as workers here died by SIGKILL; their pids cannot be compared (pid namespace)";
     draft.missing.push_back("a map from the container's pids to host pids: triage watch, or triage while they live");
   } else {
-    draft.sure = Confidence::certain;
-    draft.sure_because = c.life.oom_join == Join::by_map ? "the kernel log names it, and its two pids were seen together" : c.life.reaped != no_fact ? "the kernel log and the server's log name the same pid" : "the kernel log names its pid";
+    draft.sure = told ? Confidence::certain : Confidence::unknown;
+    draft.truth = told ? Truth::yes : Truth::unknown;
+    if (!told) draft.missing.push_back("the kernel log of that moment: whether a cgroup or the whole machine ran out stands in its oom-kill line (constraint=)");
+    draft.sure_because = !told                      ? "the kernel marked it as a victim of the OOM killer; whether its cgroup or the whole machine ran out is not told"
+                         : marked                   ? "the kernel marked it as a victim of the OOM killer"
+                         : c.life.oom_join == Join::by_map ? "the kernel log names it, and its two pids were seen together" : c.life.reaped != no_fact ? "the kernel log and the server's log name the same pid" : "the kernel log names its pid";
   }
-  if (cgroup) rule_out(draft, "death.oom-host", "the kernel's constraint was this cgroup, not the machine");
+  if (!told) rule_out(draft, "death.timeout", "the kernel killed it, not its master");
+  else if (cgroup) rule_out(draft, "death.oom-host", "the kernel's constraint was this cgroup, not the machine");
   else rule_out(draft, "death.oom-cgroup", "the kernel's constraint was the machine, not a cgroup's limit");
   rule_out(draft, "death.killed-by-other", "the kernel sent the SIGKILL, not another process");
   exclude_timeout(draft, c);
@@ -193,6 +223,30 @@ std::optional<Draft> by_watch(const Case& c) {
   return draft;
 }
 
+// What "timeout" means depends on the worker class and on what the worker was at, and so does the cure.
+void advise_on_timeout(Draft& draft, const Case& c) {
+  const auto request = request_of(c.look, c.life);
+  const std::string& kind = c.server.worker_class;
+  const bool loop = base::contains(kind, "uvicorn") || base::contains(kind, "asgi") || base::contains(kind, "gevent") || base::contains(kind, "eventlet") || base::contains(kind, "tornado");
+  if (c.life.draining != no_fact) {
+    draft.own_steps = true;
+    draft.first.push_back({"then", "let the drain end before the timeout does: graceful_timeout below timeout; max_requests_jitter, so that not all workers drain at once", "", "requests that last longer than that", fmt::format("graceful_timeout = {:g}", std::max(1.0, std::floor(model::number_setting(c.server, "timeout").value_or(30) * 2 / 3)))});
+    draft.first.push_back({"then", "give long requests a deadline of their own below that", "", "the slow requests fail early, with an error of yours", ""});
+  } else if (request && request->idle) {
+    draft.own_steps = true;
+    draft.first.push_back({"now", "see who connects and sends nothing: ss -tn at the listener's port (browsers that connect in advance, health checks, a balancer)", "", "nothing", ""});
+    draft.first.push_back({"then", "put a proxy that reads the whole request first in front (nginx), or use gthread, where an idle connection holds no worker", "", "a restart", "threads = 4"});
+  } else if (loop) {
+    draft.own_steps = true;
+    draft.first.push_back({"now", "see what blocks the loop of those that live: py-spy dump --nonblocking --pid PID", "", "nothing", ""});
+    draft.first.push_back({"then", base::contains(kind, "gevent") || base::contains(kind, "eventlet")
+                                       ? "the loop of this worker class was blocked, however short each request is: find the call that does not yield (C code, a driver that is not patched, CPU work) and take it out of the worker"
+                                       : "the event loop was blocked, however short each request is: find the call without await and run it in a thread (asyncio.to_thread)",
+                           "", "nothing", ""});
+    if (base::contains(kind, "uvicorn")) draft.notes[c.life.timed_out] = "this class beats only every timeout/2: a block of little more than half the timeout is enough";
+  }
+}
+
 std::optional<Draft> by_timeout(const Case& c) {
   if (c.life.timed_out == no_fact) return std::nullopt;
   Draft draft = draft_about(c.look, "death.timeout", c.life);
@@ -208,6 +262,7 @@ std::optional<Draft> by_timeout(const Case& c) {
     draft.values["detail"] = "SIGABRT did not end it, so SIGKILL followed";
   }
   if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  advise_on_timeout(draft, c);
   // Several workers that time out in one second point away from the application: the machine stood still, or they wait for one thing.
   std::size_t together = 0;
   if (const auto when = when_of(c.look, c.life.timed_out)) {
@@ -216,6 +271,7 @@ std::optional<Draft> by_timeout(const Case& c) {
     together = static_cast<std::size_t>(std::upper_bound(moments.begin(), moments.end(), when->at + near_ns) - std::lower_bound(moments.begin(), moments.end(), when->at - near_ns));
   }
   if (together > 1) {
+    draft.first.push_back({"now", "look for what they share: the machine stood still (docker pause, a snapshot, a clock step up to 21), the disk under the heartbeat files stalled, or one dependency hangs", "", "nothing", ""});
     draft.values["count"] = std::to_string(together);
     draft.values["hint_note"] = fmt::format("; {} workers timed out within a second", together);
     const std::size_t hints = c.look.false_hints[c.life.server];
@@ -290,6 +346,7 @@ std::optional<Draft> by_stop(const Case& c) {
   // Killed long before the graceful timeout ran out: not by the master's own rule, as far as the settings are known.
   if (!waited || !graceful || *waited + 1.0 < *graceful || *waited > *graceful + 3) return std::nullopt;
   Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
+  draft.caused_by_rule = "worker.ignores-term";
   if (!draft.when) draft.when = stopped;
   draft.sure = Confidence::likely;
   draft.sure_because = silent ? fmt::format("it never said that it exits, and the stop took {}: the graceful timeout", seconds_text(*waited))
@@ -386,6 +443,7 @@ bool never_a_worker(const Case& c) { return c.life.role == Role::worker && c.lif
 std::optional<Draft> by_exit(const Case& c) {
   if (!c.life.exit_code || *c.life.exit_code == 0 || failed_boot(c) || never_a_worker(c)) return std::nullopt;
   Draft draft = draft_about(c.look, "death.exited", c.life);
+  draft.values["detail"] = fmt::format("with code {}", *c.life.exit_code);
   draft.sure = Confidence::certain;
   draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the exit code" : "its wait status names the exit code";
   because(draft, c.life.reaped);
@@ -419,6 +477,7 @@ std::optional<Draft> by_halt(const Case& c) {
   draft.sure = Confidence::likely;
   draft.sure_because = fmt::format("the master halted for an exit code {}, no worker logged a failed boot, and this worker {}", three ? 3 : 4, silent ? "is the only one that never said goodbye" : "left first");
   draft.values["exit_code"] = three ? "3" : "4";
+  draft.values["detail"] = three ? "with code 3" : "with code 4";
   if (!draft.when) draft.when = when_of(c.look, c.server.reason);
   because(draft, c.server.reason);
   because(draft, c.life.exiting);
@@ -435,7 +494,8 @@ std::optional<Draft> by_silence(const Case& c) {
     draft.sure = Confidence::likely;
     draft.sure_because = code ? fmt::format("{} would have logged a signal or a non-zero code; it was replaced without a line, so it exited with 0", server_text(c.server))
                               : fmt::format("{} logs every signal but no exit code; it was replaced without a line, so it exited by itself", server_text(c.server));
-    draft.values["exit_code"] = code ? "0" : "unknown (this version logs none)";
+    if (code) draft.values["exit_code"] = "0";
+    draft.values["detail"] = code ? "with code 0" : "with a code that this version does not log";
     rule_out(draft, "death.killed-by-other", "this version logs every death by a signal at this level");
   } else {
     draft.rule = "death.unknown";

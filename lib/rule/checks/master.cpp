@@ -131,6 +131,7 @@ std::optional<Draft> by_crash(const Look& look, const Server& server) {
   for (const model::LifeId id : server.lives) any |= look.stack.lives[id].booted != no_fact;
   if (!any) return std::nullopt;
   Draft draft = draft_about(look, "master.crashed", server);
+  draft.caused_by_rule = "limit.";
   draft.sure = Confidence::certain;
   draft.sure_because = "the master's own line and traceback";
   because(draft, server.crashed);

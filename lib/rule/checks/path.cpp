@@ -179,6 +179,7 @@ std::optional<Draft> full(const Look& look, const Peer& peer) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Peer& peer : peers(look)) {
+    if (!on_the_way(look, peer.address)) continue;
     auto broken = base::starts_with(peer.address, "unix:") ? of_socket(look, peer) : of_port(look, peer);
     if (!broken) broken = full(look, peer);
     if (broken) drafts.push_back(std::move(*broken));

@@ -89,7 +89,7 @@ bool near_an_end(const Look& look, FactId row, double seconds) {
   bool found = false;
   look.ends.near(look.evidence.facts[row].when, static_cast<int>(seconds) + 2, [&](model::LifeId id) {
     const Life& life = look.stack.lives[id];
-    if (found || life.asked != model::Asked::nobody) return;
+    if (found || (life.asked != model::Asked::nobody && life.timed_out == no_fact && life.signal != 9)) return;
     const auto gap = apart(look, row, life.ended);
     found = gap && *gap >= -seconds && *gap <= seconds;
   });
@@ -309,6 +309,7 @@ std::optional<Draft> keepalive_race(const Look& look) {
 // Where a live look knows the way to this upstream, it says what is wrong with it now (check `path`), with the wall; what the log says of the
 // same is over, or is said there.
 bool known_live(const Look& look, const Draft& draft) {
+  if (base::starts_with(draft.rule, "socket.") && !on_the_way(look, draft.subject.where)) return true;
   const bool refused = draft.rule == "socket.refused" || draft.rule == "proxy.server-down";
   if (!refused && draft.rule != "socket.permission" && draft.rule != "socket.missing") return false;
   for (const Peer& peer : peers(look)) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "rule/draft.hpp"
@@ -13,7 +14,10 @@ using namespace evidence;
 
 namespace {
 
+bool ambiguous(std::string_view kind) { return kind.ends_with('?'); }
+
 std::string rule_of(std::string_view kind) {
+  if (ambiguous(kind)) kind.remove_suffix(1);
   static const std::map<std::string_view, std::string> rules{{"shared-connection", "fork.shared-connection"}, {"cuda-after-fork", "fork.cuda"},         {"too-many-files", "limit.descriptors"},
                                                              {"no-threads", "limit.threads"},                 {"memory-error", "memory.limit-in-process"}, {"fork-failed", "limit.processes"}};
   const auto found = rules.find(kind);
@@ -25,7 +29,71 @@ std::string rule_of(std::string_view kind) {
 std::string rule_of(const AppFailed& failed) {
   if (failed.type == "FileExistsError" && (base::contains(failed.where, "selectors.py") || base::contains(failed.where, "epoll"))) return "fork.shared-epoll";
   if (failed.type == "TypeError" && base::contains(failed.message, "missing") && base::contains(failed.message, "'send'")) return "worker.class-mismatch";
+  // uvicorn calls with three: __call__() takes 3 positional arguments but 4 were given, app() takes 2 ... but 3 were given.
+  if (failed.type == "TypeError" && base::contains(failed.message, "positional arguments but ") && (base::contains(failed.message, "but 3 were given") || base::contains(failed.message, "but 4 were given")) &&
+      (base::contains(failed.where, "uvicorn/") || base::contains(failed.where, "asgiref/"))) return "worker.class-mismatch";
+  if (failed.type == "BlockingIOError" && base::contains(failed.message, "[Errno 11]") && (base::contains(failed.where, "subprocess.py") || base::contains(failed.where, "popen_fork.py"))) return "limit.processes";
   return "";
+}
+
+// What is usually meant by exceptions that are no fault of the line they come from. Said beside the note, as likely at most.
+struct Meaning { std::string_view type, text, where, means, step; };
+constexpr Meaning meanings[] = {
+    {"RecursionError", "", "ssl.py", "gevent patched ssl after it was imported", "patch first: gevent.monkey.patch_all() before anything imports ssl, requests or urllib3 (top of gunicorn.conf.py)"},
+    {"", "remaining connection slots are reserved", "", "the database is out of connections", "count them: workers x threads x pool size must stay below max_connections; or put a pooler (pgbouncer) between"},
+    {"", "too many clients already", "", "the database is out of connections", "count them: workers x threads x pool size must stay below max_connections; or put a pooler (pgbouncer) between"},
+    {"", "Too many connections", "", "the database is out of connections", "count them: workers x threads x pool size must stay below max_connections"},
+    {"", "max number of clients reached", "", "redis is out of connections", "count the clients (redis-cli client list); raise maxclients, or bound the pool of each worker"},
+    {"", "QueuePool limit of size", "", "every connection of this worker's pool is in use: they leak, or threads outnumber the pool", "pool_size + max_overflow at least the number of threads; close sessions when the request ends"},
+    {"", "Temporary failure in name resolution", "", "DNS did not answer", "getent hosts NAME as the server's user; look at /etc/resolv.conf in its container"},
+    {"", "Name or service not known", "", "the name does not exist for this host", "getent hosts NAME as the server's user; look at /etc/resolv.conf in its container"},
+    {"", "No space left on device", "", "a disk or tmpfs is full, or out of inodes", "df -h and df -i for /tmp, the log folder and worker_tmp_dir"},
+    {"", "Connection reset by peer", "", "the other side closed the connection", "retry once on a fresh connection; keep idle connections shorter than the other side does (pool_recycle, pool_pre_ping)"},
+    {"", "server closed the connection unexpectedly", "", "the database ended the connection: restarted, failed over, or idle for too long", "look at the database's own log of that second; pool_pre_ping, pool_recycle"},
+    {"", "SSL connection has been closed unexpectedly", "", "the database ended the connection: restarted, failed over, or idle for too long", "look at the database's own log of that second; pool_pre_ping, pool_recycle"},
+    {"", "SSL SYSCALL error: EOF detected", "", "the database ended the connection: restarted, failed over, or idle for too long", "look at the database's own log of that second; pool_pre_ping, pool_recycle"},
+    {"", "MySQL server has gone away", "", "the database ended an idle connection (wait_timeout), or restarted", "pool_recycle below wait_timeout, pool_pre_ping"},
+    {"", "Lost connection to MySQL server", "", "the database ended the connection while it was used", "look at the database's own log of that second; max_allowed_packet, net_read_timeout"},
+    {"", "another operation is in progress", "", "two tasks use one connection at the same time", "take one connection a task from a pool; make the pool in each worker, not at import"},
+    {"", "another command is already in progress", "", "two threads use one connection at the same time", "take one connection a thread from a pool; make the pool in each worker, not at import"},
+    {"", "database is locked", "", "SQLite lets one process write at a time", "another database for several workers, or a longer busy timeout"},
+    {"", "Address already in use", "", "the application listens on a port of its own, and every worker tries to", "start that listener (metrics, debugger) in one process only, or give each worker a port"},
+    {"", "Connection refused", "", "nobody listens where the application connects to", "is that service up, and is the address right inside this container"},
+    {"RecursionError", "", "", "a function that calls itself without end, or very deep data", "read the repeating frames of the traceback"},
+};
+
+const Meaning* meaning_of(const AppFailed& failed) {
+  for (const Meaning& one : meanings)
+    if ((one.type.empty() || failed.type == one.type) && (one.text.empty() || base::contains(failed.message, one.text)) && (one.where.empty() || base::contains(failed.where, one.where))) return &one;
+  return nullptr;
+}
+
+// nginx, or another proxy, at its own limit.
+void refused_to_proxy(const Look& look, std::vector<Draft>& drafts) {
+  for (const std::string_view kind : {"too-many-files", "too-many-connections"}) {
+    std::vector<FactId> ids;
+    for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+      if (const auto* row = as<ProxyError>(look.evidence.facts[id]); row && row->kind == kind) ids.push_back(id);
+    if (ids.empty()) continue;
+    Draft draft;
+    draft.rule = "limit.descriptors";
+    draft.sure = Confidence::certain;
+    draft.sure_because = "the proxy's own line names it";
+    draft.subject.server = "nginx";
+    draft.subject.role = "server";
+    draft.when = look.evidence.facts[ids.front()].when;
+    draft.values["server"] = "nginx";
+    draft.values["role"] = "worker";
+    draft.values["count"] = std::to_string(ids.size());
+    const bool connections = kind == "too-many-connections";
+    draft.values["limit"] = connections ? ": worker_connections is used up, each of them one or two descriptors" : "";
+    draft.first.push_back({"then", connections ? "raise worker_connections (events), and worker_rlimit_nofile to twice that" : "raise worker_rlimit_nofile (main context of nginx.conf), above twice worker_connections", "", "nothing: nginx -s reload",
+                           connections ? "worker_connections 4096;" : "worker_rlimit_nofile 8192;"});
+    draft.group = "proxy " + std::string(kind);
+    because(draft, ids.front());
+    if (ids.size() > 1) because(draft, ids.back());
+    drafts.push_back(std::move(draft));
+  }
 }
 
 // A symptom of sharing after a fork needs something that was made before it: without preload_app the master imports nothing.
@@ -45,10 +113,12 @@ void refused_by_kernel(const Look& look, std::vector<Draft>& drafts) {
     Draft draft;
     draft.rule = refused->kind == "pids" ? "limit.processes" : "limit.descriptors";
     draft.truth = Truth::unknown;
+    draft.level = Level::note;  // whoever it was, nothing here shows that it hurt
     draft.sure_because = "the kernel refused somebody; no server that is seen here says that it was refused";
     draft.subject.role = "server";
     draft.when = look.evidence.facts[id].when;
-    draft.values["kind"] = base::printable(refused->detail.empty() ? refused->kind : refused->detail, 120);
+    draft.values["server"] = "a process on this host";
+    if (refused->kind == "pids") draft.values["kind"] = "the pids limit of " + (refused->who.empty() ? std::string("its cgroup") : base::printable(refused->who, 80));
     draft.group = draft.rule;
     because(draft, id);
     draft.missing.push_back("who was refused: the server's own log of that moment, and pids.events of its cgroup");
@@ -59,10 +129,23 @@ void refused_by_kernel(const Look& look, std::vector<Draft>& drafts) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   refused_by_kernel(look, drafts);
+  refused_to_proxy(look, drafts);
   for (const Server& server : look.stack.servers) {
-    std::map<std::string, std::vector<FactId>> of_rule;
-    for (const FactId id : server.symptoms)
-      if (const auto rule = rule_of(std::get<AppSymptom>(look.evidence.facts[id].what).kind); !rule.empty()) of_rule[rule].push_back(id);
+    std::map<std::string, std::vector<FactId>> of_rule, weak;
+    for (const FactId id : server.symptoms) {
+      const std::string& kind = std::get<AppSymptom>(look.evidence.facts[id].what).kind;
+      if (const auto rule = rule_of(kind); !rule.empty()) (ambiguous(kind) ? weak : of_rule)[rule].push_back(id);
+    }
+    // What is as usual for a database that went away counts beside a text that is not, and else only where something can be shared at all.
+    const auto preload = model::text_setting(server, "preload_app");
+    const bool preloads = preload && (*preload == "True" || *preload == "true");
+    std::set<std::string> doubtful;
+    for (auto& [rule, ids] : weak) {
+      if (!of_rule.contains(rule) && !preloads) continue;
+      if (!of_rule.contains(rule)) doubtful.insert(rule);
+      auto& all = of_rule[rule];
+      all.insert(all.end(), ids.begin(), ids.end());
+    }
     for (const FactId id : server.failures)
       if (const auto rule = rule_of(std::get<AppFailed>(look.evidence.facts[id].what)); !rule.empty()) of_rule[rule].push_back(id);
     // Before the first worker it is a failed boot, and the boot check has the words.
@@ -79,6 +162,12 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["message"] = draft.values["detail"] = base::printable(failed ? failed->type + ": " + failed->message : std::get<AppSymptom>(first.what).text, 160);
       for (const FactId id : ids)
         if (draft.because.size() < 3) because(draft, id);
+      if (doubtful.contains(rule)) {
+        draft.truth = Truth::unknown;
+        draft.sure = Confidence::unknown;
+        draft.sure_because = "preload_app is on, so something may be shared; but this text is as usual when the other side went away";
+        draft.missing.push_back("the other side's own log of that second; and whether workers hold one socket: triage on the live host compares them");
+      }
       if (base::starts_with(rule, "fork.") && without_preload(server)) {
         draft.truth = Truth::unknown;
         draft.sure = Confidence::unknown;
@@ -97,6 +186,8 @@ std::vector<Draft> look_at(const Look& look) {
     std::map<std::string, std::vector<FactId>> by_place;
     for (const FactId id : server.failures) {
       const auto& failed = std::get<AppFailed>(look.evidence.facts[id].what);
+      // The server's own way out at INT, QUIT or a timeout is no fault of the application.
+      if (failed.type == "SystemExit" && base::contains(failed.where, "gunicorn/workers/")) continue;
       if (!failed.type.empty()) by_place[failed.type + " " + failed.where].push_back(id);
     }
     for (const auto& [place, ids] : by_place) {
@@ -114,7 +205,12 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["where"] = base::printable(failed.where, 120);
       if (!failed.uri.empty()) draft.values["uri"] = draft.values["request"] = base::printable((failed.method.empty() ? "" : failed.method + " ") + failed.uri, 120);
       draft.values["count"] = std::to_string(ids.size());
+      draft.values["requests"] = failed.phase == "stdio" ? "the application printed, " + base::counted(ids.size(), "time") + ":" : base::counted(ids.size(), "request") + " failed with";
       because(draft, ids.front());
+      if (const Meaning* const meaning = meaning_of(failed)) {
+        draft.values["hint_note"] = "; usually: " + std::string(meaning->means);
+        draft.first.push_back({"now", std::string(meaning->step), "", "nothing", ""});
+      }
       drafts.push_back(std::move(draft));
       if (drafts.size() > 20) return drafts;
     }

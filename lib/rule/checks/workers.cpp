@@ -51,6 +51,33 @@ std::optional<Draft> unseen(const Look& look, const Server& server) {
   return draft;
 }
 
+// WINCH to a daemon ends every worker and keeps the master (arbiter.py handle_winch); HUP or TTIN brings them back. At an upgrade by USR2 it is
+// how the old master hands over.
+std::optional<Draft> sent_away(const Look& look, const Server& server) {
+  if (server.upgraded != no_fact || server.stopped != no_fact || server.stop_asked != no_fact || server.crashed != no_fact) return std::nullopt;
+  FactId winch = no_fact;
+  for (const FactId id : server.scaled_down)
+    if (const auto* signal = as<MasterSignalled>(look.evidence.facts[id]); signal && signal->signal == "winch") winch = id;
+  if (winch == no_fact) return std::nullopt;
+  for (const std::vector<FactId>* later : {&server.reloads, &server.scaled_up})
+    for (const FactId id : *later)
+      if (id > winch) return std::nullopt;
+  std::size_t gone = 0;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (life.booted != no_fact && life.booted > winch) return std::nullopt;
+    gone += life.asked == model::Asked::scaled_down || life.exiting != no_fact;
+  }
+  if (gone == 0) return std::nullopt;
+  Draft draft = draft_about(look, "worker.none", server);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the master says that it stops its workers, and no worker was booted after it";
+  draft.values["reason"] = "WINCH sent them away";
+  draft.when = when_of(look, winch);
+  because(draft, winch);
+  return draft;
+}
+
 // Every worker was silent at the stop, which took the whole graceful timeout: SIGTERM does not reach them (a handler of the application's own).
 std::optional<Draft> deaf(const Look& look, const Server& server) {
   const auto graceful = model::number_setting(server, "graceful_timeout");
@@ -76,7 +103,7 @@ std::optional<Draft> deaf(const Look& look, const Server& server) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers)
-    for (const auto cause : {none, never, unseen, deaf})
+    for (const auto cause : {none, never, sent_away, unseen, deaf})
       if (auto draft = cause(look, server)) {
         drafts.push_back(std::move(*draft));
         break;

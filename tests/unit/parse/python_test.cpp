@@ -1,4 +1,5 @@
 #include "parse/python/bindings.hpp"
+#include "parse/python/token.hpp"
 
 #include "support/catch.hpp"
 
@@ -124,4 +125,20 @@ TEST_CASE("deep, long and odd sources stay bounded") {
     bytes += alphabet[(seed >> 16) % alphabet.size()];
   }
   CHECK(parse::python::bindings_of(bytes).names.size() < 2000);
+}
+
+TEST_CASE("a statement that no Python reads is found by its place, odd Python is not") {
+  const auto at = [](std::string_view source) {
+    const auto place = parse::python::stumble(source);
+    return std::to_string(place.line) + ":" + std::to_string(place.column) + (place.python_2 ? " 2" : "");
+  };
+  CHECK(at("bind = ':80'\ntimeout 30\n") == "2:9");
+  CHECK(at("workers =\ntimeout = 30\n") == "1:9");
+  CHECK(at("timeout = 30s\n") == "1:11");
+  CHECK(at("bind = 0.0.0.0:8000\n") == "1:8");
+  CHECK(at("limits = [1, 2 3]\n") == "1:16");
+  CHECK(at("print 'x'\n") == "1:7 2");
+  CHECK(at("a = 1if b else 0\nb = 0x1f or 1e-3 or 1_000 or 2j\nc = 'a' 'b' f'{d!r}'\nmatch = 3\nmatch a:\n  case 1: pass\ntype X = int\nasync def f(): await g\nd = not a in (b, *c)\nx: int = 3\nlambda y: y\n") == "0:0");
+  CHECK(at("try:\n  import a as b\nexcept (E, F) as e:\n  raise G from e\nwith h() as i, j() as k: del l\nglobal m; n = o if p else q; assert r, s; return t\n") == "0:0");
+  CHECK(at("") == "0:0");
 }

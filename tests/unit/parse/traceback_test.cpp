@@ -62,6 +62,14 @@ TEST_CASE("known words of known causes") {
   CHECK(parse::symptom_of("RuntimeError: can't start new thread") == "no-threads");
   CHECK(parse::symptom_of("MemoryError") == "memory-error");
   CHECK(parse::symptom_of("OSError: [Errno 28] No space left on device") == "no-space");
+  CHECK(parse::symptom_of("ssl.SSLError: [SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] decryption failed or bad record mac (_ssl.c:2578)") == "shared-connection");
+  CHECK(parse::symptom_of("psycopg2.DatabaseError: error with status PGRES_TUPLES_OK and no message from the libpq") == "shared-connection");
+  CHECK(parse::symptom_of("redis.exceptions.InvalidResponse: Protocol Error: b'+PONG'") == "shared-connection");
+  CHECK(parse::symptom_of("/p/pymongo/topology.py:175: UserWarning: MongoClient opened before fork. May not be") == "shared-connection");
+  CHECK(parse::symptom_of("psycopg2.OperationalError: server closed the connection unexpectedly") == "shared-connection?");
+  CHECK(parse::symptom_of("asyncpg.exceptions._base.InterfaceError: cannot perform operation: another operation is in progress") == "shared-connection?");
+  CHECK(parse::symptom_of("RuntimeError: CUDA error: initialization error") == "cuda-after-fork?");
+  CHECK(parse::symptom_of("OSError: [Errno 12] Cannot allocate memory") == "memory-error");
   CHECK(parse::symptom_of("ValueError: boom") == "");
 }
 

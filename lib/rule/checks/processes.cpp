@@ -1,0 +1,271 @@
+// What the list of processes shows while they live: stopped or frozen, never reaping their children, busy beyond their own timeout, still
+// importing, or none at all. A list is a moment: what passes by itself (a zombie, a worker between death and respawn) is said only as far as
+// the moment carries it.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/text.hpp"
+#include "rule/draft.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+constexpr double slow_boot_s = 10;     // an import that takes longer is felt at every restart
+constexpr double busy_untimed_s = 30;  // timeout = 0: nobody ends it; the default limit stands in for "too long"
+
+struct Row { FactId id = no_fact; const ProcessSeen* what = nullptr; };
+
+// A server's processes by host pid, from the latest list that names each.
+struct Family { int master = 0; const Server* server = nullptr; std::vector<int> workers; };
+
+bool gunicorn(const ProcessSeen& process) {
+  const flavour::Flavour* const known = flavour::flavour("gunicorn");
+  return base::starts_with(process.comm, "gunicorn: ") || (known && known->recognise(process.args));
+}
+
+const Server* server_of(const Look& look, int master) {
+  for (const Server& server : look.stack.servers) {
+    if (server.stopped != no_fact || server.crashed != no_fact) continue;
+    const int host = server.master_life == model::no_life ? 0 : look.stack.lives[server.master_life].host_pid;
+    if (master == (host ? host : server.namespaced ? 0 : server.master)) return &server;
+  }
+  return nullptr;
+}
+
+struct Seen {
+  std::map<int, Row> rows;
+  std::vector<Family> families;
+  std::map<int, std::vector<int>> children;
+};
+
+Seen seen_in(const Look& look) {
+  Seen seen;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (const auto* row = as<ProcessSeen>(look.evidence.facts[id])) seen.rows[look.evidence.facts[id].about.pid] = {id, row};
+  for (const auto& [pid, row] : seen.rows) seen.children[row.what->ppid].push_back(pid);
+  for (const auto& [pid, row] : seen.rows) {
+    const auto parent = seen.rows.find(row.what->ppid);
+    if (!gunicorn(*row.what) || (parent != seen.rows.end() && gunicorn(*parent->second.what))) continue;
+    Family family{pid, server_of(look, pid), {}};
+    for (const int child : seen.children[pid])
+      if (gunicorn(*seen.rows.at(child).what)) family.workers.push_back(child);
+    seen.families.push_back(std::move(family));
+  }
+  return seen;
+}
+
+char state_of(const Row& row) { return row.what->state.empty() ? '?' : row.what->state[0]; }
+
+Draft start(const Look& look, std::string rule, const Family& family, const Row& row, int pid, std::string role) {
+  Draft draft;
+  if (family.server) draft = draft_about(look, rule, *family.server);
+  draft.rule = std::move(rule);
+  draft.subject.server = family.server ? family.server->flavour : "gunicorn";
+  draft.subject.role = std::move(role);
+  draft.subject.pid = row.what && row.what->ns_pid ? row.what->ns_pid : pid;
+  draft.subject.host_pid = pid;
+  draft.was_doing = {};
+  draft.values["pid"] = std::to_string(draft.subject.pid);
+  draft.values["host_pid"] = std::to_string(pid);
+  draft.values["role"] = draft.subject.role;
+  draft.group = draft.rule + std::to_string(family.master);
+  if (row.id != no_fact) {
+    draft.when = look.evidence.facts[row.id].when;
+    because(draft, row.id);
+  }
+  return draft;
+}
+
+// SIGSTOP, or a frozen cgroup (docker pause). 't' is a debugger or strace, which holds a process for a moment at every look.
+void frozen(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
+  std::vector<std::pair<int, std::string>> all{{family.master, "master"}};
+  for (const int worker : family.workers) all.emplace_back(worker, "worker");
+  FactId group = no_fact;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (as<CgroupFrozen>(look.evidence.facts[id]) && look.evidence.facts[id].about.pid == family.master) group = id;
+  if (group != no_fact) {
+    Draft draft = start(look, "worker.frozen", family, {}, family.master, "master");
+    draft.sure = Confidence::certain;
+    draft.sure_because = "the kernel says that the whole cgroup is frozen";
+    draft.values["kind"] = "frozen with its whole cgroup";
+    draft.values["cgroup"] = base::printable(as<CgroupFrozen>(look.evidence.facts[group])->path, 120);
+    draft.first.push_back({"now", "if nobody froze it on purpose: echo 0 > /sys/fs/cgroup" + draft.values["cgroup"] + "/cgroup.freeze (docker unpause)", "", "nothing", ""});
+    draft.when = look.evidence.facts[group].when;
+    because(draft, group);
+    drafts.push_back(std::move(draft));
+    return;
+  }
+  for (const auto& [pid, role] : all) {
+    const Row& row = seen.rows.at(pid);
+    if (state_of(row) != 'T' && state_of(row) != 't') continue;
+    Draft draft = start(look, "worker.frozen", family, row, pid, role);
+    if (state_of(row) == 't') {
+      draft.truth = Truth::unknown;
+      draft.sure_because = "a debugger or strace holds it (state t): for a moment, or since it was left there";
+      draft.values["kind"] = "held by a tracer (state t)";
+      draft.missing.push_back("whether the tracer lets it go: TracerPid in /proc/" + std::to_string(pid) + "/status, and a second look");
+      drafts.push_back(std::move(draft));
+      continue;
+    }
+    draft.sure = Confidence::certain;
+    draft.sure_because = "the list of processes shows it stopped (state T)";
+    draft.values["kind"] = "stopped by a signal (state T)";
+    draft.first.push_back({"now", fmt::format("if nobody stopped it on purpose: kill -CONT {}", pid), "", "nothing", ""});
+    drafts.push_back(std::move(draft));
+  }
+}
+
+// Children of workers that ended and that nobody waits for. One may be between its end and the wait.
+void zombies(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
+  for (const int worker : family.workers) {
+    const auto found = seen.children.find(worker);
+    if (found == seen.children.end()) continue;
+    std::vector<int> dead;
+    for (const int child : found->second)
+      if (state_of(seen.rows.at(child)) == 'Z') dead.push_back(child);
+    if (dead.empty()) continue;
+    const Row& row = seen.rows.at(worker);
+    Draft draft = start(look, "worker.zombies", family, row, worker, "worker");
+    draft.values["count"] = base::counted(dead.size(), "zombie");
+    draft.values["comm"] = base::printable(seen.rows.at(dead.front()).what->comm, 20);
+    draft.sure = Confidence::likely;
+    draft.sure_because = "several children ended and nobody waits for them";
+    if (dead.size() == 1) {
+      draft.truth = Truth::unknown;
+      draft.sure = Confidence::unknown;
+      draft.sure_because = "one zombie may be just between its end and the wait for it";
+      draft.missing.push_back("a second look: does the same pid still stand there as <defunct>");
+    }
+    for (const int child : dead)
+      if (draft.because.size() < 4) because(draft, seen.rows.at(child).id);
+    drafts.push_back(std::move(draft));
+  }
+}
+
+// The heartbeat's age against the limit; and a worker that was never ready.
+void heartbeats(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
+  std::map<int, FactId> beats;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (as<Heartbeat>(look.evidence.facts[id])) beats[look.evidence.facts[id].about.pid] = id;
+  const auto limit = family.server ? model::number_setting(*family.server, "timeout") : std::nullopt;
+  for (const int worker : family.workers) {
+    const auto found = beats.find(worker);
+    const Row& row = seen.rows.at(worker);
+    if (found == beats.end() || state_of(row) == 'Z') continue;
+    const auto& beat = std::get<Heartbeat>(look.evidence.facts[found->second].what);
+    const std::string age = base::duration_text(static_cast<std::int64_t>(beat.age_s * 1e9));
+    if (beat.family == "unbooted") {
+      if (beat.age_s < slow_boot_s) continue;
+      Draft draft = start(look, "boot.slow", family, row, worker, "worker");
+      draft.sure = Confidence::certain;
+      draft.sure_because = "its heartbeat file was never touched since it was forked: the application is still being imported";
+      draft.values["age"] = age;
+      because(draft, found->second);
+      drafts.push_back(std::move(draft));
+      continue;
+    }
+    if (!limit) {
+      if (beat.age_s < busy_untimed_s) continue;
+      Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+      draft.truth = Truth::unknown;
+      draft.sure_because = "its heartbeat is old, but its worker timeout is not known: a sync worker with a long timeout beats rarely";
+      draft.values["age"] = age;
+      draft.missing.push_back("the worker timeout: the server's command line and configuration");
+      because(draft, found->second);
+      drafts.push_back(std::move(draft));
+      continue;
+    }
+    const bool untimed = *limit == 0;
+    if (beat.age_s < (untimed ? busy_untimed_s : *limit + 2)) continue;
+    Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+    draft.sure = Confidence::certain;
+    draft.sure_because = untimed ? "its heartbeat is that old; with timeout 0 nobody ends it" : "its heartbeat is older than the timeout, and it still lives: its master does not end it either";
+    draft.values["age"] = age;
+    draft.values["detail"] = untimed ? "timeout is 0, so it will never be ended" : "its master should have ended it: look whether that is stopped or stuck too";
+    if (state_of(row) == 'T' || state_of(seen.rows.at(family.master)) == 'T') draft.caused_by_rule = "worker.frozen";
+    because(draft, found->second);
+    drafts.push_back(std::move(draft));
+  }
+}
+
+// A master without a child, where its workers should be.
+void childless(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
+  if (!family.server || family.server->listening.empty() || !family.server->boot_refused.empty()) return;
+  const auto wanted = model::number_setting(*family.server, "workers");
+  if (wanted && *wanted == 0) return;  // told from the setting by the check of the workers
+  const auto children = seen.children.find(family.master);
+  if (children != seen.children.end() && !children->second.empty()) return;
+  const Row& row = seen.rows.at(family.master);
+  const bool live = look.evidence.source_of(look.evidence.facts[row.id]).live;
+  Draft draft = start(look, "worker.none", family, row, family.master, "master");
+  draft.values["reason"] = "the process list shows no child of it";
+  if (live) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "the master runs and has no child";
+  } else {
+    draft.truth = Truth::unknown;
+    draft.sure_because = "the list shows the master without a child; whether it was cut, or taken between a death and the next boot, is not known";
+    draft.missing.push_back("another look: ps --ppid " + std::to_string(family.master));
+  }
+  drafts.push_back(std::move(draft));
+}
+
+// The kernel's own watchdog: a task that did not move for two minutes waits in the kernel, for a disk or a network file system.
+void stuck_in_kernel(const Look& look, std::vector<Draft>& drafts) {
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    const Fact& fact = look.evidence.facts[id];
+    const auto* hung = as<KernelHung>(fact);
+    if (!hung) continue;
+    const Life* life = nullptr;
+    for (const Life& one : look.stack.lives)
+      if (one.server != SIZE_MAX && hung->pid != 0 && hung->pid == (one.host_pid ? one.host_pid : look.stack.servers[one.server].namespaced ? 0 : one.pid)) life = &one;
+    const bool named = base::starts_with(hung->comm, "gunicorn") || base::starts_with(hung->comm, "uvicorn");
+    if (!life && !named) continue;
+    Draft draft;
+    if (life) draft = draft_about(look, "worker.hung", *life);
+    draft.rule = "worker.hung";
+    draft.when = fact.when;
+    draft.was_doing = {};
+    draft.values["age"] = base::duration_text(static_cast<std::int64_t>(hung->seconds * 1e9));
+    draft.values["comm"] = base::printable(hung->comm, 20);
+    draft.values["pid"] = std::to_string(hung->pid);
+    draft.values["detail"] = "it waits inside the kernel (state D), where no signal ends it: a disk, or a network file system that does not answer";
+    draft.group = "hung";
+    because(draft, id);
+    if (life) {
+      draft.sure = Confidence::certain;
+      draft.sure_because = "the kernel's own watchdog names it";
+    } else {
+      draft.subject.host_pid = hung->pid;
+      draft.subject.role = "worker";
+      draft.truth = Truth::unknown;
+      draft.sure_because = "the kernel names a process of this kind that no log here knows";
+      draft.missing.push_back("whose process it was: the pids of the server on the host (ps, or triage while it lives)");
+    }
+    drafts.push_back(std::move(draft));
+  }
+}
+
+std::vector<Draft> look_at(const Look& look) {
+  std::vector<Draft> drafts;
+  stuck_in_kernel(look, drafts);
+  const Seen seen = seen_in(look);
+  for (const Family& family : seen.families) {
+    frozen(look, seen, family, drafts);
+    zombies(look, seen, family, drafts);
+    heartbeats(look, seen, family, drafts);
+    childless(look, seen, family, drafts);
+  }
+  return drafts;
+}
+
+}  // namespace
+
+namespace checks_of {
+extern const Check processes = {"processes", {"worker.frozen", "worker.zombies", "worker.hung", "worker.none", "boot.slow"}, look_at};
+}
+}  // namespace rule
