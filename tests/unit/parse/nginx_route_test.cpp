@@ -27,8 +27,10 @@ http {
   server { listen 8080; server_name other; location / { proxy_pass http://127.0.0.1:9005; } }
 })";
 
+source::TextHost host_of(const char* text) { return source::TextHost(std::map<std::string, std::string>{{"/n.conf", text}}); }
+
 std::string way(const std::string& url) {
-  const auto tree = nginx::read_tree(source::TextHost({{"/n.conf", site}}), "", "/n.conf");
+  const auto tree = nginx::read_tree(host_of(site), "", "/n.conf");
   const auto request = nginx::read_url(url);
   if (!request) return "refused";
   const auto route = nginx::route_of(tree, *request);
@@ -65,7 +67,7 @@ TEST_CASE("a server block is chosen by address, then by name") {
 }
 
 TEST_CASE("what only a request decides is said") {
-  const auto tree = nginx::read_tree(source::TextHost({{"/n.conf", "server { listen 80; location / { if ($x) { return 403; } proxy_pass http://a:1; } }"}}), "", "/n.conf");
+  const auto tree = nginx::read_tree(host_of("server { listen 80; location / { if ($x) { return 403; } proxy_pass http://a:1; } }"), "", "/n.conf");
   const auto route = nginx::route_of(tree, *nginx::read_url("http://h/"));
   REQUIRE(route.notes.size() == 1);
   CHECK(route.notes[0] == "if at /n.conf:1:35 may decide otherwise");

@@ -50,5 +50,5 @@ TEST_CASE("a file that includes itself ends, and is said") {
   const auto tree = tree_of("include nginx.conf;");
   REQUIRE(tree.wrong.size() == 1);
   CHECK(tree.wrong[0].what == "it includes itself, or too many files");
-  CHECK(nginx::read_tree(source::TextHost({}), "", "/none").files.empty());
+  CHECK(nginx::read_tree(source::TextHost(std::map<std::string, std::string>{}), "", "/none").files.empty());
 }
