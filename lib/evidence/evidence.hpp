@@ -24,6 +24,7 @@ struct Source {
   bool suppressed = false, lost = false;         // rate-limited lines; records missing inside (sequence gap, ring overrun, cut by cap)
   bool kernel_facility_known = false;            // kernel log in a form that tells forged records apart
   bool whole_boot = false;                       // starts at the boot itself
+  std::optional<base::Instant> kernel_first, kernel_last;  // of the kernel's own records in it, whatever else it holds; none seen when empty
   bool live = false;                             // read from the running system: covers until now
   std::optional<base::Instant> zero;             // wall time at which its boot clock stood at 0; give: what suspend may have added
 };

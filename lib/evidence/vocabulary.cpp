@@ -196,6 +196,8 @@ std::string to_ndjson(const Source& source) {
   instant("first", source.first);
   instant("last", source.last);
   instant("zero", source.zero);
+  instant("kernel_first", source.kernel_first);
+  instant("kernel_last", source.kernel_last);
   json["bytes"] = source.bytes; json["lines"] = source.lines; json["understood"] = source.understood;
   json["suppressed"] = source.suppressed; json["lost"] = source.lost; json["facility"] = source.kernel_facility_known; json["whole_boot"] = source.whole_boot; json["live"] = source.live;
   return json.dump();
@@ -238,6 +240,8 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
       instant("first", source.first);
       instant("last", source.last);
       instant("zero", source.zero);
+      instant("kernel_first", source.kernel_first);
+      instant("kernel_last", source.kernel_last);
       take(json, "bytes", source.bytes); take(json, "lines", source.lines); take(json, "understood", source.understood);
       take(json, "suppressed", source.suppressed); take(json, "lost", source.lost); take(json, "facility", source.kernel_facility_known); take(json, "whole_boot", source.whole_boot); take(json, "live", source.live);
       evidence.add_source(std::move(source));

@@ -59,7 +59,8 @@ std::optional<Distance> distance_between(const Stack& stack, const Evidence&, co
 std::vector<KernelLog> kernel_logs(const Evidence& evidence) {
   std::vector<KernelLog> logs;
   for (SourceId id = 0; id < evidence.sources.size(); ++id) {
-    if (evidence.sources[id].kind != SourceKind::kernel_log) continue;
+    // A syslog or a journal that carries the kernel's lines is as good a witness, for the time in which it does.
+    if (evidence.sources[id].kind != SourceKind::kernel_log && !evidence.sources[id].kernel_first) continue;
     KernelLog log{id, std::nullopt, 0, {}};
     if (const auto& zero = evidence.sources[id].zero) {
       log.wall_minus_own = zero->at;
@@ -105,18 +106,21 @@ std::optional<std::size_t> covering_kernel_log(const Stack& stack, const Evidenc
     const KernelLog& log = stack.kernel_logs[i];
     const Source& source = evidence.sources[log.source];
     if (source.lost || (source.suppressed && in_hole(stack, evidence, log, when))) continue;
-    if (source.live && source.whole_boot) return i;
-    if (!when || !source.first || !source.last) continue;
+    if (source.live && source.whole_boot && source.kind == SourceKind::kernel_log) return i;
+    const bool mixed = source.kind != SourceKind::kernel_log;
+    const auto& first = mixed ? source.kernel_first : source.first;
+    const auto& last = mixed ? source.kernel_last : source.last;
+    if (!when || !first || !last) continue;
     const auto span = [&](const base::Instant& edge) {
       Fact at;
       at.when = edge;
       at.origin.source = log.source;
       return distance_between(stack, evidence, at, when);
     };
-    const auto before = span(*source.first), after = span(*source.last);
+    const auto before = span(*first), after = span(*last);
     if (!before || !after) continue;
-    const bool starts = source.whole_boot || before->ns + before->give <= 0;
-    const bool ends = source.live || after->ns - after->give >= 0;
+    const bool starts = (source.whole_boot && !mixed) || before->ns + before->give <= 0;
+    const bool ends = (source.live && !mixed) || after->ns - after->give >= 0;
     if (starts && ends) return i;
   }
   return std::nullopt;

@@ -87,6 +87,21 @@ bool Opener::month(Record& record) {
   return true;
 }
 
+bool Opener::weekday(Record& record) {
+  std::string_view text = record.text;
+  const auto when = take_weekday_iso(text);
+  if (!when) return false;
+  Record with = record;
+  with.when = when;
+  with.text = text;
+  if (!whom(with, true)) return false;
+  record = with;
+  // -o with-unit names the unit where the writer's name would stand; systemd's own is init.scope.
+  if (record.ident == "init.scope") record.ident = "systemd";
+  else if (record.ident.ends_with(".service") || record.ident.ends_with(".scope")) record.unit = record.ident;
+  return true;
+}
+
 bool Opener::digits(Record& record) {
   std::string_view text = record.text;
   if (text.size() < 20) return kmsg(record);
@@ -150,7 +165,7 @@ bool Opener::rfc5424(Record& record) {
     if (at >= text.size()) return false;
     text.remove_prefix(at + 1);
   }
-  skip_blanks(text);
+  if (!text.empty() && text[0] == ' ') text.remove_prefix(1);  // one: what follows is the message's own indentation
   if (base::starts_with(text, "\xef\xbb\xbf")) text.remove_prefix(3);
   record.when = when;
   record.ident = words[1] == "-" ? std::string_view{} : words[1];
@@ -275,7 +290,7 @@ Opener::Next Opener::take_apart(std::string_view line, Record& record) {
   } else if (first == '<') {
     opened = angle(record);
   } else if (first >= 'A' && first <= 'Z') {
-    opened = month(record) || word(record);
+    opened = (line.size() > 8 && line[8] == '-' ? weekday(record) : month(record)) || word(record);
   } else if (first == '-' && base::starts_with(line, "-- ")) {  // "-- Boot 0123... --", "-- Journal begins at ..."
     if (base::starts_with(line, "-- Boot ") || base::starts_with(line, "-- Reboot") || base::starts_with(line, "-- Logs begin") || base::starts_with(line, "-- Journal begins") || base::starts_with(line, "-- No entries")) {
       journal_ = true;
@@ -317,6 +332,7 @@ void Opener::split(const Record& record) {
 }
 
 std::span<Record> Opener::open(std::string_view line) {
+  if ((gathering_ != Gathering::none || line.size() < 2 || line[0] == '_' || line[0] == '\t' || (line.size() > 8 && line[8] == '-')) && gather(line)) return records_;
   records_.resize(1);  // made in place: a copy of a Record a line shows in the profile
   Record& record = records_.front();
   record = {};
@@ -350,6 +366,7 @@ void Opener::passed_over(std::string_view line) {
 
 std::span<Record> Opener::rest() {
   records_.clear();
+  end_gathering();
   for (std::string& part : parts_) {
     if (part.empty()) continue;
     Record record;

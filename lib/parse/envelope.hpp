@@ -28,20 +28,26 @@ class Opener {
   /// A line that could say nothing to anybody was not opened: what came before it is over.
   void passed_over(std::string_view line);
   /// Parts of a message wait for their rest.
-  bool joining() const { return !parts_[0].empty() || !parts_[1].empty(); }
+  bool joining() const { return !parts_[0].empty() || !parts_[1].empty() || gathering_ != Gathering::none; }
   /// Some stamp had no year.
   bool yearless() const { return yearless_; }
   /// Only lines of the journal were opened so far, or lines with its marks.
   bool journal() const { return journal_; }
 
  private:
+  enum class Gathering : std::uint8_t { none, exported, verbose, pretty };
   enum class Next { done, drop };  // drop: no record comes of this line
 
   Next take_apart(std::string_view line, Record& record);
   Next json(Record& record);
   void journal_json(Record& record);
+  bool gather(std::string_view line);
+  void gather_field(std::string_view name, std::string_view value);
+  void end_binary();
+  void end_gathering();
   void app_json(Record& record);
   bool digits(Record& record);        // lines that begin with a digit: ISO stamps, /dev/kmsg, seconds since 1970
+  bool weekday(Record& record);       // journalctl short-full, with-unit
   bool month(Record& record);         // RFC 3164, journalctl short and short-precise
   bool bracket(Record& record);       // dmesg, dmesg -T, kubectl logs --prefix
   bool angle(Record& record);         // <PRI>
@@ -63,6 +69,9 @@ class Opener {
   std::array<std::string, 2> parts_;  // of stdout and stderr
   std::array<JsonLine, 2> json_;      // the line, and an application's JSON inside it
   std::string bytes_, trace_;
+  Gathering gathering_ = Gathering::none;   // an entry of the journal that takes several lines, as JSON so far
+  std::string gathered_, binary_name_, binary_, host_;
+  std::optional<base::Instant> gathered_when_;
   std::vector<Field> fields_;
   std::vector<Record> records_;
 };

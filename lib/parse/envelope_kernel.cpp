@@ -60,16 +60,19 @@ bool Opener::bracket(Record& record) {
   const std::string_view text = record.text;
   if (text.size() > 5 && text[1] == '2' && text[5] == '-') return false;  // gunicorn's own "[2026-11-22 ..."
   if (kernel_stamp(record)) {
-    // journalctl -o short-monotonic: "[ 1442.742760] host kernel: text". A process name may hold a blank and brackets, so only the two
-    // writers that matter here are believed.
+    // journalctl -o short-monotonic: "[ 1442.742760] host kernel: text". A process name may hold a blank and brackets, so a line names its
+    // writer only when it is one that matters here, or when the host is one that such a line has named.
     Record with = record;
     const std::size_t blank = with.text.find(' ');
     if (blank != std::string_view::npos && blank > 0 && with.text.substr(0, blank).find_first_of(":[") == std::string_view::npos) {
-      const std::string_view after = with.text.substr(blank + 1);
-      if (base::starts_with(after, "kernel: ") || base::starts_with(after, "systemd[1]: ")) {
+      const std::string_view host = with.text.substr(0, blank), after = with.text.substr(blank + 1);
+      const bool writer = base::starts_with(after, "kernel: ") || base::starts_with(after, "systemd[1]: ") || base::starts_with(after, "gunicorn[");
+      const bool fault = base::contains(after, "]: segfault at ") || base::contains(after, "]: unhandled ");
+      if (!fault && (writer || (!host_.empty() && host == host_))) {
         with.from_kernel_form = false;
         const auto boot = with.when;
         if (whom(with, true)) {
+          host_.assign(host);
           record = with;
           record.when = boot;
         }

@@ -13,6 +13,9 @@ namespace parse {
 /// of text; what follows must be a blank, ']' or the end, which stays. `digits` is set to the number of digits of the fraction.
 std::optional<base::Instant> take_iso(std::string_view& text, int* digits = nullptr);
 
+/// Takes "Sun 2026-11-22 10:31:07.123456 UTC", as journalctl -o short-full prints it; naive where the zone's name does not tell its distance.
+std::optional<base::Instant> take_weekday_iso(std::string_view& text);
+
 /// Takes "Nov 22 10:31:07" or "Nov  2 10:31:07.123456", naive. The year is the latest in which the date is not more than a day after
 /// `about_ns`.
 std::optional<base::Instant> take_month_day(std::string_view& text, std::int64_t about_ns);

@@ -50,6 +50,8 @@ class Sink {
   evidence::FactId add(evidence::What what, evidence::Subject about, const Record& record, std::optional<base::Instant> when = {}, int by = 0);
   /// The source holds a record of that time, whether it made a fact or not: for rows that are understood and only counted.
   void saw(const base::Instant& when);
+  /// The same, of a record that the kernel wrote: what a silence of the source about kills is worth.
+  void saw_kernel(const base::Instant& when);
   /// False when the time lies outside the window that was asked for: rows that are only counted are left out there too.
   bool wanted(const base::Instant& when) const;
   /// What --tz says about a time without a zone; unchanged without --tz.

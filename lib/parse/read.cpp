@@ -90,6 +90,7 @@ class Log {
     for (Record& record : shape == Shape::bare ? bare(line.text) : opener_.open(line.text)) {
       record.origin = last_;
       record.after_blank = blank_;
+      if (record.unit.empty()) record.unit = container;
       blank_ = record.text.empty();
       understood |= step(record);
     }
@@ -121,6 +122,8 @@ class Log {
   }
 
   bool yearless() const { return opener_.yearless(); }
+
+  std::string container;   // whose log it is, for records that name no unit
 
  private:
   struct Known { std::unique_ptr<State> state; std::uint64_t records = 0; };
@@ -175,6 +178,7 @@ class Log {
   bool step(const Record& record) {
     evidence::Source& source = sink_.source();
     if (record.when) sink_.saw(*record.when);
+    if (record.when && record.from_kernel_form && record.facility <= 0) sink_.saw_kernel(*record.when);
     if (record.from_kernel_form && record.facility >= 0) source.kernel_facility_known = true;
     if (record.sequence) {
       if (sequence_ && *record.sequence > *sequence_ + 1) source.lost = true;
@@ -211,17 +215,67 @@ void stream_gap(const std::string& name, const base::Error& error, evidence::Evi
   evidence.gap({"the rest of " + name, base::sentence({error.kind, error.doing, error.answer, "", error.code}), error.remedy, 1, {}});
 }
 
+// The kubelet's folders name what no line of their logs does: /var/log/pods/NAMESPACE_POD_UID/CONTAINER/0.log and
+// /var/log/containers/POD_NAMESPACE_CONTAINER-ID.log. "namespace/pod/container", empty for any other path.
+std::string container_of(std::string_view path) {
+  const auto name = [](std::string_view space, std::string_view pod, std::string_view container) {
+    return space.empty() || pod.empty() || container.empty() ? std::string() : std::string(space) + "/" + std::string(pod) + "/" + std::string(container);
+  };
+  const std::vector<std::string_view> parts = base::split(path, '/');
+  for (std::size_t i = 0; i + 3 < parts.size(); ++i) {
+    if (parts[i] != "pods") continue;
+    const std::vector<std::string_view> words = base::split(parts[i + 1], '_');
+    if (words.size() == 3) return name(words[0], words[1], parts[i + 2]);
+  }
+  if (parts.size() < 2 || parts[parts.size() - 2] != "containers" || !parts.back().ends_with(".log")) return {};
+  const std::vector<std::string_view> words = base::split(parts.back(), '_');
+  const std::size_t dash = words.back().rfind('-');
+  return words.size() == 3 && dash != std::string_view::npos ? name(words[1], words[0], words[2].substr(0, dash)) : std::string();
+}
+
+// Rotated files that were put together in the wrong order: where the time steps back, another run of lines begins, and the runs are put in
+// the order of their beginnings. A kernel log's own clock steps back at a boot, which is its order.
+void order_runs(evidence::Evidence& evidence, std::size_t first) {
+  constexpr std::int64_t back = 2 * base::second_ns;
+  struct Run { std::size_t begin = 0, end = 0; std::optional<std::int64_t> at; std::int64_t latest = INT64_MIN; };
+  std::vector<Run> runs{{first, first, {}, INT64_MIN}};
+  bool ordered = true;
+  std::optional<base::Clock> clock;
+  for (std::size_t i = first; i < evidence.facts.size(); ++i) {
+    const auto& when = evidence.facts[i].when;
+    if (when) {
+      if (when->clock == base::Clock::boot || (clock && *clock != when->clock)) return;
+      clock = when->clock;
+      if (when->at < runs.back().latest - back) runs.push_back({i, i, {}, INT64_MIN});
+      Run& run = runs.back();
+      if (!run.at) run.at = when->at;
+      run.latest = std::max(run.latest, when->at);
+    }
+    runs.back().end = i + 1;
+  }
+  for (std::size_t i = 1; i < runs.size(); ++i) ordered &= *runs[i].at >= *runs[i - 1].at;
+  if (ordered) return;
+  std::stable_sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.at < b.at; });
+  std::deque<evidence::Fact> sorted;
+  for (const Run& run : runs)
+    for (std::size_t i = run.begin; i < run.end; ++i) sorted.push_back(std::move(evidence.facts[i]));
+  std::move(sorted.begin(), sorted.end(), evidence.facts.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
 // `head` was read from the stream already.
 Reading read_log(source::Stream& stream, std::string_view head, const std::string& name, std::int64_t about_ns, const Window& window, evidence::Evidence& evidence, const Limits& limits) {
   Reading reading;
   reading.source = evidence.add_source(named(name));
+  const std::size_t first_fact = evidence.facts.size();
   const Marks marks(formats());
   Log log(Sink(evidence, reading.source, &window), marks, limits, about_ns);
+  log.container = container_of(name);
   Scanner scanner(stream, limits.longest_line, head);
   Ahead ahead(scanner, marks, limits.longest_line);
   for (const std::vector<Seen>* block = &ahead.next(); !block->empty(); block = &ahead.next())
     for (const Seen& seen : *block) log.line(seen);
   log.finish();
+  order_runs(evidence, first_fact);
   evidence::Source& source = evidence.sources[reading.source];
   source.bytes = scanner.bytes();
   reading.understood = source.understood > 0;
@@ -265,6 +319,10 @@ void settle_years(evidence::Evidence& evidence, const std::set<evidence::SourceI
     if (shift == 0) continue;
     source.first->at += shift;
     source.last->at += shift;
+    if (source.kernel_first && source.kernel_first->clock != base::Clock::boot) {
+      source.kernel_first->at += shift;
+      source.kernel_last->at += shift;
+    }
     for (evidence::Fact& fact : evidence.facts)
       if (fact.origin.source == id && fact.when && fact.when->clock != base::Clock::boot) fact.when->at += shift;
   }

@@ -59,11 +59,12 @@ Shape shape_of(std::string_view line, std::string_view& stamp) {
   switch (first) {
     case '[': return line.size() > 5 && line[1] == '2' && line[5] == '-' ? Shape::bare : Shape::whole;
     case '{': return json(line, stamp);
-    case '<': case '-': return Shape::whole;
-    case ' ': case '\t': return Shape::loose;
+    case '<': case '-': case '_': case '\t': return Shape::whole;
+    case ' ': return Shape::loose;
     default: break;
   }
   if (first >= 'A' && first <= 'Z' && line.size() > 16 && line[3] == ' ' && line[6] == ' ' && line[9] == ':') return stamped(line, 15, stamp);
+  if (first >= 'A' && first <= 'Z' && line.size() > 26 && line[3] == ' ' && line[8] == '-') return line.back() == ']' ? Shape::whole : stamped(line, 23, stamp);  // journalctl's short-full, verbose
   const std::string_view front = line.substr(0, 80);
   if (front.find(" | ") != std::string_view::npos) return Shape::whole;                                        // docker compose
   if (front.size() > 9 && (front[6] == ':' || front[7] == ':' || front[8] == ':')) return Shape::whole;     // dmesg -x: "kern  :err   : "

@@ -17,6 +17,13 @@ bool outside(const Window& window, const base::Instant& when) {
 // A source whose records carry several clocks is dated by the best of them.
 int worth(base::Clock clock) { return clock == base::Clock::wall ? 2 : clock == base::Clock::naive ? 1 : 0; }
 
+void widen(std::optional<base::Instant>& first, std::optional<base::Instant>& last, const base::Instant& when) {
+  if (!first || worth(when.clock) > worth(first->clock)) { first = last = when; return; }
+  if (when.clock != first->clock) return;
+  if (when.at < first->at) first = when;
+  if (when.at > last->at) last = when;
+}
+
 }  // namespace
 
 base::Instant Sink::settled(base::Instant when) const {
@@ -29,14 +36,9 @@ base::Instant Sink::settled(base::Instant when) const {
 
 bool Sink::wanted(const base::Instant& when) const { return !window_ || !outside(*window_, settled(when)); }
 
-void Sink::saw(const base::Instant& read) {
-  const base::Instant when = settled(read);
-  evidence::Source& of = source();
-  if (!of.first || worth(when.clock) > worth(of.first->clock)) { of.first = of.last = when; return; }
-  if (when.clock != of.first->clock) return;
-  if (when.at < of.first->at) of.first = when;
-  if (when.at > of.last->at) of.last = when;
-}
+void Sink::saw(const base::Instant& read) { widen(source().first, source().last, settled(read)); }
+
+void Sink::saw_kernel(const base::Instant& read) { widen(source().kernel_first, source().kernel_last, settled(read)); }
 
 evidence::FactId Sink::add(evidence::What what, evidence::Subject about, const Record& record, std::optional<base::Instant> when, int by) {
   if (!when) when = record.when;

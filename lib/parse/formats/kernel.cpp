@@ -418,7 +418,7 @@ bool bare_kernel_line(std::string_view text) {
 
 // Of lines without an envelope, and of syslog's. What has the kernel's own envelope comes anyway.
 constexpr std::string_view marks[] = {
-    "kernel:", " audit[", "audit: ", "type=1400 audit(", "type=1326 audit(", "oom-kill:constraint=", "oom_reaper: ",
+    "kernel:", " kernel messages", " audit[", "audit: ", "type=1400 audit(", "type=1326 audit(", "oom-kill:constraint=", "oom_reaper: ",
     "Memory cgroup out of memory", "Out of memory: Kill", "Out of memory (oom", "Killed process ", "Tasks in /", "Task in /", "traps: ",
     " invoked oom-killer", "INFO: task ", ": segfault at ",
 };
@@ -440,6 +440,10 @@ bool step(State& raw, const Record& record, Sink& sink) {
   std::string_view text = record.text;
   // journald hands audit records on under their own name.
   const bool audit = record.ident == "audit";
+  if (record.ident == "systemd-journald" && starts_with(text, "Missed ") && contains(text, " kernel messages")) {
+    sink.source().lost = true;
+    return true;
+  }
   if (!record.from_kernel_form && !audit) {
     // A program's own words (an application that logs "Out of memory: Killed process 1 (x)") are not the kernel's.
     if (!record.ident.empty() || record.pid != 0 || record.when || (state.torn.empty() && !bare_kernel_line(text))) return false;

@@ -214,7 +214,7 @@ bool step(State&, const Record& record, Sink& sink) {
 }
 
 constexpr std::string_view marks[] = {
-    "systemd",
+    "systemd", "init.scope",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<State>(); }

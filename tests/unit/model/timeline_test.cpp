@@ -65,3 +65,24 @@ TEST_CASE("a log that lost records covers nothing") {
   log.evidence.sources[0].lost = true;
   CHECK_FALSE(log.covers(50));
 }
+
+TEST_CASE("a syslog covers as far as kernel lines stand in it, and not at all without any") {
+  Evidence evidence;
+  Source syslog;
+  syslog.name = "syslog";
+  syslog.kind = SourceKind::journal;
+  syslog.first = wall(0);
+  syslog.last = wall(1000);
+  evidence.add_source(syslog);
+  model::Stack stack;
+  stack.kernel_logs = model::kernel_logs(evidence);
+  CHECK_FALSE(model::covering_kernel_log(stack, evidence, wall(50)));
+  evidence.sources[0].kernel_first = wall(100);
+  evidence.sources[0].kernel_last = wall(200);
+  stack.kernel_logs = model::kernel_logs(evidence);
+  CHECK(model::covering_kernel_log(stack, evidence, wall(150)));
+  CHECK_FALSE(model::covering_kernel_log(stack, evidence, wall(50)));
+  CHECK_FALSE(model::covering_kernel_log(stack, evidence, wall(250)));
+  evidence.sources[0].lost = true;
+  CHECK_FALSE(model::covering_kernel_log(stack, evidence, wall(150)));
+}
