@@ -70,6 +70,6 @@ TEST_CASE("what only a request decides is said") {
   const auto tree = nginx::read_tree(host_of("server { listen 80; location / { if ($x) { return 403; } proxy_pass http://a:1; } }"), "", "/n.conf");
   const auto route = nginx::route_of(tree, *nginx::read_url("http://h/"));
   REQUIRE(route.notes.size() == 1);
-  CHECK(route.notes[0] == "if at /n.conf:1:35 may decide otherwise");
+  CHECK(route.notes[0] == "if at /n.conf:1:34 may decide otherwise");
   CHECK(route.peers == std::vector<std::string>{"a:1"});
 }
