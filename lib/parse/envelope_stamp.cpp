@@ -137,7 +137,7 @@ std::optional<base::Instant> read_epoch(std::string_view text) {
   const auto whole = base::take_number(text);
   if (!whole || *whole < 100'000'000) return std::nullopt;
   std::int64_t unit = base::second_ns;
-  for (std::int64_t most = 100'000'000'000; unit > 1 && *whole >= most; most *= 1000) unit /= 1000;
+  for (std::int64_t most = *whole / 100'000'000'000; unit > 1 && most > 0; most /= 1000) unit /= 1000;
   if (*whole > INT64_MAX / unit - 1) return std::nullopt;
   base::Instant when{base::Clock::wall, *whole * unit, unit / 2};
   if (text.empty()) {

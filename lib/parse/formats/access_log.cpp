@@ -88,7 +88,7 @@ std::optional<base::Instant> read_stamp(std::string_view text, Reading& state) {
   if (std::memcmp(text.data(), state.stamp.data(), 11) != 0 || std::memcmp(text.data() + 20, state.stamp.data() + 20, 6) != 0) {
     unsigned day = 0, year = 0, hours = 0, minutes = 0;
     const unsigned month = month_number(text.substr(3, 3));
-    if (month == 0 || !number_at(text, 0, 2, day) || !number_at(text, 7, 4, year) || !number_at(text, 22, 2, hours) || !number_at(text, 24, 2, minutes) || (text[21] != '+' && text[21] != '-') || day < 1 || day > 31 ||
+    if (month == 0 || !number_at(text, 0, 2, day) || !number_at(text, 7, 4, year) || !number_at(text, 22, 2, hours) || !number_at(text, 24, 2, minutes) || (text[21] != '+' && text[21] != '-') || day < 1 || day > 31 || year > 2200 ||
         hours > 23 || minutes > 59)
       return std::nullopt;
     const std::int64_t offset = (text[21] == '-' ? -1 : 1) * static_cast<std::int64_t>(hours * 60 + minutes) * 60;

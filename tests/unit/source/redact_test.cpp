@@ -67,7 +67,8 @@ TEST_CASE("a word of every log is not looked for elsewhere") {
 
 TEST_CASE("the environment keeps its names and the values that were asked for") {
   source::Redactor redactor;
-  const std::string_view text("PATH=/bin\0DB_PASSWORD=hunter2xyz\0GUNICORN_CMD_ARGS=--timeout 5 --statsd-auth=abc123\0EMPTY=\0", 96);
+  static constexpr char bytes[] = "PATH=/bin\0DB_PASSWORD=hunter2xyz\0GUNICORN_CMD_ARGS=--timeout 5 --statsd-auth=abc123\0EMPTY=\0";
+  const std::string_view text(bytes, sizeof bytes - 1);
   CHECK(redactor.environment(text, {"GUNICORN_CMD_ARGS"}) ==
         std::string("PATH=[redacted-3]") + '\0' + "DB_PASSWORD=[redacted-1]" + '\0' + "GUNICORN_CMD_ARGS=--timeout 5 --statsd-auth=[redacted-2]" + '\0' + "EMPTY=" + '\0');
   CHECK(redactor.text("connect as app / hunter2xyz") == "connect as app / [redacted-1]");
