@@ -3,6 +3,7 @@ TRIAGE_REQUESTS names, so that the one who asked knows which worker has it."""
 import ctypes
 import itertools
 import os
+import socket
 import time
 from urllib.parse import parse_qs
 
@@ -33,6 +34,9 @@ def application(environ, start_response):
         sum(itertools.repeat(0))  # in C: no signal handler of Python's runs until it ends, and it does not
     elif path == '/oom':
         eat()
+    elif path == '/peer':
+        with socket.create_connection(('127.0.0.1', int(asked['port'][0]))) as link:
+            link.recv(1)
     elif path == '/keep':
         kept.append(b'x' * (int(asked['mib'][0]) << 20))
     elif path == '/open':

@@ -218,6 +218,14 @@ class Cgroup:
 
 
 # ---- servers --------------------------------------------------------------------------------------------------------
+def without_titles(folder):
+    """A folder that hides setproctitle: gunicorn then leaves its command line alone."""
+    path = folder / 'no-titles'
+    path.mkdir()
+    (path / 'setproctitle.py').write_text('raise ImportError("hidden by the test")\n')
+    return path
+
+
 class Gunicorn:
     """A gunicorn with the faulty application. `packages`: a folder to take another version from than the installed one; `socket`: the path
     of a unix socket to bind instead of a port; `app`: another module that lies in the folder."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import LOOPBACK, Cgroup, Gunicorn, PYTHON, Process, Skip, alive, children, free_port, get, report, run_cases, triage, wait_until
+from harness import LOOPBACK, Cgroup, Gunicorn, PYTHON, Process, Skip, alive, children, free_port, get, report, run_cases, triage, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -30,14 +30,6 @@ def evidence(program, *arguments):
 def same(what, got, wanted):
     if got != wanted:
         raise AssertionError(f'{what}: got {got}, wanted {wanted}')
-
-
-def without_titles(folder):
-    """A folder that hides setproctitle: gunicorn then leaves its command line alone."""
-    path = folder / 'no-titles'
-    path.mkdir()
-    (path / 'setproctitle.py').write_text('raise ImportError("hidden by the test")\n')
-    return path
 
 
 def processes(seen):

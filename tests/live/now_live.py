@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-from harness import LOOPBACK, Cgroup, Gunicorn, Request, connect, get, report, run_cases, wait_until
+from harness import LOOPBACK, Cgroup, Gunicorn, Request, connect, get, report, run_cases, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -122,6 +122,23 @@ def queue_is_full(asked, folder):
         server.stop()
 
 
+# ---- stuck ---------------------------------------------------------------------------------------------------------
+def waits_for_a_peer(asked, folder):
+    """Before its master ends it: on whom it waits, and how long it has left."""
+    peer = Peer()
+    server = Gunicorn(folder / 'site', '--timeout', '10', '--graceful-timeout', '1', packages=without_titles(folder))
+    try:
+        same('findings', findings(asked, server, 'worker.hung'), [])
+        _, pid = server.ask(f'/peer?port={peer.port}')
+        finding = until(asked, server, 'worker.hung')
+        same('who', finding['subject']['host_pid'], pid)
+        says(finding, f'it waits in recvfrom() for 127.0.0.1:{peer.port}', 'its master')
+        same('what it does', finding['was_doing']['syscall'], 'recvfrom')
+    finally:
+        server.stop()
+        peer.close()
+
+
 # ---- limits ---------------------------------------------------------------------------------------------------------
 def descriptors_near_the_limit(asked, folder):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -228,7 +245,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
+    cases = [waits_for_a_peer, all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

@@ -47,7 +47,8 @@ std::string where_to(const std::string& target, const NetTable& table) {
   const Socket& socket = known->second;
   if (socket.listening) return "the listener " + socket.local;
   if (socket.kind == Socket::Kind::local) return socket.local.empty() ? "a unix socket" : "unix:" + socket.local;
-  return socket.peer;
+  const auto service = service_at(socket.peer);
+  return service.empty() ? socket.peer : socket.peer + " (" + std::string(service) + ")";
 }
 
 // "7 0x5 0x7f... sp pc", "running", or "-1 sp pc" for a fault inside the kernel.

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/text.hpp"
-#include "rule/draft.hpp"
+#include "rule/live.hpp"
 
 namespace rule {
 
@@ -15,6 +15,7 @@ using namespace evidence;
 namespace {
 
 constexpr double slow_boot_s = 10;     // an import that takes longer is felt at every restart
+constexpr double soon = 0.6;           // of the limit
 constexpr double busy_untimed_s = 30;  // timeout = 0: nobody ends it; the default limit stands in for "too long"
 
 struct Row { FactId id = no_fact; const ProcessSeen* what = nullptr; };
@@ -146,8 +147,45 @@ void zombies(const Look& look, const Seen& seen, const Family& family, std::vect
   }
 }
 
+// What it waits for, from its system call and where the descriptor of that leads; "" where that could not be read.
+std::string waiting_text(const Look& look, const LiveProcess& process) {
+  if (process.waits == no_fact) return {};
+  const auto& waits = std::get<ProcessWaits>(look.evidence.facts[process.waits].what);
+  bool client = false;
+  for (const FactId id : process.connections) client = client || std::get<ConnectionSeen>(look.evidence.facts[id].what).peer == waits.on;
+  if (waits.state == "R") return "it computes (state R)";
+  if (waits.state == "D") return "it waits inside the kernel (state D" + (waits.call.empty() ? std::string(")") : ", in " + waits.call + "())");
+  if (waits.call.empty()) return {};
+  if (waits.call == "futex") return "it waits for a lock (futex)";
+  if (waits.call == "nanosleep" || waits.call == "clock_nanosleep") return "it sleeps (" + waits.call + ")";
+  const std::string on = base::printable(waits.on, 120);
+  if (on.empty()) return "it waits in " + waits.call + "()";
+  if (client && (waits.call == "sendto" || waits.call == "write" || waits.call == "sendmsg" || waits.call == "sendfile")) return "it waits in " + waits.call + "() for its client " + on + " to read";
+  if (client) return "it waits in " + waits.call + "() for its client " + on + " to send";
+  return "it waits in " + waits.call + "() for " + on;
+}
+
+const LiveProcess* live_process(const std::vector<LiveServer>& servers, int pid) {
+  for (const LiveServer& live : servers)
+    for (const LiveProcess& worker : live.workers)
+      if (worker.pid == pid) return &worker;
+  return nullptr;
+}
+
+void say_waiting(const Look& look, const LiveProcess* process, Draft& draft) {
+  if (!process) return;
+  const std::string text = waiting_text(look, *process);
+  if (text.empty()) return;
+  const auto& waits = std::get<ProcessWaits>(look.evidence.facts[process->waits].what);
+  draft.was_doing.syscall = waits.call;
+  draft.was_doing.fd = waits.fd;
+  draft.was_doing.peer = base::printable(waits.on, 120);
+  draft.values["detail"] = text + (draft.values["detail"].empty() ? "" : "; " + draft.values["detail"]);
+  because(draft, process->waits);
+}
+
 // The heartbeat's age against the limit; and a worker that was never ready.
-void heartbeats(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
+void heartbeats(const Look& look, const Seen& seen, const Family& family, const std::vector<LiveServer>& servers, std::vector<Draft>& drafts) {
   std::map<int, FactId> beats;
   for (FactId id = 0; id < look.evidence.facts.size(); ++id)
     if (as<Heartbeat>(look.evidence.facts[id])) beats[look.evidence.facts[id].about.pid] = id;
@@ -176,10 +214,26 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, std::v
       draft.values["age"] = age;
       draft.missing.push_back("the worker timeout: the server's command line and configuration");
       because(draft, found->second);
+      say_waiting(look, live_process(servers, worker), draft);
       drafts.push_back(std::move(draft));
       continue;
     }
     const bool untimed = *limit == 0;
+    // A worker that is free beats at least twice within the limit: later than that it is held by something, and the clock runs.
+    const LiveProcess* const process = live_process(servers, worker);
+    if (!untimed && beat.age_s >= soon * *limit && beat.age_s < *limit + 2 && process && state_of(row) != 'T') {
+      const std::string text = waiting_text(look, *process);
+      if (text.empty()) continue;
+      Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+      draft.sure = Confidence::certain;
+      draft.sure_because = "the age of its heartbeat, and the system call it is in, read from the living process";
+      draft.values["age"] = age;
+      draft.values["detail"] = beat.age_s < *limit ? fmt::format("its master will kill it in {:.1f} s (timeout {:g} s)", *limit - beat.age_s, *limit) : fmt::format("its master kills it about now (timeout {:g} s)", *limit);
+      because(draft, found->second);
+      say_waiting(look, process, draft);
+      drafts.push_back(std::move(draft));
+      continue;
+    }
     if (beat.age_s < (untimed ? busy_untimed_s : *limit + 2)) continue;
     Draft draft = start(look, "worker.hung", family, row, worker, "worker");
     draft.sure = Confidence::certain;
@@ -188,6 +242,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, std::v
     draft.values["detail"] = untimed ? "timeout is 0, so it will never be ended" : "its master should have ended it: look whether that is stopped or stuck too";
     if (state_of(row) == 'T' || state_of(seen.rows.at(family.master)) == 'T') draft.caused_by_rule = "worker.frozen";
     because(draft, found->second);
+    say_waiting(look, process, draft);
     drafts.push_back(std::move(draft));
   }
 }
@@ -254,10 +309,11 @@ std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   stuck_in_kernel(look, drafts);
   const Seen seen = seen_in(look);
+  const auto servers = live_servers(look);
   for (const Family& family : seen.families) {
     frozen(look, seen, family, drafts);
     zombies(look, seen, family, drafts);
-    heartbeats(look, seen, family, drafts);
+    heartbeats(look, seen, family, servers, drafts);
     childless(look, seen, family, drafts);
   }
   return drafts;
