@@ -1,6 +1,6 @@
 // Every card's examples through the whole walk: texts -> facts -> stack -> findings. Yes: the rule is concluded, and sure. No: it is not
-// concluded. Unknown: it is not concluded, and the walk says so: an unsure finding of the rule or of its area, death.unknown for the subject,
-// or another finding that lists as missing what would have told. death.unknown is itself the word for not knowing: its yes is a finding of it.
+// concluded. Unknown: it is not concluded, and the walk says so: a finding of the rule's own area (sure of less, or unsure), or death.unknown or
+// master.gone, that lists what would have told. death.unknown is itself the word for not knowing: its yes is a finding of it.
 #include <algorithm>
 #include <set>
 
@@ -38,13 +38,17 @@ rule::Findings walk(const rule::Example& example, evidence::Evidence& evidence) 
 
 bool about(const rule::Finding& finding, int pid) { return pid == 0 || finding.subject.pid == pid || finding.subject.host_pid == pid; }
 bool sure(const rule::Finding& finding) { return finding.truth == rule::Truth::yes && finding.sure != rule::Confidence::unknown; }
-std::string area_of(const std::string& id) { return id.substr(0, id.find('.') + 1); }
+// The way from the proxy to a free worker is one area, whatever its findings are called.
+std::string area_of(const std::string& id) {
+  const std::string area = id.substr(0, id.find('.') + 1);
+  return area == "socket." || id == "worker.saturated" ? "proxy." : area;
+}
 
 bool answered(const rule::Card& card, const rule::Example& example, const rule::Findings& findings) {
   const auto any = [&](auto&& wanted) { return std::any_of(findings.begin(), findings.end(), [&](const rule::Finding& finding) { return about(finding, example.pid) && wanted(finding); }); };
   const bool is_sure = any([&](const rule::Finding& finding) { return finding.rule == card.id && sure(finding); });
   const bool is_unsure = any([&](const rule::Finding& finding) { return finding.rule == card.id && !sure(finding); });
-  const bool doubt = any([&](const rule::Finding& finding) { return (!sure(finding) && (finding.rule == "death.unknown" || area_of(finding.rule) == area_of(card.id))) || !finding.missing.empty(); });
+  const bool doubt = any([&](const rule::Finding& finding) { return !finding.missing.empty() && (finding.rule == "death.unknown" || finding.rule == "master.gone" || area_of(finding.rule) == area_of(card.id)); });
   if (card.id == "death.unknown") return (is_sure || is_unsure) == (example.answer != rule::Truth::no);
   switch (example.answer) {
     case rule::Truth::yes: return is_sure;
