@@ -162,6 +162,27 @@ std::optional<Draft> of_port(const Look& look, const Peer& peer) {
   return draft;
 }
 
+// Socket activation: the service manager holds the listener while no service takes from it. Without anybody waiting that is its idle state.
+std::optional<Draft> held(const Look& look, const Peer& peer) {
+  for (const FactId id : peer.listeners) {
+    const ListenerSeen& listener = listener_of(look, id);
+    if (listener.queue == 0 || (!listener.holders.empty() && listener.holders != "1")) continue;
+    Draft draft = about(look, "socket.held-by-supervisor", peer);
+    draft.values["count"] = base::counted(listener.queue, "connection");
+    because(draft, id);
+    if (listener.holders.empty()) {
+      draft.truth = Truth::unknown;
+      draft.sure = Confidence::unknown;
+      draft.sure_because = "connections wait, and no process that could be seen has this listener open";
+      draft.missing.push_back("who holds it: run as root, or ss -lxtnp on the host");
+    } else {
+      draft.sure_because = "process 1 alone has this listener open, and connections wait in it";
+    }
+    return draft;
+  }
+  return std::nullopt;
+}
+
 std::optional<Draft> full(const Look& look, const Peer& peer) {
   for (const FactId id : peer.listeners) {
     const ListenerSeen& listener = listener_of(look, id);
@@ -181,6 +202,7 @@ std::vector<Draft> look_at(const Look& look) {
   for (const Peer& peer : peers(look)) {
     if (!on_the_way(look, peer.address)) continue;
     auto broken = base::starts_with(peer.address, "unix:") ? of_socket(look, peer) : of_port(look, peer);
+    if (!broken) broken = held(look, peer);
     if (!broken) broken = full(look, peer);
     if (broken) drafts.push_back(std::move(*broken));
   }
@@ -190,6 +212,6 @@ std::vector<Draft> look_at(const Look& look) {
 }  // namespace
 
 namespace checks_of {
-extern const Check path = {"path", {"socket.permission", "socket.missing", "socket.stolen", "socket.refused", "socket.backlog-full"}, look_at};
+extern const Check path = {"path", {"socket.permission", "socket.missing", "socket.stolen", "socket.refused", "socket.backlog-full", "socket.held-by-supervisor"}, look_at};
 }
 }  // namespace rule

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.hpp"
 #include "rule/live.hpp"
@@ -12,6 +13,7 @@ using namespace evidence;
 
 namespace {
 
+constexpr std::uint64_t many_waiting = 3;
 constexpr double settled_s = 1.0;  // a connection that was just accepted makes nobody busy
 
 const ConnectionSeen& connection_of(const Look& look, FactId id) { return std::get<ConnectionSeen>(look.evidence.facts[id].what); }
@@ -106,10 +108,44 @@ std::optional<Draft> full(const Look& look, const LiveServer& live) {
   return std::nullopt;
 }
 
+// SO_REUSEPORT gives each worker a queue of its own: the kernel goes on handing connections to one that takes none.
+std::optional<Draft> uneven(const Look& look, const LiveServer& live) {
+  std::map<std::string, std::vector<FactId>> groups;
+  for (const FactId id : live.listeners) {
+    const auto& address = std::get<ListenerSeen>(look.evidence.facts[id].what).address;
+    if (!base::starts_with(address, "unix:")) groups[address].push_back(id);
+  }
+  for (const auto& [address, ids] : groups) {
+    if (ids.size() < 2) continue;
+    const auto queue = [&](FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what).queue; };
+    const auto [least, most] = std::minmax_element(ids.begin(), ids.end(), [&](FactId a, FactId b) { return queue(a) < queue(b); });
+    if (queue(*most) < many_waiting || queue(*least) > 0) continue;
+    const auto& stuck = std::get<ListenerSeen>(look.evidence.facts[*most].what);
+    Draft draft = draft_about(look, "socket.uneven", live);
+    draft.subject.role = "socket";
+    draft.subject.where = base::printable(address, 120);
+    draft.values["address"] = draft.subject.where;
+    draft.values["count"] = base::counted(stuck.queue, "connection");
+    draft.values["pid"] = base::printable(stuck.holders, 60);
+    because(draft, *most);
+    because(draft, *least, "a sibling, whose queue is empty");
+    if (base::contains(stuck.holders, " ")) {
+      draft.truth = Truth::unknown;
+      draft.sure_because = "one queue is long and another is empty; whose it is cannot be told, for several processes have it open";
+      draft.missing.push_back("which worker takes from it: strace -e trace=accept4 -p PID, for seconds");
+    } else {
+      draft.sure = Confidence::certain;
+      draft.sure_because = "the kernel's own counts of the queues of one address";
+    }
+    return draft;
+  }
+  return std::nullopt;
+}
+
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const LiveServer& live : live_servers(look))
-    for (const auto cause : {saturated, full})
+    for (const auto cause : {saturated, full, uneven})
       if (auto draft = cause(look, live)) drafts.push_back(std::move(*draft));
   return drafts;
 }
@@ -117,6 +153,6 @@ std::vector<Draft> look_at(const Look& look) {
 }  // namespace
 
 namespace checks_of {
-extern const Check queues = {"queues", {"worker.saturated", "socket.backlog-full"}, look_at};
+extern const Check queues = {"queues", {"worker.saturated", "socket.backlog-full", "socket.uneven"}, look_at};
 }
 }  // namespace rule
