@@ -90,6 +90,16 @@ def alive(pid):
         return False
 
 
+def serves(pid):
+    """Has a worker's own signal handlers: Python takes them away again when it ends, and before they are set it passes for a master that starts."""
+    try:
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return False
+    caught = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith('SigCgt')]
+    return bool(caught) and not caught[0] >> (signal.SIGHUP - 1) & 1 and bool(caught[0] >> (signal.SIGTERM - 1) & 1)
+
+
 class Process:
     """A process of ours in a session of its own, so that its children can be ended with it and nobody else's."""
 

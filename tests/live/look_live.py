@@ -13,7 +13,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import LOOPBACK, Cgroup, Gunicorn, PYTHON, Process, Skip, alive, children, free_port, get, report, run_cases, triage, wait_until, without_titles
+from harness import LOOPBACK, Cgroup, Gunicorn, PYTHON, Process, Skip, alive, children, free_port, get, report, run_cases, serves, triage, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -102,16 +102,6 @@ def upgrade(asked, folder):
             os.kill(new, signal.SIGTERM)
             wait_until('the new master is gone', lambda: not alive(new))
         server.stop()
-
-
-def serves(pid):
-    """Has a worker's own signal handlers: Python takes them away again when it ends, and before they are set it passes for a master that starts."""
-    try:
-        status = pathlib.Path(f'/proc/{pid}/status').read_text()
-    except OSError:
-        return False
-    caught = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith('SigCgt')]
-    return bool(caught) and not caught[0] >> (signal.SIGHUP - 1) & 1 and bool(caught[0] >> (signal.SIGTERM - 1) & 1)
 
 
 def orphans(asked, folder):

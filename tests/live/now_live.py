@@ -5,11 +5,12 @@ import argparse
 import functools
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
 
-from harness import LOOPBACK, Cgroup, Gunicorn, Request, connect, get, report, run_cases, wait_until, without_titles
+from harness import LOOPBACK, Cgroup, Gunicorn, Request, Skip, connect, get, report, run_cases, serves, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -139,6 +140,26 @@ def waits_for_a_peer(asked, folder):
         peer.close()
 
 
+def master_is_gone(asked, folder):
+    """Its workers go on serving for a while; nobody logs it."""
+    server = Gunicorn(folder / 'site', '--timeout', '120')
+    workers = server.workers()
+    try:
+        same('findings', findings(asked, server, 'master.gone'), [])
+        os.kill(server.pid, signal.SIGKILL)
+        server.process.process.wait()
+        if not all(serves(pid) for pid in workers):
+            raise Skip('the workers noticed too soon')
+        found = [one for one in report(asked.triage, workers[0])['findings'] if one['rule'] == 'master.gone']
+        if not found and not all(serves(pid) for pid in workers):
+            raise Skip('the workers noticed too soon')
+        same('rules', len(found), 1)
+        same('sure', found[0]['sure'], 'certain')
+        says(found[0], f'master {server.pid} disappeared; 2 workers live on without it and hold its socket')
+    finally:
+        server.stop()
+
+
 # ---- limits ---------------------------------------------------------------------------------------------------------
 def descriptors_near_the_limit(asked, folder):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -245,7 +266,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [waits_for_a_peer, all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
+    cases = [waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

@@ -269,6 +269,51 @@ void childless(const Look& look, const Seen& seen, const Family& family, std::ve
   drafts.push_back(std::move(draft));
 }
 
+// The lives of a worker by its pid on the host.
+std::vector<model::LifeId> lives_of(const Look& look, int host_pid) {
+  std::vector<model::LifeId> found;
+  for (const Life& life : look.stack.lives)
+    if (life.role == model::Role::worker && (life.host_pid ? life.host_pid : life.pid) == host_pid) found.push_back(life.id);
+  return found;
+}
+
+// Workers that live while their master does not: they serve on until they notice, and hold its socket.
+void orphaned(const Look& look, const LiveServer& live, std::vector<Draft>& drafts) {
+  if (live.master.pid != 0 || live.workers.empty()) return;
+  const Server* run = nullptr;
+  for (const LiveProcess& worker : live.workers) {
+    for (const model::LifeId id : lives_of(look, worker.pid))
+      if (look.stack.lives[id].server != SIZE_MAX) run = &look.stack.servers[look.stack.lives[id].server];
+  }
+  if (run) {
+    for (const model::LifeId id : run->lives)
+      if (look.stack.lives[id].orphaned != no_fact) return;  // its log tells of it: the check of the master
+    if (run->crashed != no_fact || run->halted != no_fact) return;
+  }
+  Draft draft;
+  if (run) draft = draft_about(look, "master.gone", *run);
+  draft.rule = "master.gone";
+  draft.subject.server = run ? run->flavour : "gunicorn";
+  draft.subject.role = "master";
+  draft.values["server"] = draft.subject.server;
+  draft.values["pid"] = run && run->master ? std::to_string(run->master) : "";
+  draft.sure = Confidence::certain;
+  draft.sure_because = "its workers live, and their parent is another process";
+  std::string pids;
+  for (const LiveProcess& worker : live.workers) {
+    pids += (pids.empty() ? "" : " ") + std::to_string(worker.pid);
+    if (draft.because.size() < 2) because(draft, worker.seen);
+  }
+  draft.values["detail"] = fmt::format("{} {} on without it{}", base::counted(live.workers.size(), "worker"), live.workers.size() == 1 ? "lives" : "live", live.listeners.empty() ? "" : live.workers.size() == 1 ? " and holds its socket" : " and hold its socket");
+  draft.values["reason"] = "nobody is left to say why";
+  draft.when = look.evidence.facts[live.workers.front().seen].when;
+  for (const FactId id : live.listeners)
+    if (draft.because.size() < 3) because(draft, id);
+  draft.first.push_back({"now", "end the orphans, then start the server anew: kill -TERM " + pids, "", "their running requests are finished first", ""});
+  draft.missing.push_back("who ended the master: the kernel log of that moment, and the shell or unit that it was started from");
+  drafts.push_back(std::move(draft));
+}
+
 // The kernel's own watchdog: a task that did not move for two minutes waits in the kernel, for a disk or a network file system.
 void stuck_in_kernel(const Look& look, std::vector<Draft>& drafts) {
   for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
@@ -310,6 +355,7 @@ std::vector<Draft> look_at(const Look& look) {
   stuck_in_kernel(look, drafts);
   const Seen seen = seen_in(look);
   const auto servers = live_servers(look);
+  for (const LiveServer& live : servers) orphaned(look, live, drafts);
   for (const Family& family : seen.families) {
     frozen(look, seen, family, drafts);
     zombies(look, seen, family, drafts);
@@ -322,6 +368,6 @@ std::vector<Draft> look_at(const Look& look) {
 }  // namespace
 
 namespace checks_of {
-extern const Check processes = {"processes", {"worker.frozen", "worker.zombies", "worker.hung", "worker.none", "boot.slow"}, look_at};
+extern const Check processes = {"processes", {"master.gone", "worker.frozen", "worker.zombies", "worker.hung", "worker.none", "boot.slow"}, look_at};
 }
 }  // namespace rule
