@@ -67,6 +67,28 @@ def one_worker_free(asked, folder):
         server.stop()
 
 
+def busy_is_not_stuck(asked, folder):
+    """Many quick requests over a unix socket: the queue is never empty, every worker always has one, and nothing is wrong."""
+    path = folder / 'app.sock'
+    server = Gunicorn(folder / 'site', socket=path)
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            get(path, '/ok', 10)
+    clients = [threading.Thread(target=ask, daemon=True) for _ in range(12)]
+    try:
+        for client in clients:
+            client.start()
+        for _ in range(10):
+            same('findings', findings(asked, server, 'worker.saturated', 'socket.backlog-full', 'worker.hung'), [])
+    finally:
+        over.set()
+        for client in clients:
+            client.join(15)
+        server.stop()
+
+
 def idle_clients_hold_the_workers(asked, folder):
     server = Gunicorn(folder / 'site', '--timeout', '60', '--graceful-timeout', '1')
     try:
@@ -266,7 +288,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
+    cases = [waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

@@ -25,9 +25,11 @@ Busy busy_of(const Look& look, const LiveServer& live, std::size_t places, doubl
   Busy busy;
   for (const LiveProcess& worker : live.workers) {
     std::size_t waiting = 0, silent = 0;
+    // The kernel counts no idle time of a unix socket: then the heartbeat tells how long the worker has been at its request.
+    const double still = worker.beat == no_fact ? 0 : std::get<Heartbeat>(look.evidence.facts[worker.beat].what).age_s;
     for (const FactId id : worker.connections) {
       const ConnectionSeen& connection = connection_of(look, id);
-      if (connection.silent_s && *connection.silent_s < settled) continue;
+      if (connection.silent_s.value_or(still) < settled) continue;
       ++waiting;
       if (connection.received && *connection.received == 0) ++silent;
     }
