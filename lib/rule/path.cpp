@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "rule/draft.hpp"
@@ -54,12 +55,19 @@ std::vector<Peer> peers(const Look& look) {
       for (const auto& address : upstreams[route.address]) add(address, id);
     else if (!route.address.empty() && !base::contains(route.address, "$")) add(route.address, id);
   }
+  std::set<std::uint64_t> dialled_in;  // the network namespaces of the proxies, where they are known
+  for (const Fact& fact : look.evidence.facts)
+    if (const auto* drops = as<ListenDrops>(fact); drops && fact.about.pid) dialled_in.insert(drops->net_namespace);
   std::vector<Peer> all;
   for (auto& [address, peer] : by_address) {
     for (const FactId id : walks)
       if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
-    for (const FactId id : listeners)
-      if (takes(std::get<ListenerSeen>(look.evidence.facts[id].what).address, address)) peer.listeners.push_back(id);
+    for (const FactId id : listeners) {
+      const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
+      if (!takes(listener.address, address)) continue;
+      const bool here = base::starts_with(address, "unix:") || dialled_in.empty() || dialled_in.contains(listener.net_namespace);
+      (here ? peer.listeners : peer.elsewhere).push_back(id);
+    }
     if (base::starts_with(address, "unix:") || on_loopback(address) || !peer.listeners.empty()) all.push_back(std::move(peer));
   }
   return all;

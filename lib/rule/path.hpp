@@ -11,6 +11,7 @@ namespace rule {
 struct Peer {
   std::string address;                        // "unix:/run/app.sock", "127.0.0.1:8000"
   std::vector<FactId> routes, walks, listeners;
+  std::vector<FactId> elsewhere;              // listeners at that address in another network namespace, which the proxy cannot reach
 };
 
 /// Every address of the proxy's configuration, upstream names resolved. Empty without a live look.

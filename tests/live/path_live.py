@@ -3,6 +3,7 @@
 and that the printed fix, applied, makes the finding go away. And healthy twins that must stay silent."""
 import argparse
 import functools
+import json
 import os
 import pathlib
 import pwd
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from harness import Gunicorn, Nginx, Skip, alive, free_port, get, report, run_cases, wait_until
+from harness import PYTHON, Gunicorn, Nginx, Process, Skip, alive, free_port, get, report, run_cases, triage, wait_until
 
 WALKER = 'www-data'
 
@@ -222,11 +223,49 @@ def nobody_on_the_port(asked, folder):
         server.stop()
 
 
+def another_network_namespace(asked, folder):
+    """The server listens on the very address that nginx dials, inside of a namespace of its own."""
+    open_folder(folder)
+    if subprocess.run(['unshare', '-n', 'sh', '-c', 'ip link set lo up'], capture_output=True).returncode:
+        raise Skip('no network namespace of our own can be made here')
+    port = free_port()
+    shutil.copy(pathlib.Path(__file__).resolve().parent / 'faulty.py', folder / 'faulty.py')
+    log = folder / 'error.log'
+    server = Process(['unshare', '-n', 'sh', '-c', f'ip link set lo up && exec {PYTHON} -m gunicorn -b 127.0.0.1:{port} --error-logfile {log} faulty'], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until('gunicorn has booted', lambda: log.exists() and 'Booting worker' in log.read_text())
+        proxy = Nginx(folder / 'nginx', f'127.0.0.1:{port}', WALKER)
+        try:
+            same('status', get(proxy.port, '/ok', 10), 502)
+            finding = one(asked, f'127.0.0.1:{port}', 'socket.refused')
+            if f'(pid {server.pid}) listens there in another network namespace' not in finding['message']:
+                raise AssertionError(finding['message'])
+        finally:
+            proxy.stop()
+    finally:
+        server.stop()
+
+
+def url(asked, folder):
+    """Asked for one URL, only what stands on its way is judged; and with --send the outcome is tried once."""
+    with Stack(folder) as stack:
+        address = f'http://127.0.0.1:{stack.proxy.port}/report'
+        found = report(asked.triage, address)
+        same('findings', [finding['rule'] for finding in found['findings'] if finding['rule'].startswith('socket.')], [])
+        stack.run.chmod(0o700)
+        found = report(asked.triage, address, '--send')
+        same('findings', [finding['rule'] for finding in found['findings'] if finding['rule'].startswith('socket.')], ['socket.permission'])
+        if not any(f'/report takes server' in row['text'] for row in found['findings'][0]['because']):
+            raise AssertionError(f'the way is not told: {found["findings"][0]["because"]}')
+        seen = [json.loads(line) for line in triage(asked.triage, address, '--send', '--show', 'evidence')[1].splitlines()]
+        same('the answer', [fact['f.status'] for fact in seen if fact['word'] == 'request.sent'], [502])
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, stolen, nobody_on_the_port]
+    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, stolen, nobody_on_the_port, another_network_namespace, url]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

@@ -119,7 +119,11 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       if (auto drops = drops_of(*netstat)) {
         drops->net_namespace = space;
         const std::string text = "ListenOverflows " + std::to_string(drops->overflows) + " ListenDrops " + std::to_string(drops->drops);
-        auto whole = seen(std::move(*drops), 0, *source, host);
+        // About the proxy where it lives in this namespace: 127.0.0.1 there is what it dials.
+        int dialling = 0;
+        for (const auto& proxy : found.proxies)
+          if (namespace_of(host, proxy.pid, "net") == space) dialling = proxy.pid;
+        auto whole = seen(std::move(*drops), dialling, *source, host);
         whole.text = text;
         evidence.add(std::move(whole));
       }

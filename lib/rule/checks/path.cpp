@@ -158,6 +158,11 @@ std::optional<Draft> of_port(const Look& look, const Peer& peer) {
   because(draft, peer.routes.front());
   for (const Server& server : look.stack.servers)
     if (!server.listening.empty() && server.stopped == no_fact) draft.values["reason"] = "; " + server_text(server) + " listens at " + base::printable(server.listening, 100);
+  if (!peer.elsewhere.empty()) {
+    draft.values["reason"] = fmt::format("; {} listens there in another network namespace (a container), whose loopback is not that of nginx", holder_text(look, listener_of(look, peer.elsewhere.front())));
+    because(draft, peer.elsewhere.front(), "in another network namespace");
+    draft.first.push_back({"then", "let it bind 0.0.0.0 in its namespace and publish the port, or name its address in proxy_pass; or bind a unix socket on a volume that both mount", "", "a restart", ""});
+  }
   add_rows(look, peer, "refused", draft);
   return draft;
 }
