@@ -246,7 +246,7 @@ void order_runs(evidence::Evidence& evidence, std::size_t first) {
     if (when) {
       if (when->clock == base::Clock::boot || (clock && *clock != when->clock)) return;
       clock = when->clock;
-      if (when->at < runs.back().latest - back) runs.push_back({i, i, {}, INT64_MIN});
+      if (runs.back().at && when->at < runs.back().latest - back) runs.push_back({i, i, {}, INT64_MIN});
       Run& run = runs.back();
       if (!run.at) run.at = when->at;
       run.latest = std::max(run.latest, when->at);
