@@ -100,16 +100,18 @@ template <class T> void put(Json& json, std::string_view name, const T& value) {
 void put(Json& json, std::string_view name, const std::string& value) { json[std::string(name)] = base::printable(value); }
 template <class T> void put(Json& json, std::string_view name, const std::optional<T>& value) { if (value) json[std::string(name)] = *value; }
 
+// A fraction is no count: converting one that is out of reach is undefined.
+template <class T> bool holds(const Json& value) { return std::is_integral_v<T> ? value.is_number_integer() : value.is_number(); }
 template <class T> void take(const Json& json, std::string_view name, T& value) {
   const auto found = json.find(std::string(name));
   if (found == json.end()) return;
   if constexpr (std::is_same_v<T, bool>) { if (found->is_boolean()) value = found->get<bool>(); }
-  else if constexpr (std::is_arithmetic_v<T>) { if (found->is_number()) value = found->get<T>(); }
+  else if constexpr (std::is_arithmetic_v<T>) { if (holds<T>(*found)) value = found->get<T>(); }
   else if (found->is_string()) value = found->get<std::string>();
 }
 template <class T> void take(const Json& json, std::string_view name, std::optional<T>& value) {
   const auto found = json.find(std::string(name));
-  if (found != json.end() && found->is_number()) value = found->get<T>();
+  if (found != json.end() && holds<T>(*found)) value = found->get<T>();
 }
 
 constexpr std::string_view clock_word(base::Clock clock) { return clock == base::Clock::wall ? "wall" : clock == base::Clock::naive ? "naive" : "boot"; }
