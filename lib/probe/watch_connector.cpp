@@ -14,6 +14,9 @@ namespace probe {
 
 namespace {
 
+// linux/cn_proc.h: from 6.6 on the enumeration stands outside of struct proc_event, before inside; the values have never changed.
+constexpr std::uint32_t event_none = 0, event_fork = 1, event_exec = 2, event_exit = 0x80000000;
+
 constexpr int receive_buffer = 4 << 20;   // about 20,000 events
 
 std::int64_t clock_ns(clockid_t clock) {
@@ -81,7 +84,8 @@ void ConnectorWatch::drain(std::vector<Event>& into) {
       proc_event raw{};
       std::memcpy(&message, NLMSG_DATA(header), sizeof(message));
       std::memcpy(&raw, static_cast<const char*>(NLMSG_DATA(header)) + sizeof(message), sizeof(raw));
-      if (raw.what == proc_event::PROC_EVENT_NONE) continue;
+      const auto what = static_cast<std::uint32_t>(raw.what);
+      if (what == event_none) continue;
       // One counter per CPU (drivers/connector/cn_proc.c: proc_event_counts).
       if (raw.cpu < 4096) {
         if (raw.cpu >= next_.size()) next_.resize(raw.cpu + 1, 0);
@@ -91,15 +95,15 @@ void ConnectorWatch::drain(std::vector<Event>& into) {
       Event event;
       event.by = "connector";
       event.at_ns = static_cast<std::int64_t>(raw.timestamp_ns) + suspended;
-      if (raw.what == proc_event::PROC_EVENT_FORK && raw.event_data.fork.child_pid == raw.event_data.fork.child_tgid) {
+      if (what == event_fork && raw.event_data.fork.child_pid == raw.event_data.fork.child_tgid) {
         event.what = Event::What::fork;
         event.pid = event.tid = raw.event_data.fork.child_tgid;
         event.parent = raw.event_data.fork.parent_tgid;
-      } else if (raw.what == proc_event::PROC_EVENT_EXEC) {
+      } else if (what == event_exec) {
         event.what = Event::What::exec;
         event.pid = raw.event_data.exec.process_tgid;
         event.tid = raw.event_data.exec.process_pid;
-      } else if (raw.what == proc_event::PROC_EVENT_EXIT && raw.event_data.exit.process_pid == raw.event_data.exit.process_tgid) {
+      } else if (what == event_exit && raw.event_data.exit.process_pid == raw.event_data.exit.process_tgid) {
         event.what = Event::What::exit;
         event.pid = event.tid = raw.event_data.exit.process_tgid;
         event.parent = raw.event_data.exit.parent_tgid;

@@ -1,6 +1,7 @@
 // The end of a log that is being written, followed across rotation (another inode under the name) and truncation. Keeps the last lines only.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/owner.hpp"
