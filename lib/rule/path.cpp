@@ -20,6 +20,12 @@ std::string_view port_of(std::string_view address) {
 
 bool on_loopback(std::string_view address) { return base::starts_with(address, "127.") || base::starts_with(address, "[::1]") || base::starts_with(address, "localhost"); }
 
+// "INODE@DEVICE". A file system that answers stat with another device than its own (btrfs, overlay) leaves it open whether two are one.
+bool differ(std::string_view a, std::string_view b) {
+  const auto at = a.find('@'), bt = b.find('@');
+  return at != std::string_view::npos && bt != std::string_view::npos && a.substr(at) == b.substr(bt) && a != b;
+}
+
 bool takes(std::string_view bound, std::string_view dialled) {
   if (bound == dialled) return true;
   if (base::starts_with(bound, "unix:") || base::starts_with(dialled, "unix:") || port_of(bound) != port_of(dialled)) return false;
@@ -68,7 +74,8 @@ std::vector<Peer> peers(const Look& look) {
       const bool here = base::starts_with(address, "unix:") || dialled_in.empty() || dialled_in.contains(listener.net_namespace);
       (here ? peer.listeners : peer.elsewhere).push_back(id);
     }
-    if (base::starts_with(address, "unix:") || on_loopback(address) || !peer.listeners.empty()) all.push_back(std::move(peer));
+    // Without a port it is 80 or 443 by a scheme that the route does not keep.
+    if (base::starts_with(address, "unix:") || (on_loopback(address) && !port_of(address).empty()) || !peer.listeners.empty()) all.push_back(std::move(peer));
   }
   return all;
 }
@@ -89,6 +96,8 @@ bool sockets_listed(const Look& look) {
   return std::any_of(sources.begin(), sources.end(), [](const Source& source) { return source.name == "sockets" && source.live; });
 }
 
+bool another_file(const ListenerSeen& listener, std::string_view file) { return listener.named == "no" || differ(listener.file, file); }
+
 bool reachable_now(const Look& look, std::string_view upstream) {
   for (const Peer& peer : peers(look)) {
     if (peer.address != upstream || !sockets_listed(look)) continue;
@@ -96,7 +105,7 @@ bool reachable_now(const Look& look, std::string_view upstream) {
     if (!open || (base::starts_with(upstream, "unix:") && peer.walks.empty())) return false;
     if (peer.walks.empty()) return !peer.listeners.empty();
     const auto& file = std::get<SocketWalk>(look.evidence.facts[peer.walks.front()].what).file;
-    return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what).file == file; });
+    return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return !another_file(std::get<ListenerSeen>(look.evidence.facts[id].what), file); });
   }
   return false;
 }

@@ -23,6 +23,9 @@ bool on_the_way(const Look& look, std::string_view address);
 /// Were the sockets of the machine listed whole, so that nobody listening means nobody?
 bool sockets_listed(const Look& look);
 
+/// Is this listener surely bound to another file than the one at the path? False where file systems leave it open.
+bool another_file(const evidence::ListenerSeen& listener, std::string_view file);
+
 /// A live look found that this upstream (as nginx's log names it) may be opened and has a listener now: what its log says of refusals is over.
 bool reachable_now(const Look& look, std::string_view upstream);
 

@@ -94,7 +94,8 @@ class Reader {
     const bool upstream = !around.empty() && around.back().name() == "upstream";
     if (upstream && name == "server") {
       auto& members = upstreams_[around.back().argument(0)];
-      if (members.size() < 1000) members.push_back({address_of(directive.argument(0)), place(directive)});
+      const bool down = std::ranges::any_of(directive.words, [](const nginx::Word& word) { return word.text == "down"; });
+      if (members.size() < 1000 && !down) members.push_back({address_of(directive.argument(0)), place(directive)});
       return;
     }
     if (std::ranges::find(passes, name) != passes.end()) {

@@ -143,7 +143,8 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       if (one.file_inode) fact.file = std::to_string(one.file_inode) + "@" + std::to_string(one.file_device);
       if (one.file_inode && !fact.holders.empty()) {
         const auto at = host.stat("/proc/" + fact.holders.substr(0, fact.holders.find(' ')) + "/root" + one.address.substr(5));
-        fact.named = at && (at->inode & 0xffffffffu) == one.file_inode && at->device == one.file_device ? "yes" : at || at.error().code == ENOENT ? "no" : "";
+        const bool gone = !at && at.error().code == ENOENT, replaced = at && at->device == one.file_device && (at->inode & 0xffffffffu) != one.file_inode;
+        fact.named = gone || replaced ? "no" : at && (at->inode & 0xffffffffu) == one.file_inode ? "yes" : "";
       }
       fact.inode = one.inode;
       fact.queue = one.queue;

@@ -90,7 +90,7 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
   FactId nameless = no_fact, here = no_fact, elsewhere = no_fact;
   for (const FactId listener : peer.listeners) {
     const ListenerSeen& seen = listener_of(look, listener);
-    if (!seen.file.empty() && seen.file == walk.file) here = listener;
+    if (walk.result == "open" && !another_file(seen, walk.file)) here = listener;
     else if (seen.named == "no") nameless = listener;
     else if (seen.named == "yes") elsewhere = listener;
   }
@@ -141,13 +141,21 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
     draft.missing.push_back("who listens: ss -lxp, as root");
     return draft;
   }
-  draft.sure_because = "every listening socket was listed, and none is bound to this file";
+  draft.sure_because = "the file is there, no listener that was seen is bound to it, and nginx was refused";
   draft.values["reason"] = "; the file was left behind by a server that is gone";
   if (nameless != no_fact) {
     draft.values["reason"] = fmt::format("; {} listened there until the file was replaced", holder_text(look, listener_of(look, nameless)));
     because(draft, nameless, "has lost its file");
   }
+  const std::size_t before = draft.because.size();
   add_rows(look, peer, "refused", draft);
+  // A listener in the network namespace of a container that was not looked into would take it: only nginx's own refusal settles it.
+  if (draft.because.size() == before && nameless == no_fact) {
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "no listener of the namespaces that were looked into is bound to this file; a container's may be";
+    draft.missing.push_back("one request: curl -sS --unix-socket " + path + " http://localhost/ says whether it is refused");
+  }
   return draft;
 }
 
