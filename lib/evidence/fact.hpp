@@ -144,7 +144,8 @@ struct ServerCommand   { std::string args, environment; };               // how 
 struct SettingRead     { std::string name, value, from, condition; bool literal = true; };
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
 struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
-struct ProxyRoute      { std::string upstream, address, location; };
+/// role: "backup" for a member that nginx asks only when all others failed, else "".
+struct ProxyRoute      { std::string upstream, address, location, role; };
 /// The one request that was sent because --send was given. status 0: no answer, and `error` says why.
 struct RequestSent     { std::string url, error; int status = 0; double seconds = 0; };
 /// The way that the URL asked about takes: server and location as text, the pass with its place, its peers ("unix:/run/a 127.0.0.1:80"); no
@@ -155,12 +156,22 @@ struct RequestRouted   { std::string url, server, location, pass, where, upstrea
 /// path as the holder sees it, "no" it was removed or replaced, "" unknown.
 struct ListenerSeen    { std::string address, holders, file, named; std::uint64_t inode = 0, queue = 0, limit = 0, net_namespace = 0; };
 /// The walk of one proxy process (the subject) to a unix socket that it connects to, decided as the kernel does. result: open denied missing
-/// not-a-socket loop unseen. wall: the component where it ended; need: "x" on a folder, "w" on the socket. file as in ListenerSeen.
+/// not-a-socket loop unseen. wall: the component where it ended; need: "x" on a folder, "w" on the socket. file as in ListenerSeen. steps: every
+/// component that was asked, "drwx------ app:app x denied /run/app", with "; " between; answer: ok, denied, link, missing.
 struct SocketWalk {
-  std::string path, result, wall, need, decided_as, mode, user, group, walker, confined, file;
+  std::string path, result, wall, need, decided_as, mode, user, group, walker, confined, file, steps;
   std::uint32_t owner_uid = 0, owner_gid = 0;
   bool by_acl = false;
 };
+/// Unix listeners were sought in so many of the host's network namespaces; unseen: those that could not be looked into.
+struct NamespacesListed { std::uint64_t listed = 0, unseen = 0; };
+/// A peer of the proxy (the subject) on another machine: how many connections to it stand, and how many wait for their first answer (SYN_SENT).
+struct RemotePeer      { std::string address; std::uint64_t connected = 0, connecting = 0; };
+/// The pid file that the server (the subject: its master) was started with. state: right (names the master) dead other missing garbled unseen;
+/// named: the pid in it, 0 none; comm: of the other process.
+struct PidFileSeen     { std::string path, state, comm; int named = 0; };
+/// Processes that ended and that the subject, PID 1 of a pid namespace (ns_pid 1) or who took their place, has not waited for.
+struct Unreaped        { std::string comm, pids, children; int ns_pid = 0; std::uint64_t count = 0; bool ignores = false; };
 /// Connections that the kernel dropped because an accept queue was full, in a network namespace since it was made (TcpExt, /proc/net/netstat).
 struct ListenDrops     { std::uint64_t overflows = 0, drops = 0, net_namespace = 0; };
 /// An accepted connection: who holds it, what waits unread in it, what has come in all, and how long nothing came.
@@ -169,10 +180,17 @@ struct ConnectionSeen  { std::string local, peer; std::uint64_t inode = 0, unrea
 struct DescriptorsSeen { std::uint64_t used = 0, soft = 0, hard = 0, listeners = 0, inet = 0, local = 0, files = 0, pipes = 0, epolls = 0, others = 0; std::string most; std::uint64_t most_count = 0; };
 /// A counter against its limit, of the machine or of a cgroup. what: files pids threads.
 struct LimitSeen       { std::string what, where; std::uint64_t used = 0, limit = 0; };
-/// Memory of one process in bytes; nullopt where it cannot be read. own: private to it (USS).
-struct MemorySeen      { std::uint64_t rss = 0; std::optional<std::uint64_t> pss, own, swap; int oom_score_adj = 0; };
+/// Memory of one process in bytes; nullopt where it cannot be read. own: private to it (USS); anonymous: no file behind it; shared: written and
+/// still one page with other processes (Shared_Dirty), which a fork makes and a write ends.
+struct MemorySeen      { std::uint64_t rss = 0; std::optional<std::uint64_t> pss, own, swap, anonymous, shared; int oom_score_adj = 0; };
 /// The machine's memory in bytes, and the share of time in which some or all tasks waited for it (PSI, 10 s, percent; nullopt without PSI).
 struct HostMemory      { std::uint64_t total = 0, available = 0, swap_total = 0, swap_free = 0; std::optional<double> some10, full10; };
+/// The processors that the subject may run on, the quota of its cgroup (in processors), the share of time in which some task waited for one (PSI, 10 s, percent).
+struct CpuSeen         { std::uint64_t cpus = 0; std::optional<double> quota, some10; };
+/// A driver in C that a process has mapped: "psycopg2". It waits in C, where gevent and eventlet cannot switch.
+struct DriverMapped    { std::string name, path, peer; };
+/// The callable that the server serves, as its own file makes it: "app:app", made by "FastAPI". speaks: asgi wsgi.
+struct ApplicationSeen { std::string app, made_by, speaks; };
 /// What the subject does this moment: its state letter, the system call it is in ("" running or unknown), on which descriptor, where that leads.
 struct ProcessWaits    { std::string state, call, on, wchan; std::optional<int> fd; double cpu_s = 0; };
 /// One open file or socket that several processes of a server share though it should be one's own. kind: socket epoll; pids: "450 451".
@@ -186,8 +204,8 @@ struct SyntaxWrong     { std::string what, path, message, check; };      // chec
 struct LimitPassed     { std::string flavour, kind, detail; double limit = 0, usage = 0; bool killed = false; };
 /// The cgroup is frozen: nothing in it runs until it is thawed, and no signal ends what is in it (v1).
 struct CgroupFrozen    { std::string path; int version = 0; };
-/// Memory accounting of a cgroup. v1 or v2; 0 limit = none.
-struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; std::optional<std::uint64_t> oom_kills_before; };  // before: when the watch attached
+/// Memory accounting of a cgroup. v1 or v2; 0 limit = none; cache: inactive page cache, which it gives back first.
+struct CgroupMemory    { std::string path; int version = 0; std::uint64_t limit = 0, usage = 0, peak = 0; std::optional<std::uint64_t> oom_kills, oom_events; bool group = false; std::uint64_t cache = 0; std::optional<std::uint64_t> oom_kills_before; };  // before: when the watch attached
 /// From the heartbeat file's descriptor. family: "chmod" (<= 21), "utime" (>= 22), "unbooted".
 struct Heartbeat       { double age_s = 0; std::string family; };
 
@@ -205,7 +223,7 @@ using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBoot
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
-                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;
