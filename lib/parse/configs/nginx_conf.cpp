@@ -55,7 +55,7 @@ std::string block_text(const Directive& block, const std::map<std::size_t, std::
 struct Place { std::uint32_t line, column; std::uint64_t offset; };
 
 struct Route { std::string target, location; Place at; };
-struct Member { std::string address; Place at; };
+struct Member { std::string address, role; Place at; };
 
 class Reader {
  public:
@@ -74,7 +74,7 @@ class Reader {
     }
     for (const auto& [name, members] : upstreams_)
       if (!used_.contains(name))
-        for (const Member& member : members) add(evidence::ProxyRoute{name, member.address, ""}, member.at);
+        for (const Member& member : members) add(evidence::ProxyRoute{name, member.address, "", member.role}, member.at);
     if (reading.wrong_line) {
       Record record;
       record.origin.line = reading.wrong_line;
@@ -94,8 +94,8 @@ class Reader {
     const bool upstream = !around.empty() && around.back().name() == "upstream";
     if (upstream && name == "server") {
       auto& members = upstreams_[around.back().argument(0)];
-      const bool down = std::ranges::any_of(directive.words, [](const nginx::Word& word) { return word.text == "down"; });
-      if (members.size() < 1000 && !down) members.push_back({address_of(directive.argument(0)), place(directive)});
+      const auto says = [&](std::string_view word) { return std::ranges::any_of(directive.words, [&](const nginx::Word& each) { return each.text == word; }); };
+      if (members.size() < 1000 && !says("down")) members.push_back({address_of(directive.argument(0)), says("backup") ? "backup" : "", place(directive)});
       return;
     }
     if (std::ranges::find(passes, name) != passes.end()) {
@@ -122,11 +122,11 @@ class Reader {
   void add_route(const Route& route) {
     const auto upstream = upstreams_.find(route.target);
     if (upstream == upstreams_.end()) {
-      add(evidence::ProxyRoute{"", route.target, route.location}, route.at);
+      add(evidence::ProxyRoute{"", route.target, route.location, ""}, route.at);
       return;
     }
     used_[route.target] = true;
-    for (const Member& member : upstream->second) add(evidence::ProxyRoute{route.target, member.address, route.location}, route.at);
+    for (const Member& member : upstream->second) add(evidence::ProxyRoute{route.target, member.address, route.location, member.role}, route.at);
   }
 
   void add(evidence::What what, const Place& at) {
