@@ -177,7 +177,16 @@ struct ListenDrops     { std::uint64_t overflows = 0, drops = 0, net_namespace =
 /// An accepted connection: who holds it, what waits unread in it, what has come in all, and how long nothing came.
 struct ConnectionSeen  { std::string local, peer; std::uint64_t inode = 0, unread = 0; std::optional<std::uint64_t> received; std::optional<double> silent_s; };
 /// Open descriptors of the subject, by kind, against its limits (0 unlimited or unknown). most: the target that is open most often, how often.
-struct DescriptorsSeen { std::uint64_t used = 0, soft = 0, hard = 0, listeners = 0, inet = 0, local = 0, files = 0, pipes = 0, epolls = 0, others = 0; std::string most; std::uint64_t most_count = 0; };
+/// from: who gave it its limit, in words; "" unknown.
+struct DescriptorsSeen { std::uint64_t used = 0, soft = 0, hard = 0, listeners = 0, inet = 0, local = 0, files = 0, pipes = 0, epolls = 0, others = 0; std::string most; std::uint64_t most_count = 0; std::string from; };
+/// The subject's descriptors at an earlier look and at this one. most: what it has open most often now, and how often it had that before.
+struct DescriptorsGrown { std::uint64_t before = 0, used = 0; double seconds = 0; std::string most; std::uint64_t most_before = 0, most_count = 0; };
+/// Calls of the subject that the kernel refused for want of a descriptor, as they came. error: EMFILE ENFILE; used, soft: right after (0 unknown);
+/// limit: which one it was, "RLIMIT_NOFILE"; seconds: from the first to the last.
+struct DescriptorRefused { std::string call, error, limit; std::uint64_t count = 0, used = 0, soft = 0; double seconds = 0; };
+/// Who really read and wrote a connection that processes share, by its socket's inode. turns: how often another process took over; mixed:
+/// writes while another one waited for its reply; stray: reads of what another one had asked for. full: there was more than is counted.
+struct SocketUsed { std::uint64_t inode = 0; std::string pids; std::uint64_t reads = 0, writes = 0, turns = 0, mixed = 0, stray = 0; double seconds = 0; bool full = false; };
 /// A counter against its limit, of the machine or of a cgroup. what: files pids threads.
 struct LimitSeen       { std::string what, where; std::uint64_t used = 0, limit = 0; };
 /// Memory of one process in bytes; nullopt where it cannot be read. own: private to it (USS); anonymous: no file behind it; shared: written and
@@ -223,7 +232,7 @@ using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBoot
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
-                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;
