@@ -1,5 +1,7 @@
 #include "evidence/evidence.hpp"
 
+#include <algorithm>
+
 #include "evidence/vocabulary.hpp"
 
 namespace evidence {
@@ -31,16 +33,25 @@ SourceId Evidence::add_source(Source source) {
 }
 
 FactId Evidence::add(Fact fact) {
-  std::size_t& count = counts_[fact.what.index()];
-  if (count >= kind_cap) {
+  std::vector<FactId>& same = of_kind_[fact.what.index()];
+  if (same.size() >= kind_cap) {
     gap({std::string("more ") + std::string(word_of(fact.what)) + " facts", "there were more than " + std::to_string(kind_cap) + "; the later ones were counted, not kept",
          "narrow the look with --since and --until", 1, {}});
     return no_fact;
   }
-  ++count;
+  same.push_back(static_cast<FactId>(facts.size()));
   if (fact.text.size() > excerpt_limit) fact.text.resize(excerpt_limit);
   facts.push_back(std::move(fact));
   return static_cast<FactId>(facts.size() - 1);
+}
+
+void Evidence::reorder(std::size_t first, std::span<const FactId> order) {
+  std::vector<Fact> sorted;
+  sorted.reserve(order.size());
+  for (const FactId id : order) sorted.push_back(std::move(facts[id]));
+  std::move(sorted.begin(), sorted.end(), facts.begin() + static_cast<std::ptrdiff_t>(first));
+  for (auto& ids : of_kind_) ids.erase(std::lower_bound(ids.begin(), ids.end(), first), ids.end());
+  for (std::size_t id = first; id < facts.size(); ++id) of_kind_[facts[id].what.index()].push_back(static_cast<FactId>(id));
 }
 
 void Evidence::gap(Gap gap) {

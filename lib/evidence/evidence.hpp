@@ -4,7 +4,10 @@
 
 #include <array>
 #include <deque>
+#include <span>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "evidence/fact.hpp"
@@ -44,6 +47,11 @@ class Evidence {
   FactId add(Fact fact);
   /// Counted per (wanted, reason).
   void gap(Gap gap);
+  /// The ids of all facts of a kind, rising. Most questions are about a few facts of one kind among many thousands of others.
+  template <class T>
+  const std::vector<FactId>& ids_of() const { return of_kind_[What(std::in_place_type<T>).index()]; }
+  /// Puts the facts from `first` on into another order: `order` holds their ids of now, each once.
+  void reorder(std::size_t first, std::span<const FactId> order);
 
   std::vector<Source> sources;
   std::deque<Fact> facts;  // stable addresses while it grows
@@ -52,7 +60,7 @@ class Evidence {
   const Source& source_of(const Fact& fact) const { return sources[fact.origin.source]; }
 
  private:
-  std::array<std::size_t, std::variant_size_v<What>> counts_{};
+  std::array<std::vector<FactId>, std::variant_size_v<What>> of_kind_;
 };
 
 /// The most facts of one kind that are kept; a kind that is only decoration (task table rows) keeps fewer.

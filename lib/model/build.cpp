@@ -433,8 +433,7 @@ bool starts(const Server& server, const Evidence& evidence, const ServerCommand&
 
 void read_settings(Stack& stack, const Evidence& evidence, Server& server) {
   std::vector<const Fact*> commands;
-  for (const Fact& fact : evidence.facts)
-    if (as<ServerCommand>(fact)) commands.push_back(&fact);
+  for (const FactId id : evidence.ids_of<ServerCommand>()) commands.push_back(&evidence.facts[id]);
   // Several commands (two instances): those that name this server's log or address; where none does, any may be it.
   std::vector<const Fact*> own;
   for (const Fact* fact : commands)

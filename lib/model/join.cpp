@@ -25,11 +25,13 @@ void witness(Life& life, FactId id) {
 // Host pid to the pid inside, as any witness saw the two together.
 std::map<int, int> pid_map(const Evidence& evidence) {
   std::map<int, int> inner;
-  for (const Fact& fact : evidence.facts) {
-    if (const auto* seen = as<ProcessSeen>(fact); seen && seen->ns_pid) inner[fact.about.pid] = seen->ns_pid;
-    if (const auto* forked = as<ProcessForked>(fact); forked && forked->ns_pid) inner[fact.about.pid] = forked->ns_pid;
-    if (const auto* exited = as<ProcessExited>(fact); exited && exited->ns_pid) inner[fact.about.pid] = exited->ns_pid;
-  }
+  const auto learn = [&](const std::vector<FactId>& ids, auto inside) {
+    for (const FactId id : ids)
+      if (const int pid = inside(evidence.facts[id])) inner[evidence.facts[id].about.pid] = pid;
+  };
+  learn(evidence.ids_of<ProcessSeen>(), [](const Fact& fact) { return as<ProcessSeen>(fact)->ns_pid; });
+  learn(evidence.ids_of<ProcessForked>(), [](const Fact& fact) { return as<ProcessForked>(fact)->ns_pid; });
+  learn(evidence.ids_of<ProcessExited>(), [](const Fact& fact) { return as<ProcessExited>(fact)->ns_pid; });
   return inner;
 }
 
@@ -39,9 +41,13 @@ void tell_namespaces(Stack& stack, const Evidence& evidence, const std::map<int,
     std::set<int> own;
     if (server.master) own.insert(server.master);
     for (const LifeId id : server.lives) own.insert(stack.lives[id].pid);
-    for (const Fact& fact : evidence.facts) {
-      if (const auto* row = as<OomTask>(fact); row && own.count(row->tgid ? row->tgid : row->pid) && plausible_comm(server, row->comm)) server.host_pids = true;
-      if (const auto* crash = as<KernelCrash>(fact); crash && own.count(crash->tid) && plausible_comm(server, crash->comm)) server.host_pids = true;
+    for (const FactId id : evidence.ids_of<OomTask>()) {
+      const auto& row = *as<OomTask>(evidence.facts[id]);
+      if (own.count(row.tgid ? row.tgid : row.pid) && plausible_comm(server, row.comm)) server.host_pids = true;
+    }
+    for (const FactId id : evidence.ids_of<KernelCrash>()) {
+      const auto& crash = *as<KernelCrash>(evidence.facts[id]);
+      if (own.count(crash.tid) && plausible_comm(server, crash.comm)) server.host_pids = true;
     }
     for (const auto& [host, in] : inner) {
       if (host == in) continue;
@@ -99,10 +105,10 @@ struct Kill { FactId id; const OomKill* what; };
 std::vector<Kill> distinct_kills(const Evidence& evidence) {
   std::vector<Kill> kills;
   std::map<std::tuple<int, std::string, std::uint64_t, std::uint64_t>, SourceId> told;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<OomKill>()) {
     const Fact& fact = evidence.facts[id];
     const auto* kill = as<OomKill>(fact);
-    if (!kill || kill->forged) continue;
+    if (kill->forged) continue;
     const auto [known, first] = told.try_emplace({kill->pid, kill->comm, kill->anon_rss, kill->total_vm}, fact.origin.source);
     if (first || known->second == fact.origin.source) kills.push_back({id, kill});
   }
@@ -216,10 +222,9 @@ void attach_crash(Stack& stack, const Evidence& evidence, Life& life, FactId id,
 
 void join_crashes(Stack& stack, const Evidence& evidence) {
   std::vector<FactId> rest;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<KernelCrash>()) {
     const Fact& fact = evidence.facts[id];
     const auto* crash = as<KernelCrash>(fact);
-    if (!crash) continue;
     Life* exact = nullptr;
     for (Life& life : stack.lives) {
       if (life.server == SIZE_MAX || life.crash != no_fact || (life.signal && !died_of_fault(life))) continue;
@@ -320,10 +325,12 @@ void lives_from_watch(Stack& stack, const Evidence& evidence) {
       masters[life.host_pid ? life.host_pid : life.pid] = life.id;
     }
   std::map<int, std::pair<int, int>> children;  // host pid -> parent, inner pid
-  for (const Fact& fact : evidence.facts)
-    if (const auto* forked = as<ProcessForked>(fact)) children[fact.about.pid] = {forked->parent, forked->ns_pid};
-  for (const Fact& fact : evidence.facts)
-    if (const auto* exited = as<ProcessExited>(fact); exited && exited->parent) children.try_emplace(fact.about.pid, exited->parent, exited->ns_pid);
+  for (const FactId id : evidence.ids_of<ProcessForked>()) {
+    const auto& forked = *as<ProcessForked>(evidence.facts[id]);
+    children[evidence.facts[id].about.pid] = {forked.parent, forked.ns_pid};
+  }
+  for (const FactId id : evidence.ids_of<ProcessExited>())
+    if (const auto& exited = *as<ProcessExited>(evidence.facts[id]); exited.parent) children.try_emplace(evidence.facts[id].about.pid, exited.parent, exited.ns_pid);
   for (const auto& [pid, about] : children) {
     const auto master = masters.find(about.first);
     if (master == masters.end() || life_by_host_pid(stack, by_host, pid)) continue;

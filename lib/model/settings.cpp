@@ -32,10 +32,10 @@ std::vector<FactId> commands_of(const Evidence& evidence, const SettingsOf& aske
   std::vector<FactId> best;
   int most = -1;
   std::set<std::string> seen;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<ServerCommand>()) {
     const Fact& fact = evidence.facts[id];
     const auto* const command = evidence::as<ServerCommand>(fact);
-    if (!command || !belongs(asked, fact) || !flavour::starts_gunicorn(command->args)) continue;
+    if (!belongs(asked, fact) || !flavour::starts_gunicorn(command->args)) continue;
     const int here = weight(evidence, asked, fact);
     if (here < most) continue;
     if (here > most) { best.clear(); seen.clear(); }
@@ -97,10 +97,10 @@ struct File {
 
 std::vector<File> files_of(const Evidence& evidence, const SettingsOf& asked) {
   std::map<evidence::SourceId, File> files;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<SettingRead>()) {
     const Fact& fact = evidence.facts[id];
     const auto* const read = evidence::as<SettingRead>(fact);
-    if (!read || (read->from != "file" && read->from != "default") || !belongs(asked, fact) || !flavour::gunicorn_knows(read->name)) continue;
+    if ((read->from != "file" && read->from != "default") || !belongs(asked, fact) || !flavour::gunicorn_knows(read->name)) continue;
     File& file = files[fact.origin.source];
     file.name = evidence.source_of(fact).name;
     file.reads[read->name].push_back(id);
@@ -194,9 +194,10 @@ const File* file_in_force(const std::vector<File>& files, const std::string& nam
 // The file was written after the server read it: what it says now need not be what the server does.
 const Fact* changed_since(const Evidence& evidence, const SettingsOf& asked, const File& file) {
   if (!asked.read_at) return nullptr;
-  for (const Fact& fact : evidence.facts) {
+  for (const FactId id : evidence.ids_of<evidence::FileChanged>()) {
+    const Fact& fact = evidence.facts[id];
     const auto* const changed = evidence::as<evidence::FileChanged>(fact);
-    if (!changed || !fact.when || fact.when->clock != asked.read_at->clock || !belongs(asked, fact)) continue;
+    if (!fact.when || fact.when->clock != asked.read_at->clock || !belongs(asked, fact)) continue;
     if (!same_file(changed->path, file.name) && !same_file(file.name, changed->path)) continue;
     if (fact.when->at - fact.when->give > asked.read_at->at + asked.read_at->give) return &fact;
   }

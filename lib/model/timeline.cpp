@@ -68,9 +68,10 @@ std::vector<KernelLog> kernel_logs(const Evidence& evidence) {
     }
     logs.push_back(log);
   }
-  for (const Fact& fact : evidence.facts) {
+  for (const FactId id : evidence.ids_of<ClockPair>()) {
+    const Fact& fact = evidence.facts[id];
     const auto* pair = as<ClockPair>(fact);
-    if (!pair || !fact.when || fact.when->clock != base::Clock::boot) continue;
+    if (!fact.when || fact.when->clock != base::Clock::boot) continue;
     for (KernelLog& log : logs) {
       if (log.source != fact.origin.source) continue;
       const std::int64_t offset = pair->wall_ns - fact.when->at;
@@ -80,12 +81,13 @@ std::vector<KernelLog> kernel_logs(const Evidence& evidence) {
     }
   }
   for (KernelLog& log : logs) {
-    FactId last_kill = no_fact;
-    for (FactId id = 0; id < evidence.facts.size(); ++id) {
-      const Fact& fact = evidence.facts[id];
-      if (fact.origin.source != log.source) continue;
-      if (as<OomKill>(fact)) last_kill = id;
-      if (as<KernelSuppressed>(fact)) log.holes.push_back({last_kill, id});
+    const auto of_this_log = [&](FactId id) { return evidence.facts[id].origin.source == log.source; };
+    for (const FactId id : evidence.ids_of<KernelSuppressed>()) {
+      if (!of_this_log(id)) continue;
+      FactId last_kill = no_fact;
+      for (const FactId kill : evidence.ids_of<OomKill>())
+        if (kill < id && of_this_log(kill)) last_kill = kill;
+      log.holes.push_back({last_kill, id});
     }
   }
   return logs;

@@ -256,10 +256,10 @@ void order_runs(evidence::Evidence& evidence, std::size_t first) {
   for (std::size_t i = 1; i < runs.size(); ++i) ordered &= *runs[i].at >= *runs[i - 1].at;
   if (ordered) return;
   std::stable_sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.at < b.at; });
-  std::deque<evidence::Fact> sorted;
+  std::vector<evidence::FactId> order;
   for (const Run& run : runs)
-    for (std::size_t i = run.begin; i < run.end; ++i) sorted.push_back(std::move(evidence.facts[i]));
-  std::move(sorted.begin(), sorted.end(), evidence.facts.begin() + static_cast<std::ptrdiff_t>(first));
+    for (std::size_t i = run.begin; i < run.end; ++i) order.push_back(static_cast<evidence::FactId>(i));
+  evidence.reorder(first, order);
 }
 
 // `head` was read from the stream already.

@@ -39,7 +39,7 @@ class Ahead {
 
  private:
   struct Block { std::string bytes; std::vector<Seen> lines; bool full = false; };
-  static constexpr std::size_t block_size = 256 << 10;
+  static constexpr std::size_t block_size = 512 << 10;  // to wake the other thread costs as much as reading 100 KB does
 
   void fill(Block& block);
   void run();

@@ -101,9 +101,10 @@ void memory_values(Draft& draft, const OomKill& kill) {
 // The one constraint of all OOM kills within two seconds of this mark; empty where there is none, or they differ.
 std::string constraint_near(const Case& c, const Fact& mark) {
   std::string found;
-  for (const Fact& fact : c.look.evidence.facts) {
+  for (const FactId id : c.look.evidence.ids_of<OomKill>()) {
+    const Fact& fact = c.look.evidence.facts[id];
     const auto* kill = as<OomKill>(fact);
-    if (!kill || kill->forged || kill->constraint.empty()) continue;
+    if (kill->forged || kill->constraint.empty()) continue;
     const auto distance = model::distance_between(c.look.stack, c.look.evidence, fact, mark.when);
     if (!distance || std::abs(distance->ns) > 2 * base::second_ns + distance->give) continue;
     if (!found.empty() && found != kill->constraint) return "";

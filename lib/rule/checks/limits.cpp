@@ -19,14 +19,14 @@ std::string amount(const LimitPassed& passed, double value) {
 
 // Did the kernel kill this very pid for memory? Then the server's own words came second.
 bool killed_by_kernel(const Look& look, int pid) {
-  for (const Fact& fact : look.evidence.facts)
-    if (const auto* kill = as<OomKill>(fact); kill && !kill->forged && kill->tgid.value_or(kill->pid) == pid) return true;
+  for (const FactId id : look.evidence.ids_of<OomKill>())
+    if (const auto& kill = *as<OomKill>(look.evidence.facts[id]); !kill.forged && kill.tgid.value_or(kill.pid) == pid) return true;
   return false;
 }
 
 bool told_by_server(const Look& look, const std::string& task) {
-  for (const Fact& fact : look.evidence.facts)
-    if (const auto* passed = as<LimitPassed>(fact); passed && passed->kind == "soft-time" && passed->detail == task) return true;
+  for (const FactId id : look.evidence.ids_of<LimitPassed>())
+    if (const auto& passed = *as<LimitPassed>(look.evidence.facts[id]); passed.kind == "soft-time" && passed.detail == task) return true;
   return false;
 }
 

@@ -293,8 +293,8 @@ std::optional<Draft> keepalive_race(const Look& look) {
     keeps_alive |= !server.worker_class.empty() && server.worker_class != "sync";
   }
   bool configured = false;
-  for (const Fact& fact : look.evidence.facts)
-    if (const auto* setting = as<SettingRead>(fact); setting && setting->name == "nginx.keepalive" && setting->value != "0") configured = true;
+  for (const FactId id : look.evidence.ids_of<SettingRead>())
+    if (const auto& setting = *as<SettingRead>(look.evidence.facts[id]); setting.name == "nginx.keepalive" && setting.value != "0") configured = true;
   if (!covered || !keeps_alive) return std::nullopt;
   Draft draft = start(look, "proxy.keepalive-race", rows);
   draft.sure = configured ? Confidence::likely : Confidence::unknown;
