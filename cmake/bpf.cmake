@@ -1,4 +1,4 @@
-# The watcher's BPF object and its skeleton, made at build time by clang and bpftool. Where one of them, or libbpf, is missing the build
+# The watcher's BPF objects and their skeletons, made at build time by clang and bpftool. Where one of them, or libbpf, is missing the build
 # succeeds without BPF, and the watcher says so in a Gap.
 pkg_check_modules(LIBBPF IMPORTED_TARGET libbpf)
 pkg_check_modules(LIBELF IMPORTED_TARGET libelf)
@@ -16,13 +16,17 @@ if(TRIAGE_BPF AND LIBBPF_FOUND AND LIBELF_FOUND AND BPF_CLANG AND BPFTOOL)
     set(bpf_arch x86)
   endif()
   # -g keeps the BTF that CO-RE needs; llvm's own debug sections are dropped by bpftool gen object.
-  add_custom_command(OUTPUT ${bpf_out}/deaths.skel.h
-    COMMAND ${BPF_CLANG} -target bpf -O2 -g -mcpu=v2 -Wall -Werror -D__TARGET_ARCH_${bpf_arch} -I${bpf_source} -c ${bpf_source}/deaths.bpf.c -o ${bpf_out}/deaths.raw.o
-    COMMAND ${BPFTOOL} gen object ${bpf_out}/deaths.o ${bpf_out}/deaths.raw.o
-    COMMAND ${BPFTOOL} gen skeleton ${bpf_out}/deaths.o name deaths_bpf > ${bpf_out}/deaths.skel.h
-    DEPENDS ${bpf_source}/deaths.bpf.c ${bpf_source}/deaths.event.h
-    VERBATIM COMMENT "BPF deaths.bpf.c")
-  add_custom_target(triage_bpf_skeleton DEPENDS ${bpf_out}/deaths.skel.h)
+  set(bpf_skeletons)
+  foreach(name deaths calls)
+    add_custom_command(OUTPUT ${bpf_out}/${name}.skel.h
+      COMMAND ${BPF_CLANG} -target bpf -O2 -g -mcpu=v2 -Wall -Werror -D__TARGET_ARCH_${bpf_arch} -I${bpf_source} -c ${bpf_source}/${name}.bpf.c -o ${bpf_out}/${name}.raw.o
+      COMMAND ${BPFTOOL} gen object ${bpf_out}/${name}.o ${bpf_out}/${name}.raw.o
+      COMMAND ${BPFTOOL} gen skeleton ${bpf_out}/${name}.o name ${name}_bpf > ${bpf_out}/${name}.skel.h
+      DEPENDS ${bpf_source}/${name}.bpf.c ${bpf_source}/${name}.event.h
+      VERBATIM COMMENT "BPF ${name}.bpf.c")
+    list(APPEND bpf_skeletons ${bpf_out}/${name}.skel.h)
+  endforeach()
+  add_custom_target(triage_bpf_skeleton DEPENDS ${bpf_skeletons})
   add_dependencies(triage_probe triage_bpf_skeleton)
   target_include_directories(triage_probe SYSTEM PRIVATE ${bpf_out})
   target_compile_definitions(triage_probe PRIVATE TRIAGE_HAVE_BPF)

@@ -1,4 +1,5 @@
-// System calls by number, those in which a worker of a server is found: the calls that wait, and those that transfer.
+// System calls by number, those in which a worker of a server is found (the calls that wait, and those that transfer), and those that make
+// descriptors and may be refused one.
 #pragma once
 
 #include <string_view>

@@ -2,23 +2,17 @@
 
 #ifdef TRIAGE_HAVE_BPF
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
+#include <cerrno>
 #include <cstring>
 
 // After libbpf's headers: what bpftool makes is not held to our warnings.
 #include "bpf/deaths.event.h"
-#include "base/owner.hpp"
 #include "base/text.hpp"
-#include "probe/watch_btf.hpp"
+#include "probe/kernel_shape.hpp"
 #include "source/live_host.hpp"
 #include "deaths.skel.h"
 
@@ -38,14 +32,6 @@ std::size_t largest_pid() {
   const auto text = source::LiveHost().read("/proc/sys/kernel/pid_max", 32);
   const auto number = text ? base::read_number(base::trim(*text)) : std::nullopt;
   return number && *number > 0 ? static_cast<std::size_t>(*number) : 1 << 22;
-}
-
-int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
-
-std::string remedy_for(int code) {
-  if (code == EPERM || code == EACCES) return "run as root, or grant CAP_BPF and CAP_PERFMON (and CAP_SYS_RESOURCE before Linux 5.11)";
-  if (code == ENOENT || code == ESRCH) return "a kernel with CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)";
-  return "";
 }
 
 template <std::size_t N>
@@ -95,56 +81,6 @@ int on_event(void* into, void* bytes, std::size_t size) {
   return 0;
 }
 
-/// What libbpf must know of this kernel: a small BTF in a file that only has a descriptor. Without it (an unknown form of BTF) libbpf
-/// reads the kernel's own, all of it.
-struct KernelShape { base::Fd small; bool mark_victim_has_task = false; };
-
-KernelShape shape_from(std::string_view whole, const btf* ours) {
-  KernelShape shape;
-  __u32 size = 0;
-  const void* const bytes = btf__raw_data(ours, &size);
-  const auto own = bytes ? Btf::read({static_cast<const char*>(bytes), size}) : std::nullopt;
-  Btf::Names asked = own ? own->names() : Btf::Names{};
-  asked.types.insert(Btf::trace_type("mark_victim"));
-  const auto kernel = Btf::read(whole, &asked);
-  if (!kernel) return shape;
-  // It was backported (5.10.262, 6.1.192 have it): the prototype says it, the version does not.
-  shape.mark_victim_has_task = kernel->argument_is_pointer("mark_victim", 0).value_or(false);
-  const auto cut = own ? kernel->cut(asked) : std::nullopt;
-  if (!cut) return shape;
-  base::Fd small(memfd_create("triage-btf", MFD_CLOEXEC));
-  if (small && ::write(small.get(), cut->data(), cut->size()) == static_cast<ssize_t>(cut->size())) shape.small = std::move(small);
-  return shape;
-}
-
-base::Result<KernelShape> shape_of_kernel(const btf* ours) {
-  const auto refuse = [](int code) { return base::fail(base::from_errno(code, "reading the kernel's BTF", "a kernel with CONFIG_DEBUG_INFO_BTF (/sys/kernel/btf/vmlinux)")); };
-  const base::Fd file(::open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC));
-  struct stat about{};
-  if (!file || fstat(file.get(), &about) != 0) return refuse(errno);
-  const auto size_of_all = static_cast<std::size_t>(about.st_size);
-  // Since 6.16 it can be mapped; read() hands out a page at a time.
-  std::string copy;
-  std::string_view whole;
-  void* const mapped = mmap(nullptr, size_of_all, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.get(), 0);
-  if (mapped != MAP_FAILED) {
-    whole = {static_cast<const char*>(mapped), size_of_all};
-  } else {
-    copy.resize(size_of_all);
-    std::size_t have = 0;
-    while (have < copy.size()) {
-      const ssize_t got = ::read(file.get(), copy.data() + have, copy.size() - have);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return refuse(got < 0 ? errno : EIO);
-      have += static_cast<std::size_t>(got);
-    }
-    whole = copy;
-  }
-  auto shape = shape_from(whole, ours);
-  if (mapped != MAP_FAILED) munmap(mapped, size_of_all);
-  return shape;
-}
-
 }  // namespace
 
 struct BpfWatch::Loaded {
@@ -168,8 +104,7 @@ BpfWatch& BpfWatch::operator=(BpfWatch&&) noexcept = default;
 BpfWatch::~BpfWatch() = default;
 
 base::Result<BpfWatch> BpfWatch::open(const Options& options) {
-  libbpf_set_print(silent);
-  libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+  be_silent();
   auto loaded = std::make_unique<Loaded>();
 
   auto from = Steady::now();
@@ -181,11 +116,11 @@ base::Result<BpfWatch> BpfWatch::open(const Options& options) {
     loaded->skeleton = deaths_bpf__open_opts(&opts);
     return loaded->skeleton != nullptr;
   };
-  if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for(errno)));
+  if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for_bpf(errno)));
   loaded->times.emplace_back("open", ms_since(from));
 
   from = Steady::now();
-  TRY(shape, shape_of_kernel(bpf_object__btf(loaded->skeleton->obj)));
+  TRY(shape, shape_of_kernel(bpf_object__btf(loaded->skeleton->obj), "mark_victim"));
   loaded->times.emplace_back("btf", ms_since(from));
 
   from = Steady::now();
@@ -204,27 +139,33 @@ base::Result<BpfWatch> BpfWatch::open(const Options& options) {
       skeleton.rodata->name_is[row] = is;
       skeleton.rodata->name_mask[row] = mask;
     }
-    bpf_program__set_autoload(skeleton.progs.mark_victim_task, shape.mark_victim_has_task);
-    bpf_program__set_autoload(skeleton.progs.mark_victim_pid, !shape.mark_victim_has_task);
+    // The task was backported (5.10.262, 6.1.192 have it): the prototype says it, the version does not.
+    bpf_program__set_autoload(skeleton.progs.mark_victim_task, shape.first_is_pointer);
+    bpf_program__set_autoload(skeleton.progs.mark_victim_pid, !shape.first_is_pointer);
     return deaths_bpf__load(&skeleton);
   };
   int answer = -1;
-  if (shape.small && open_with("/proc/self/fd/" + std::to_string(shape.small.get()))) answer = load();
+  if (shape.small && open_with(shape.path())) answer = load();
   if (answer != 0) {   // with the kernel's whole BTF
-    if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for(errno)));
+    if (!open_with("")) return base::fail(base::from_errno(errno, "opening the BPF programs", remedy_for_bpf(errno)));
     answer = load();
     loaded->times.emplace_back("whole btf", ms_since(from));
   }
-  if (answer != 0) return base::fail(base::from_errno(-answer, "loading the BPF programs", remedy_for(-answer)));
+  if (answer != 0) return base::fail(base::from_errno(-answer, "loading the BPF programs", remedy_for_bpf(-answer)));
   deaths_bpf& skeleton = *loaded->skeleton;
   loaded->times.emplace_back("load", ms_since(from));
 
   from = Steady::now();
-  if (const int refused = deaths_bpf__attach(&skeleton); refused != 0) return base::fail(base::from_errno(-refused, "attaching to the raw tracepoints", remedy_for(-answer)));
+  if (const int refused = deaths_bpf__attach(&skeleton); refused != 0) return base::fail(base::from_errno(-refused, "attaching to the raw tracepoints", remedy_for_bpf(-answer)));
   loaded->ring = ring_buffer__new(bpf_map__fd(skeleton.maps.ring), on_event, &loaded->events, nullptr);
-  if (loaded->ring == nullptr) return base::fail(base::from_errno(errno, "mapping the BPF ring", remedy_for(errno)));
+  if (loaded->ring == nullptr) return base::fail(base::from_errno(errno, "mapping the BPF ring", remedy_for_bpf(errno)));
   loaded->times.emplace_back("attach", ms_since(from));
   return BpfWatch(std::move(loaded));
+}
+
+BpfWatch::Watched BpfWatch::watched() const {
+  const deaths_bpf& skeleton = *loaded_->skeleton;
+  return {bpf_map__fd(skeleton.maps.watched), bpf_map__fd(skeleton.maps.bss), static_cast<std::size_t>(reinterpret_cast<const char*>(&skeleton.bss->mark) - reinterpret_cast<const char*>(skeleton.bss))};
 }
 
 int BpfWatch::fd() const { return ring_buffer__epoll_fd(loaded_->ring); }
@@ -294,6 +235,7 @@ base::Result<BpfWatch> BpfWatch::open(const Options&) {
   return base::fail({base::Kind::unsupported, "loading the BPF programs", "this program was built without BPF", "build it where clang, bpftool and libbpf are installed", 0});
 }
 
+BpfWatch::Watched BpfWatch::watched() const { return {}; }
 int BpfWatch::fd() const { return -1; }
 void BpfWatch::drain(std::vector<Event>&) {}
 bool BpfWatch::add(int) { return false; }

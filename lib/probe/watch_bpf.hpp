@@ -30,6 +30,10 @@ class BpfWatch {
   bool add(int pid);
   void remove(int pid);
   std::uint64_t lost() const;                       // events that did not fit into the ring, or processes that did not fit into the table
+  /// The tables that say who is watched, for another BPF object: a hash by tgid, and an array whose only value has a byte for a tgid's low 16 bits
+  /// from `marks_at` on.
+  struct Watched { int table = -1, marks = -1; std::size_t marks_at = 0; };
+  Watched watched() const;
   /// Milliseconds spent in "btf", "open", "load", "attach": where a start's time goes.
   const std::vector<std::pair<std::string, double>>& times() const;
   /// Run time and count of each program, while kernel.bpf_stats_enabled is set.

@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "probe/gap.hpp"
+#include "probe/limits.hpp"
 #include "probe/look.hpp"
 #include "probe/members.hpp"
 #include "probe/net_table.hpp"
@@ -39,21 +40,6 @@ class Tables {
   const source::Host& host_;
   std::map<std::uint64_t, NetTable> tables_;
 };
-
-// "Max open files            1024                 524288               files": 0 for unlimited.
-std::pair<std::uint64_t, std::uint64_t> limits_of(const source::Host& host, int pid) {
-  const auto text = host.read("/proc/" + std::to_string(pid) + "/limits", 1 << 14);
-  if (!text) return {};
-  for (auto line : base::split(*text, '\n')) {
-    if (!base::starts_with(line, "Max open files")) continue;
-    line.remove_prefix(14);
-    std::vector<std::uint64_t> values;
-    for (const auto word : base::split(line, ' '))
-      if (!word.empty()) values.push_back(static_cast<std::uint64_t>(base::read_number(word).value_or(0)));
-    if (values.size() >= 2) return {values[0], values[1]};
-  }
-  return {};
-}
 
 std::string without_numbers(std::string_view target) {
   return std::string(target.substr(0, target.find(':')));
@@ -104,9 +90,30 @@ std::string text_of(const evidence::DescriptorsSeen& seen) {
   add(seen.pipes, "pipes");
   add(seen.epolls, "epoll");
   add(seen.others, "others");
+  if (!seen.from.empty()) text += "; the limit is " + seen.from;
   if (seen.most_count > 9) text += "; most: " + std::to_string(seen.most_count) + " x " + seen.most;
   return text;
 }
+
+// Who gave each server its limit; asked once a server.
+class Origins {
+ public:
+  explicit Origins(const source::Host& host) : host_(host) {}
+
+  std::string of(const FoundServer& server, const Process& process, const FileLimits& limits) {
+    const int master = server.master.pid;
+    if (!master) return {};
+    if (!known_.contains(master)) known_.emplace(master, Known{file_limits(host_, master), limit_from(host_, server)});
+    const Known& known = known_.at(master);
+    if (process.pid != master && limits != FileLimits{} && limits != known.limits) return "its own (setrlimit or prlimit after the fork): its master has " + std::to_string(known.limits.soft);
+    return known.from;
+  }
+
+ private:
+  struct Known { FileLimits limits; std::string from; };
+  const source::Host& host_;
+  std::map<int, Known> known_;
+};
 
 struct Open { int pid; int fd; };
 
@@ -225,15 +232,11 @@ void devices(const source::Host& host, const Member& member, const std::vector<D
   }
 }
 
-// Used and allowed: "1184\t0\t9223372036854775807".
 void machine_limits(const source::Host& host, evidence::SourceId source, evidence::Evidence& evidence) {
-  const auto text = host.read("/proc/sys/fs/file-nr", 256);
-  if (!text) return;
-  std::vector<std::uint64_t> values;
-  for (const auto word : base::split(base::trim(*text), '\t')) values.push_back(static_cast<std::uint64_t>(base::read_number(base::trim(word)).value_or(0)));
-  if (values.size() < 3) return;
-  auto fact = seen(evidence::LimitSeen{"files", "/proc/sys/fs/file-nr", values[0], values[2]}, 0, source, host);
-  fact.text = "fs.file-nr: " + std::to_string(values[0]) + " open files of " + std::to_string(values[2]);
+  const MachineFiles files = machine_files(host);
+  if (!files.most) return;
+  auto fact = seen(evidence::LimitSeen{"files", "/proc/sys/fs/file-nr", files.used, files.most}, 0, source, host);
+  fact.text = "fs.file-nr: " + std::to_string(files.used) + " open files of " + std::to_string(files.most);
   evidence.add(std::move(fact));
 }
 
@@ -244,6 +247,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
   const auto source = add_live_source(evidence, "/proc/PID/fd", evidence::SourceKind::proc, host);
   Tables tables(host);
   Sharing sharing(host, tables);
+  Origins origins(host);
   base::Error refusal;
   for (const auto& member : all) {
     if (read >= most_descriptors) { ++left_out; continue; }
@@ -254,10 +258,14 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     }
     read += descriptors->size();
     auto fact = count(*descriptors, tables.of(member.process->pid));
-    std::tie(fact.soft, fact.hard) = limits_of(host, member.process->pid);
+    const FileLimits limits = file_limits(host, member.process->pid);
+    fact.soft = limits.soft;
+    fact.hard = limits.hard;
+    if (member.server) fact.from = origins.of(*member.server, *member.process, limits);
     const std::string text = text_of(fact);
     auto whole = seen(std::move(fact), member.process->pid, source, host);
     whole.text = "pid " + std::to_string(member.process->pid) + ": " + text;
+    if (member.server) whole.about.unit = member.server->cgroup.unit;
     evidence.add(std::move(whole));
     if (!member.server) continue;
     sharing.add(member, *descriptors);
