@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What watching costs: the time from exec to the first event against bpftrace on the same tracepoints and where it goes, the time from a real
 gunicorn worker's death to its provisional line, the BPF programs' own run time under 1,000 signals, forks and exits a second, and, as a sanity
-check, requests per second with the watch on and off, interleaved. As root."""
+check, requests per second with the watch on and off, interleaved; and the same of --syscalls. As root."""
 import argparse
 import json
 import os
@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'live'))
 from harness import Gunicorn, Process, Skip, free_port, wait_until  # noqa: E402
+from now_live import Peer  # noqa: E402
 
 STATS = pathlib.Path('/proc/sys/kernel/bpf_stats_enabled')
 # Every tracepoint that deaths.bpf.c is attached to.
@@ -247,6 +248,67 @@ def requests(asked, folder):
     return True
 
 
+def syscalls(asked, folder):
+    """What --syscalls costs a real gunicorn: requests per second and CPU time a request, on against off, interleaved; nothing is shared, or one
+    connection is, so that every read and write is looked at."""
+    wrk = shutil.which('wrk')
+    if not wrk or not shutil.which('gunicorn', path='/usr/bin:/bin'):
+        print('wrk or gunicorn is not installed: no cost of --syscalls')
+        return True
+    was = STATS.read_text()
+    for name, shared in (('nothing shared', False), ('one shared connection', True)):
+        peer = Peer()
+        site = folder / ('calls' + name[:3])
+        site.mkdir()
+        (site / 'calls.py').write_text((f"import socket\nlink = socket.create_connection(('127.0.0.1', {peer.port}))\n" if shared else '') +
+                                       "def application(environ, start_response):\n    start_response('200 OK', [('Content-Length', '4')])\n    return [b'fine']\n")
+        server = Gunicorn(site, '--preload', app='calls')
+        rows = {False: [], True: []}
+
+        def burst():
+            """-> (requests per second, CPU microseconds a request, requests)"""
+            workers = server.workers()
+            before = sum(cpu(pid) for pid in workers)
+            out = subprocess.run([wrk, '-t1', '-c4', '-d2s', f'http://127.0.0.1:{server.port}/'], capture_output=True, text=True).stdout
+            count = int(re.search(r'(\d+) requests in', out).group(1))
+            spent = (sum(cpu(pid) for pid in workers) - before) / os.sysconf('SC_CLK_TCK')
+            return float(re.search(r'Requests/sec: *([0-9.]+)', out).group(1)), spent / count * 1e6, count
+
+        def watch():
+            one = Process([asked.triage, 'watch', str(server.pid), '--syscalls', '--format', 'jsonl'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            next(line for line in one.process.stdout if b'"syscalls"' in line)
+            return one
+        try:
+            burst()
+            for round_ in range(asked.rounds):
+                for on in ((False, True), (True, False))[round_ % 2]:
+                    one = watch() if on else None
+                    try:
+                        rows[on].append(burst())
+                    finally:
+                        if one:
+                            one.stop()
+            STATS.write_text('1')
+            one = watch()
+            try:
+                before, began = programs(one.pid)['sys_exit'], time.monotonic()
+                count = burst()[2]
+                after, took = programs(one.pid)['sys_exit'], time.monotonic() - began
+            finally:
+                one.stop()
+                STATS.write_text(was)
+            for what, at in (('requests per second', 0), ('CPU a request', 1)):
+                ratios = sorted(a[at] / b[at] for a, b in zip(rows[True], rows[False]))
+                print(f'--syscalls, {name}: {what}, on to off: {statistics.median(ratios):.2f} [{ratios[0]:.2f}..{ratios[-1]:.2f}], {len(ratios)} rounds; '
+                      f'off {statistics.median(row[at] for row in rows[False]):.0f}{" us" if at else ""}')
+            ns, runs = after[0] - before[0], after[1] - before[1]
+            print(f'  BPF: {ns / max(1, runs):.0f} ns x {runs / took:.0f} calls a second of the whole machine, {ns / took / 1e7:.2f} % of a core; {count / took:.0f} requests a second')
+        finally:
+            server.stop()
+            peer.close()
+    return True
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
@@ -254,7 +316,7 @@ def main():
     asked.add_argument('--rounds', type=int, default=7)
     asked.add_argument('--deaths', type=int, default=25)
     asked.add_argument('--mounted', action='store_true', help=argparse.SUPPRESS)
-    asked.add_argument('--only', default='', choices=['', 'start', 'provisional', 'cost', 'requests'])
+    asked.add_argument('--only', default='', choices=['', 'start', 'provisional', 'cost', 'requests', 'syscalls'])
     asked = asked.parse_args()
     asked.triage, asked.churn = os.path.abspath(asked.triage), os.path.abspath(asked.churn)
     if os.getuid() != 0:
@@ -269,7 +331,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix='triage-bench-'))
     good = True
     try:
-        for name, part in (('start', start), ('provisional', provisional), ('cost', cost), ('requests', requests)):
+        for name, part in (('start', start), ('provisional', provisional), ('cost', cost), ('requests', requests), ('syscalls', syscalls)):
             if asked.only in ('', name):
                 good &= part(asked, folder)
     except Skip as skip:

@@ -29,12 +29,18 @@ serve site; site=$!
 serve whole; whole=$!
 serve free; free=$!
 for master in $site $whole $free; do until_true "[ \"\$(workers $master | wc -l)\" = 2 ]"; done
-triage watch $site $whole $free --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
+triage watch $site $whole $free --syscalls --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
 watch=$!
 until_true '[ "$(grep -c "\"event\":\"attached\"" /tmp/watch.jsonl)" = 3 ]'
 echo "attached: $(grep -m 1 '"event":"attached"' /tmp/watch.jsonl | sed 's/.*"text":"\([^"]*\)".*/\1/')"
 
-told() { grep -c '"provisional":false' /tmp/watch.jsonl; }
+told() { grep '"provisional":false' /tmp/watch.jsonl | grep -vc limit.descriptors; }
+# Either it follows system calls and names who is refused, or it says that it cannot; the deaths come either way.
+until_true "grep -q '\"event\":\"syscalls\"\|system calls (--syscalls)' /tmp/watch.jsonl"
+refused=$(first $free)
+echo "refused: $refused"
+guest kill 26 $refused
+until_true "grep -q '\"limit.descriptors\".*\"provisional\":false\|system calls (--syscalls)' /tmp/watch.jsonl"
 wanted=0
 lose() { # NAME SIGNAL SERVER
   victim=$(first $3)

@@ -75,14 +75,28 @@ def boot(kernel, image, seconds):
         raise Stuck(f'not over within {seconds} s: {(late.stdout or b"")[-600:]!r}') from None
 
 
+def judge_calls(rows, refused):
+    """--syscalls either names the process that was refused a descriptor, or says in a Gap why it cannot. -> (remark, what is wrong)"""
+    gaps = [row for row in rows if row['type'] == 'gap']
+    if gaps:
+        return f'not followed: {gaps[0]["reason"]}', []
+    found = [row for row in rows if row.get('rule') == 'limit.descriptors' and row['subject']['host_pid'] == refused and not row['provisional']]
+    if len(found) == 1 and found[0]['sure'] == 'certain' and '5 times with EMFILE' in found[0]['message']:
+        return 'followed', []
+    return 'followed', [f'{refused} was refused a descriptor 5 times: {json.dumps(rows)}']
+
+
 def judge(said):
     if '--- end' not in said:
         raise AssertionError(f'the guest did not come to its end: {said[-1500:]!r}')
-    told = {}
+    told, calls = {}, []
     for line in said.partition('--- watch\n')[2].partition('--- stderr')[0].splitlines():
         try:
             finding = json.loads(line)
         except ValueError:
+            continue
+        if finding.get('rule') == 'limit.descriptors' or finding.get('event') == 'syscalls' or 'system calls' in finding.get('wanted', ''):
+            calls.append(finding)
             continue
         subject = finding.get('subject') or {}
         for pid in {subject.get('pid'), subject.get('host_pid')} - {None, 0}:
@@ -91,6 +105,8 @@ def judge(said):
     if {name for name, _ in faults} != set(WANTED) or len(faults) != len(WANTED) + 1:
         raise AssertionError(f'faults: {faults}; {said[-1500:]!r}')
     wrong = re.findall(r'^late: .*$', said, re.M)
+    followed, wrong_calls = judge_calls(calls, int(re.search(r'^refused: (\d+)', said, re.M).group(1)))
+    wrong += wrong_calls
     for name, pid in faults:
         finding = told.get(int(pid), {})
         if finding.get('rule') != WANTED[name] or finding.get('sure') != 'certain':
@@ -101,7 +117,7 @@ def judge(said):
         raise AssertionError('\n'.join(wrong) + '\n' + said.partition('--- stderr')[2])
     kernel = said.partition('--- kernel\n')[2]
     held_back = sum(f'pid={pid},' not in ''.join(re.findall(r'oom-kill:.*', kernel)) for pid in re.findall(r'Killed process (\d+) \(guest\)', kernel))
-    return re.search(r'^kernel: (\S+)', said, re.M).group(1), f'{len(faults)} faults, {held_back} OOM reports held back by the kernel; ' + re.search(r'^attached: (.*)$', said, re.M).group(1)
+    return re.search(r'^kernel: (\S+)', said, re.M).group(1), f'{len(faults)} faults, {held_back} OOM reports held back by the kernel; system calls {followed}; ' + re.search(r'^attached: (.*)$', said, re.M).group(1)
 
 
 def main():

@@ -9,6 +9,7 @@
 #include "evidence/vocabulary.hpp"
 #include "model/build.hpp"
 #include "probe/probe.hpp"
+#include "probe/window.hpp"
 #include "report/report.hpp"
 #include "source/bundle.hpp"
 #include "source/live_host.hpp"
@@ -97,6 +98,10 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
     const probe::Target target = target_of(options);
     probe::observe(host, target, evidence, [&] { return options.budget_s && static_cast<double>(host.now().at - at.at) / 1e9 > *options.budget_s; });
     if (const auto nobody = none_found(evidence, options)) return base::fail(*nobody);
+    if (options.for_s) {
+      first_words("once more in " + base::duration_text(static_cast<std::int64_t>(*options.for_s * 1e9)) + (options.syscalls ? ", system calls meanwhile ..." : " ..."));
+      probe::look_again(host, target, {*options.for_s, options.syscalls}, evidence);
+    }
     return evidence;
   }
   source = "files";

@@ -18,9 +18,16 @@ constexpr const char* look_footer =
     "  triage --from error.log dmesg.txt nginx-error.log\n"
     "                                  the same from what was left behind; folders and bundles too\n"
     "  journalctl -k -o json | triage --from error.log -\n"
+    "  triage 450 --for 10s            looks twice: which descriptors grow\n"
+    "  triage 450 --syscalls           and follows system calls for 5 s meanwhile\n"
     "  triage --from logs --since 2h --format json --fail-on death.oom-cgroup\n"
     "Commands: watch bundle doctor explain; lint timeouts repro server run the program triage-NAME beside this one.\n"
     "Exit: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 could not look.";
+
+// Figures: docs/decisions/0003, "What --syscalls costs".
+constexpr const char* calls_help =
+    "follow system calls through BPF: descriptors that the kernel refuses (EMFILE, ENFILE), who really uses a connection that processes share. "
+    "Costs every call of this machine, so it is never on by default";
 
 void common(CLI::App& app, Options& o) {
   app.add_option("--format", o.format, "text plain json jsonl sarif github gitlab gcc junit html md")->capture_default_str();
@@ -42,6 +49,10 @@ base::Result<> settle(Options& o, const Words& words) {
   if (!words.zone.empty()) { TRY(zone, read_zone(words.zone)); o.window.zone_offset_s = zone; }
   if (!words.budget.empty()) { TRY(budget, read_span(words.budget)); o.budget_s = budget; }
   if (!words.span.empty()) { TRY(span, read_span(words.span)); o.for_s = span; }
+  if (o.command == Command::look && (o.for_s || o.syscalls)) {
+    if (!o.from.empty()) return base::fail({base::Kind::usage, o.syscalls ? "reading --syscalls" : "reading --for", "what was left behind cannot be looked at a second time", "leave --from away", 0});
+    if (!o.for_s) o.for_s = 5;             // --syscalls alone: a bounded window
+  }
   if (!report::writer(o.format)) {
     std::string known;
     for (const report::Writer* writer : report::writers()) known += (known.empty() ? "" : " ") + std::string(writer->name);
@@ -138,6 +149,8 @@ Asked read_options(int count, char** words) {
       app.add_option("--since", more.since, "only from this time on: an ISO time, HH:MM (UTC), or 30m, 2h, 1d back");
       app.add_option("--until", more.until, "only until this time");
       app.add_option("--tz", more.zone, "zone of logs that print none: +02:00");
+      app.add_option("--for", more.span, "look a second time after this long (10s), and say what has grown: descriptors that are opened and not closed");
+      app.add_flag("--syscalls", o.syscalls, calls_help);
       app.add_option("--budget", more.budget, "stop looking after this long and say what was left out");
       app.footer(look_footer);
       break;
@@ -145,8 +158,9 @@ Asked read_options(int count, char** words) {
       app.description("Stays attached and says why a worker dies as it dies. Attaches to kernel tracepoints (BPF); without them it degrades and says what it cannot tell.");
       app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
       app.add_option("--for", more.span, "stop after this long: 10m");
+      app.add_flag("--syscalls", o.syscalls, calls_help);
       app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd,kmsg (for tests)")->group("");
-      app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch --fail-on death.oom-cgroup");
+      app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch 450 --syscalls --for 30s\n  triage watch --fail-on death.oom-cgroup");
       break;
     case Command::bundle:
       app.description("Collects the evidence into one tar.zst, with secrets redacted. `triage --from FILE` reads it.");

@@ -33,7 +33,8 @@ struct Options {
   std::string output = "-";                    // bundle -o
   bool redact = true;                          // bundle
   std::string rule;                            // explain RULE
-  std::optional<double> for_s;                 // watch --for
+  std::optional<double> for_s;                 // watch --for; look --for: a second look, this long after the first
+  bool syscalls = false;                       // --syscalls: follow system calls meanwhile
   std::string without;                         // watch --without bpf,connector
 };
 

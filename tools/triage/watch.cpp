@@ -1,4 +1,5 @@
-// The watch's loop: what happened goes into the scene, a death is judged at once and again when log and kernel have spoken.
+// The watch's loop: what happened goes into the scene, a death is judged at once and again when log and kernel have spoken. One thought, so one
+// file, past 300 lines.
 #include "watch.hpp"
 
 #include <malloc.h>
@@ -23,6 +24,7 @@
 #include "report/redacted.hpp"
 #include "rule/judge.hpp"
 #include "source/live_host.hpp"
+#include "watch_calls.hpp"
 #include "watch_line.hpp"
 #include "watch_scene.hpp"
 
@@ -149,7 +151,10 @@ class Session {
   }
 
   void attach_to(const std::vector<probe::FoundServer>& servers, bool first);
+  probe::Target target() const;
   void find_servers();
+  void follow_calls();
+  void say_calls(bool all);
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
   void tell_end(const Death& death) const;
@@ -163,23 +168,53 @@ class Session {
   source::LiveHost host_;
   probe::Watch watch_;
   Scene scene_;
+  std::optional<WatchedCalls> calls_;
   Steady::time_point began_, looked_{}, judged_{};
   Steady::duration judging_{};
   std::list<Death> deaths_;
   std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
-  std::uint64_t lost_told_ = 0;
+  std::uint64_t lost_told_ = 0, calls_lost_told_ = 0;
   bool failed_ = false, news_ = false, look_soon_ = false;
 };
 
-void Session::find_servers() {
-  looked_ = Steady::now();
+probe::Target Session::target() const {
   probe::Target target = target_of_words(options_.targets);
   if (!target.pids.empty() || !target.words.empty()) {
     // After USR2 the next master is a child of the one that was asked for, and outlives it.
     const auto children = scene_.children_of_masters();
     target.pids.insert(target.pids.end(), children.begin(), children.end());
   }
-  attach_to(probe::find_servers(host_, target), false);
+  return target;
+}
+
+void Session::find_servers() {
+  looked_ = Steady::now();
+  attach_to(probe::find_servers(host_, target()), false);
+  if (calls_) calls_->look(target());
+}
+
+void Session::follow_calls() {
+  std::vector<evidence::Gap> gaps;
+  calls_ = WatchedCalls::open(host_, watch_, gaps);
+  std::size_t told = 0;
+  gaps_of(gaps, told);
+  if (calls_) note("syscalls", "following system calls: descriptors that are refused; " + calls_->look(target()));
+}
+
+void Session::say_calls(bool all) {
+  if (!calls_) return;
+  calls_->drain();
+  if (calls_->due(all)) {
+    if (!cards_) cards_ = beside_.cards();
+    const WatchedCalls::Said said = calls_->say(options_, target(), *cards_, all);
+    if (!said.text.empty()) print(said.text);
+    findings_ += said.findings;
+    failed_ |= said.failed;
+  }
+  if (const std::uint64_t lost = calls_->lost(); lost != calls_lost_told_) {
+    note("lost", base::counted(lost - calls_lost_told_, "system call") + " lost: counts are too low, and who got in whose way may be wrong");
+    calls_lost_told_ = lost;
+  }
 }
 
 void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool first) {
@@ -213,6 +248,7 @@ void Session::take(const probe::Event& event) {
   scene_.take(event);
   if (event.what == probe::Event::What::exec) consider_exec(event);
   if (event.what != probe::Event::What::exit) return;
+  if (calls_) calls_->ended(event.pid);
   const bool master = scene_.is_master(event.pid), worker = scene_.master_of(event.pid) != 0;
   const bool killed = !event.status_known || (event.status & 0x7f) != 0;
   if (master) look_soon_ = true;
@@ -306,6 +342,7 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
   gaps_of(scene_.gaps(), scene_gaps_);
   bool any = false;
   for (const std::string& name : scene_.log_names()) any |= !name.empty();
+  if (options_.syscalls) follow_calls();
   if (!any) note("waiting", "attached by " + watch_.method() + "; waiting for a server whose log can be read");
   if (options_.verbose) {
     std::string text = "start:";
@@ -315,11 +352,12 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
   const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
   while (!stop && Steady::now() < end) {
-    pollfd ready[2] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}};
+    pollfd ready[3] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {calls_ ? calls_->fd() : -1, POLLIN, 0}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Steady::now());
     const auto pause = std::max(0ms, std::min(left, deaths_.empty() ? watch_.pause() : std::min<std::chrono::milliseconds>(watch_.pause(), 50ms)));
-    ::poll(ready, 2, static_cast<int>(pause.count()));
+    ::poll(ready, 3, static_cast<int>(pause.count()));
     if (ready[1].revents & POLLIN) stop = true;
+    say_calls(false);                      // before the ends: whoever was refused a descriptor may die of it
     for (const probe::Event& event : watch_.drain()) take(event);
     const bool came = scene_.poll();
     const auto at = Steady::now();
@@ -358,6 +396,7 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
     scene_.poll();
     for (const probe::Event& event : watch_.drain()) take(event);
   }
+  say_calls(true);
   if (!deaths_.empty()) judge_deaths(true);
   return summary();
 }
