@@ -65,7 +65,7 @@ void clean_finding(rule::Finding& finding, Cleaner& clean, Facts& facts) {
 }  // namespace
 
 Redacted redacted(const Report& report) {
-  Redacted clean{report.findings, report.stack, {}, report.source, report.command, report.at};
+  Redacted clean{report.findings, report.stack, {}, report.source, report.command, report.at, report.rules};
   Cleaner cleaner;
   clean.evidence.sources = report.evidence.sources;
   clean.evidence.gaps = report.evidence.gaps;

@@ -12,7 +12,8 @@ struct Redacted {
   evidence::Evidence evidence;
   std::string source, command;
   base::Instant at;
-  Report report() const { return {findings, stack, evidence, source, at, command}; }
+  const std::map<std::string, rule::Card>* rules = nullptr;
+  Report report() const { return {findings, stack, evidence, source, at, command, rules}; }
 };
 
 /// Environment values, passwords in URLs, tokens, cookies and keys become marks, the same secret the same mark (source::Redactor). Names of

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "model/stack.hpp"
+#include "rule/card.hpp"
 #include "rule/judge.hpp"
 
 namespace report {
@@ -16,6 +17,7 @@ struct Report {
   std::string source;                                    // live bundle files
   base::Instant at;
   std::string command;                                   // how we were called, for the first line of a screen
+  const std::map<std::string, rule::Card>* rules = nullptr;  // where a format declares every rule that was asked, found or not
 };
 
 struct Style {

@@ -14,6 +14,8 @@
 
 namespace rule {
 
+namespace condition { struct Word; }
+
 /// An example: small texts as they would be left behind (file name -> lines) and the answer the rule must give to them.
 struct Example {
   std::map<std::string, std::string> given;
@@ -26,11 +28,17 @@ struct Card {
   std::string id, title;
   Level level = Level::warning;
   std::string check;                                     // the named C++ check that answers it
+  // Of the linter's cards: a condition over a scope answers instead of a check.
+  std::string scope;                                     // "for": what the rule is about, "nginx.pass"
+  std::string when, at;                                  // the condition; the word whose place the finding points at
+  std::vector<std::string> also;                         // words whose places stand beside it
+  std::string prediction;                                // what will be seen, with slots
   std::string say;                                       // one sentence with {slots}
   std::vector<std::string> why, see;
   std::vector<Step> fix;                                 // ranked by what each step loses
   std::vector<Example> examples;
   std::string file;                                      // where it was read
+  bool lint() const { return !scope.empty() || check.starts_with("lint:"); }  // answered from configuration files alone
 };
 
 /// The texts compiled in by CMake from rules/<area>/<problem>.json.
@@ -52,6 +60,7 @@ std::span<const Slot> slots();
 std::string fill(std::string_view text, const std::map<std::string, std::string>& values);
 /// What is wrong with a text's braces or slots (and the offset where), empty when all is well: for the card reader.
 struct BadSlot { std::size_t at = 0; std::string what; };
-std::optional<BadSlot> bad_slot(std::string_view text);
+/// `words`: those of the card's scope, which are slots too.
+std::optional<BadSlot> bad_slot(std::string_view text, std::span<const condition::Word> words = {});
 
 }  // namespace rule

@@ -6,6 +6,7 @@
 #include "base/near.hpp"
 #include "base/text.hpp"
 #include "rule/card.hpp"
+#include "rule/condition/condition.hpp"
 #include "source/json_place.hpp"
 
 namespace rule {
@@ -25,14 +26,22 @@ class CardReader {
   base::Result<Card> card(const PlacedJson& json) {
     Card card;
     card.file = file_;
-    const Words keys{"id", "title", "level", "check", "say", "why", "fix", "see", "examples"};
-    if (!object(json, "a card", keys, {"id", "title", "level", "check", "say", "why", "fix", "examples"})) return base::fail(std::move(*first_));
+    const Words keys{"id", "title", "level", "check", "for", "when", "at", "also", "prediction", "say", "why", "fix", "see", "examples"};
+    if (!object(json, "a card", keys, {"id", "title", "level", "say", "why", "fix", "examples"})) return base::fail(std::move(*first_));
+    if (const PlacedJson* about = json.find("for")) scope_of(*about, card);
+    if (!card.scope.empty() == !json.find("when")) complain(json.place, "'for' and 'when' go together");
+    if (card.scope.empty() == !json.find("check")) complain(json.place, "a card has either 'check' or 'for' and 'when'");
     for (const JsonMember& member : json.members) {
       const PlacedJson& value = member.value;
       if (member.key == "id") card.id = rule_id(value);
       else if (member.key == "title") card.title = text(value, "title");
       else if (member.key == "level") card.level = static_cast<Level>(one_of(value, "level", {"note", "warning", "error"}));
       else if (member.key == "check") card.check = text(value, "check");
+      else if (member.key == "for") continue;
+      else if (member.key == "when") condition_of(value, card);
+      else if (member.key == "at") card.at = word_of(value, "at");
+      else if (member.key == "also") each(value, "also", [&](const PlacedJson& item) { card.also.push_back(word_of(item, "also")); });
+      else if (member.key == "prediction") card.prediction = prose(value, "prediction");
       else if (member.key == "say") card.say = prose(value, "say");
       else if (member.key == "why") card.why = paragraphs(value, "why");
       else if (member.key == "see") card.see = paragraphs(value, "see");
@@ -44,6 +53,30 @@ class CardReader {
   }
 
  private:
+  void scope_of(const PlacedJson& json, Card& card) {
+    card.scope = text(json, "for");
+    scope_ = condition::scope(card.scope);
+    if (scope_ || first_) return;
+    std::vector<std::string_view> known;
+    for (const condition::Scope& one : condition::scopes()) known.push_back(one.name);
+    complain(json.place, "no scope is called '" + base::printable(card.scope, 60) + "'" + base::did_you_mean(card.scope, known));
+  }
+
+  void condition_of(const PlacedJson& json, Card& card) {
+    card.when = text(json, "when");
+    if (!scope_ || first_) return;
+    if (const auto read = condition::read(card.when, *scope_); !read) complain(json.place, "in 'when', " + read.error().doing + ": " + read.error().answer);
+  }
+
+  std::string word_of(const PlacedJson& json, std::string_view name) {
+    const std::string word = text(json, name);
+    if (first_ || !scope_) return word;
+    std::vector<std::string_view> known;
+    for (const condition::Word& one : scope_->words) known.push_back(one.name);
+    if (std::find(known.begin(), known.end(), word) == known.end()) complain(json.place, "no word of " + std::string(scope_->name) + " is called '" + base::printable(word, 60) + "'" + base::did_you_mean(word, known));
+    return word;
+  }
+
   void complain(source::Place place, std::string what, std::string remedy = {}) {
     if (!first_) first_ = source::complaint(file_, place, std::move(what), std::move(remedy));
   }
@@ -82,7 +115,7 @@ class CardReader {
       return whole;
     }
     const std::string words = text(json, name);
-    if (const auto bad = bad_slot(words)) complain(json.place, "in '" + std::string(name) + "', character " + std::to_string(bad->at + 1) + ": " + bad->what);
+    if (const auto bad = bad_slot(words, scope_ ? scope_->words : std::span<const condition::Word>{})) complain(json.place, "in '" + std::string(name) + "', character " + std::to_string(bad->at + 1) + ": " + bad->what);
     return words;
   }
 
@@ -162,6 +195,7 @@ class CardReader {
   }
 
   const std::string& file_;
+  const condition::Scope* scope_ = nullptr;
   std::optional<base::Error> first_;
 };
 

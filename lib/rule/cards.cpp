@@ -4,6 +4,7 @@
 #include "base/near.hpp"
 #include "rule/card.hpp"
 #include "rule/check.hpp"
+#include "rule/lint.hpp"
 
 namespace rule {
 
@@ -30,6 +31,16 @@ base::Result<> gather(const source::Host& host, const std::string& folder, int d
 
 // A card answers through a check; a check knows which rules it can draft.
 base::Result<> answerable(const Card& card) {
+  if (!card.scope.empty()) return {};  // its condition was read with the card
+  if (card.lint()) {
+    std::vector<std::string_view> known;
+    const std::string_view name = std::string_view(card.check).substr(5);
+    for (const Lint* one : lints()) {
+      known.push_back(one->name);
+      if (one->name == name && std::find(one->rules.begin(), one->rules.end(), card.id) != one->rules.end()) return {};
+    }
+    return base::fail({base::Kind::malformed, card.file, "no lint check '" + std::string(name) + "' concludes '" + card.id + "'" + base::did_you_mean(name, known), "docs/add-a-check.md", 0});
+  }
   std::vector<std::string_view> names;
   for (const Check* check : checks()) {
     names.push_back(check->name);

@@ -5,6 +5,7 @@
 #include "base/near.hpp"
 #include "base/text.hpp"
 #include "rule/card.hpp"
+#include "rule/condition/condition.hpp"
 
 namespace rule {
 
@@ -60,6 +61,11 @@ constexpr std::array all_slots{
     Slot{"line", "the line of that file"},
     Slot{"hint_note", "what to think of the server's own guess (\"Perhaps out of memory?\")"},
     Slot{"when", "at what moment or in which phase"},
+    Slot{"under", "under which condition the value holds: ' when ENV is set', or nothing"},
+    Slot{"other", "the value on the other side"},
+    Slot{"better", "what would be right"},
+    Slot{"name", "the name of a unit, service, upstream, option..."},
+    Slot{"guess", "how sure the join of the two files is, or nothing"},
 };
 
 struct Piece { std::string_view name, otherwise; bool has_otherwise = false; };
@@ -99,7 +105,7 @@ std::string fill(std::string_view text, const std::map<std::string, std::string>
   return out;
 }
 
-std::optional<BadSlot> bad_slot(std::string_view text) {
+std::optional<BadSlot> bad_slot(std::string_view text, std::span<const condition::Word> words) {
   for (std::size_t at = 0; (at = text.find('{', at)) != std::string_view::npos;) {
     if (base::starts_with(text.substr(at + 1), "{")) { at += 2; continue; }
     const std::size_t close = text.find('}', at);
@@ -107,7 +113,8 @@ std::optional<BadSlot> bad_slot(std::string_view text) {
     const Piece piece = piece_of(text.substr(at + 1, close - at - 1));
     if (piece.otherwise.find('{') != std::string_view::npos) return BadSlot{at, "a slot stands inside the text for a missing '" + std::string(piece.name) + "'"};
     const auto known = [&](const Slot& slot) { return slot.name == piece.name; };
-    if (std::none_of(all_slots.begin(), all_slots.end(), known)) {
+    const bool of_scope = std::ranges::any_of(words, [&](const condition::Word& word) { return word.name == piece.name; });
+    if (!of_scope && std::none_of(all_slots.begin(), all_slots.end(), known)) {
       std::vector<std::string_view> names;
       for (const Slot& slot : all_slots) names.push_back(slot.name);
       return BadSlot{at, "no slot is called '" + base::printable(piece.name, 60) + "'" + base::did_you_mean(piece.name, names)};

@@ -39,6 +39,8 @@ struct Doing {
 struct Step {                                            // FIX: when is now, then, or check
   std::string when, text, expect, loses, edit;
 };
+/// A change of a file that mends a finding: the bytes [at, end) of `file` give way to `text`. `safe`: it cannot change what works.
+struct Edit { std::string file; std::size_t at = 0, end = 0; std::string text; bool safe = true; };
 struct Member { int pid = 0, host_pid = 0; std::optional<base::Instant> when; std::string id; };
 
 struct Finding {
@@ -62,6 +64,7 @@ struct Finding {
   Doing was_doing;
   std::string prediction;
   std::vector<Step> fix;
+  std::vector<Edit> edits;                               // of the linter
   bool provisional = false;
 };
 
@@ -84,6 +87,8 @@ struct Draft {
   std::string group;                                     // drafts of one rule with the same group are one finding with members; "" = never grouped
   bool own_steps = false;                                // the card's cures do not fit this case: of its steps only the bundle and the checks stay
   std::vector<Step> first;                               // steps of this very case, before the card's
+  std::vector<Edit> edits;
+  std::string prediction;
 };
 
 }  // namespace rule

@@ -41,6 +41,8 @@ Finding finding_of(Draft draft, const Card* card) {
   finding.ruled_out = std::move(draft.ruled_out);
   finding.missing = std::move(draft.missing);
   finding.was_doing = std::move(draft.was_doing);
+  finding.edits = std::move(draft.edits);
+  finding.prediction = std::move(draft.prediction);
   return finding;
 }
 

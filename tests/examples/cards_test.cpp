@@ -7,8 +7,10 @@
 #include "base/text.hpp"
 #include "evidence/vocabulary.hpp"
 #include "model/build.hpp"
+#include "model/deployment.hpp"
 #include "parse/read.hpp"
 #include "rule/judge.hpp"
+#include "rule/lint.hpp"
 #include "source/recorded_host.hpp"
 #include "support/catch.hpp"
 
@@ -34,6 +36,36 @@ rule::Findings walk(const rule::Example& example, evidence::Evidence& evidence) 
   }
   parse::read(source::TextHost(std::move(files)), paths, {}, evidence);
   return rule::judge(model::build(evidence), evidence, rule::built_in_cards());
+}
+
+// The linter's cards: the texts are configuration files in one folder.
+struct Linted { rule::LintResult result; bool template_seen = false; };
+Linted linted(const rule::Example& example) {
+  std::map<std::string, std::string> texts;
+  std::vector<model::File> files;
+  Linted out;
+  for (const auto& [name, text] : example.given) {
+    texts.emplace("/given/" + name, text);
+    model::File file = model::file_of("/given/" + name, name, text);
+    out.template_seen = out.template_seen || !file.template_language.empty();
+    if (file.document.dialect != parse::settings::Dialect::none) files.push_back(std::move(file));
+  }
+  const source::TextHost host(std::move(texts));
+  const auto locate = [](const std::string& path) { return base::starts_with(path, "/given/") ? path : std::string(); };
+  out.result = rule::lint(model::deployment_of(std::move(files), host, locate, {}), rule::built_in_cards());
+  return out;
+}
+
+// Unknown is said as such, or nothing was read because it is a template.
+bool lint_answered(const rule::Card& card, const rule::Example& example, const Linted& linted) {
+  const auto of_rule = [&](const rule::Finding& finding) { return finding.rule == card.id; };
+  const bool yes = std::ranges::any_of(linted.result.findings, of_rule), open = std::ranges::any_of(linted.result.open, of_rule);
+  switch (example.answer) {
+    case rule::Truth::yes: return yes;
+    case rule::Truth::no: return !yes && !open;
+    case rule::Truth::unknown: return !yes && (open || linted.template_seen);
+  }
+  return false;
 }
 
 bool about(const rule::Finding& finding, int pid) { return pid == 0 || finding.subject.pid == pid || finding.subject.host_pid == pid; }
@@ -72,11 +104,25 @@ TEST_CASE("every card's examples get their answer") {
   for (const auto& [id, card] : rule::built_in_cards()) {
     for (std::size_t i = 0; i < card.examples.size(); ++i) {
       const rule::Example& example = card.examples[i];
+      if (card.lint()) {
+        const Linted found = linted(example);
+        INFO(card.file << ", example " << i + 1 << " wants " << rule::truth_text(example.answer) << ", found:\n" << told(found.result.findings, {}) << "open:\n" << told(found.result.open, {}));
+        CHECK(lint_answered(card, example, found));
+        continue;
+      }
       evidence::Evidence evidence;
       const rule::Findings findings = walk(example, evidence);
       INFO(card.file << ", example " << i + 1 << " (" << example.note << ") wants " << rule::truth_text(example.answer) << (example.pid ? " for pid " + std::to_string(example.pid) : "") << ", found:\n" << told(findings, evidence));
       CHECK(answered(card, example, findings));
     }
+  }
+}
+
+TEST_CASE("every card that is compiled in can be read") {
+  for (const auto& text : rule::built_in_texts()) {
+    const auto card = rule::read_card(text.text, std::string(text.file));
+    INFO((card ? "" : base::sentence(card.error())));
+    CHECK(card);
   }
 }
 
@@ -97,7 +143,14 @@ TEST_CASE("cards and checks name each other") {
       drafted[std::string(rule)].insert(std::string(check->name));
       CHECK(rule::built_in_cards().contains(std::string(rule)));
     }
+  for (const auto* lint : rule::lints())
+    for (const auto rule : lint->rules) {
+      INFO(lint->name << " drafts " << rule);
+      REQUIRE(rule::built_in_cards().contains(std::string(rule)));
+      drafted[std::string(rule)].insert("lint:" + std::string(lint->name));
+    }
   for (const auto& [id, card] : rule::built_in_cards()) {
+    if (!card.scope.empty()) continue;  // a condition answers
     INFO(card.file << " names check '" << card.check << "'");
     CHECK(drafted[id].contains(card.check));
   }

@@ -60,6 +60,8 @@ class Walk {
     const std::size_t from = at_;
     if (peek() == '"' || peek() == '\'') quoted(word);
     else bare(word);
+    word.at = from;
+    word.end = at_;
     if (open_.words.empty()) open_.offset = from;
     if (open_.words.size() < most_words) open_.words.push_back(std::move(word));
   }
@@ -112,13 +114,14 @@ class Walk {
     if (open_.words.empty()) {
       wrong(block ? "a block without a name" : "a directive without a name", line_);
       if (!block) return;
-      open_.words.push_back({"", line_, static_cast<std::uint32_t>(at_ - line_at_), false});
+      open_.words.push_back({"", line_, static_cast<std::uint32_t>(at_ - line_at_), false, at_, at_});
       open_.offset = at_;
     }
     ++directives_;
     Directive directive = std::move(open_);
     open_ = {};
     directive.block = block;
+    directive.end = at_;
     if (visitor_.enter) visitor_.enter(directive, around_);
     if (!block) return;
     if (directive.name().ends_with("_by_lua_block")) return pass_lua();

@@ -16,12 +16,14 @@ struct Word {
   std::string text;
   std::uint32_t line = 1, column = 1;
   bool quoted = false;
+  std::size_t at = 0, end = 0;  // offsets in the text, quotes included
 };
 
 struct Directive {
   std::vector<Word> words;     // never empty; the first is its name
   bool block = false;          // it opens one
   std::size_t offset = 0;      // of its name in the text
+  std::size_t end = 0;         // behind its ; or {
   const std::string& name() const { return words.front().text; }
   std::string argument(std::size_t index) const { return index + 1 < words.size() ? words[index + 1].text : std::string(); }
 };

@@ -38,16 +38,23 @@ void expand(const source::Host& host, const std::string& root, const std::string
 
 class Reader {
  public:
-  Reader(const source::Host& host, Tree& tree) : host_(host), tree_(tree), folder_(folder_of(tree.files.empty() ? "" : tree.files.front())) {}
+  Reader(const source::Host& host, Tree& tree, const Locate& locate) : host_(host), tree_(tree), locate_(locate), folder_(folder_of(tree.files.empty() ? "" : tree.files.front())) {}
 
-  void read(const std::string& path, std::vector<Node>& into, int depth) {
+  // `by` is the directive that includes it; null for the main file.
+  void read(const std::string& path, std::vector<Node>& into, int depth, const Unread* by) {
     if (depth > deepest_include || tree_.files.size() > most_files || std::find(open_.begin(), open_.end(), path) != open_.end()) {
       tree_.wrong.push_back({path, 0, "it includes itself, or too many files"});
+      if (by) { tree_.unread.push_back(*by); tree_.unread.back().path = path; tree_.unread.back().cycle = true; }
       return;
     }
     const auto text = host_.read(tree_.root + path, most_bytes);
     if (!text) {
       tree_.missing.push_back(path);
+      if (by) {
+        tree_.unread.push_back(*by);
+        tree_.unread.back().path = path;
+        into.push_back({by->directive, by->file, {}});
+      }
       return;
     }
     const auto known = std::find(tree_.files.begin(), tree_.files.end(), path);  // one file may be included at several places
@@ -59,7 +66,7 @@ class Reader {
                                         if (++nodes_ > most_nodes) return;
                                         std::vector<Node>& here = *blocks.back();
                                         if (directive.name() == "include" && !directive.block && directive.words.size() == 2) {
-                                          include(directive.argument(0), here, depth);
+                                          include(directive, file, here, depth);
                                           return;
                                         }
                                         here.push_back({directive, file, {}});
@@ -73,19 +80,23 @@ class Reader {
   }
 
  private:
-  void include(const std::string& word, std::vector<Node>& into, int depth) {
-    const std::string full = base::starts_with(word, "/") ? word : folder_ + "/" + word;
-    if (word.find_first_of("*?[") == std::string::npos) {
-      read(full, into, depth + 1);
+  void include(const Directive& directive, std::uint32_t from, std::vector<Node>& into, int depth) {
+    const std::string word = directive.argument(0);
+    std::string full = base::starts_with(word, "/") ? word : folder_ + "/" + word;
+    if (locate_) full = locate_(full);
+    const Unread by{directive, from, "", false};
+    if (full.empty() || word.find_first_of("*?[") == std::string::npos) {
+      read(full.empty() ? word : full, into, depth + 1, &by);
       return;
     }
     std::vector<std::string> found;
     expand(host_, tree_.root, "", full, found);
-    for (const auto& one : found) read(one, into, depth + 1);
+    for (const auto& one : found) read(one, into, depth + 1, &by);
   }
 
   const source::Host& host_;
   Tree& tree_;
+  const Locate& locate_;
   const std::string folder_;
   std::vector<std::string> open_;
   std::size_t nodes_ = 0;
@@ -134,11 +145,11 @@ bool fits(std::string_view name, std::string_view pattern) {
   return p == pattern.size();
 }
 
-Tree read_tree(const source::Host& host, const std::string& root, const std::string& main) {
+Tree read_tree(const source::Host& host, const std::string& root, const std::string& main, const Locate& locate) {
   Tree tree;
   tree.root = root;
   tree.files.push_back(main);
-  Reader(host, tree).read(main, tree.top, 0);
+  Reader(host, tree, locate).read(main, tree.top, 0, nullptr);
   if (!tree.missing.empty() && tree.missing.front() == main) tree.files.clear();
   return tree;
 }

@@ -32,6 +32,8 @@ Json result(const Report& report, const rule::Finding& finding, std::size_t rule
   Json locations = Json::array(), related = Json::array();
   if (const auto place = place_of(report, finding)) locations.push_back(Json{{"physicalLocation", physical(*place)}});
   int id = 0;
+  for (const std::string& other : finding.subject.also)
+    related.push_back(Json{{"id", ++id}, {"message", message("the other side")}, {"physicalLocation", physical(read_place(other))}});
   for (const Witness& w : witnesses(report, finding)) {
     Json location{{"id", ++id}, {"message", message(w.id + " " + w.source + ": " + w.text)}};
     if (w.place.line > 0) location["physicalLocation"] = physical(w.place);
@@ -53,6 +55,14 @@ Json result(const Report& report, const rule::Finding& finding, std::size_t rule
 std::string write(const Report& report, const Style&) {
   Json rules = Json::array(), results = Json::array(), notifications = Json::array();
   std::map<std::string, std::size_t> index;
+  if (report.rules)
+    for (const auto& [id, card] : *report.rules) {
+      if (!card.lint() && id != "parse.syntax-error") continue;
+      index.emplace(id, index.size());
+      std::string help;
+      for (const std::string& why : card.why) help += (help.empty() ? "" : " ") + rule::fill(why, {});
+      rules.push_back(Json{{"id", id}, {"shortDescription", message(card.title)}, {"fullDescription", message(help)}, {"help", message("triage explain " + id)}, {"defaultConfiguration", {{"level", rule::level_text(card.level)}}}});
+    }
   for (const rule::Finding* finding : rule::grouped(report.findings)) {
     const auto [known, fresh] = index.emplace(finding->rule, index.size());
     if (fresh) rules.push_back(Json{{"id", utf8(finding->rule)}, {"shortDescription", message(finding->rule)}, {"help", message("triage explain " + finding->rule)}, {"defaultConfiguration", {{"level", rule::level_text(finding->level)}}}});

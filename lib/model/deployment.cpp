@@ -1,0 +1,123 @@
+#include "model/deployment.hpp"
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace model {
+
+using parse::settings::Dialect;
+
+Value unknown_value() { return {}; }
+Value truth_value(bool yes) { Value v; v.kind = Value::Kind::truth; v.number = yes ? 1 : 0; v.text = yes ? "True" : "False"; return v; }
+Value number_value(double number, std::string text) {
+  Value v;
+  v.kind = Value::Kind::number;
+  v.number = number;
+  v.text = std::move(text);
+  if (v.text.empty()) v.text = number == std::floor(number) && std::abs(number) < 1e15 ? std::to_string(static_cast<long long>(number)) : std::to_string(number);
+  return v;
+}
+Value text_value(std::string text) { Value v; v.kind = Value::Kind::text; v.text = std::move(text); return v; }
+Value list_value(std::vector<std::string> items) {
+  Value v;
+  v.kind = Value::Kind::list;
+  for (const std::string& item : items) v.text += (v.text.empty() ? "" : " ") + item;
+  v.items = std::move(items);
+  return v;
+}
+
+const Choice* only_choice(const std::map<std::string, Choices, std::less<>>& settings, std::string_view name) {
+  const auto found = settings.find(name);
+  return found != settings.end() && found->second.size() == 1 ? &found->second.front() : nullptr;
+}
+
+File file_of(std::string path, std::string shown, std::string text) {
+  File file;
+  file.path = std::move(path);
+  file.shown = std::move(shown);
+  file.text = std::move(text);
+  const Dialect dialect = parse::settings::recognise(file.path, file.text);
+  file.document.dialect = dialect;
+  if (dialect == Dialect::none) return file;
+  file.template_language = dialect == Dialect::requirements ? "" : parse::settings::template_language(file.path, file.text);
+  if (!file.template_language.empty()) return file;
+  switch (dialect) {
+    case Dialect::systemd:
+    case Dialect::supervisor:
+    case Dialect::phpfpm: file.document = parse::settings::read_ini(file.text, dialect); break;
+    case Dialect::uwsgi:
+      if (file.path.ends_with(".ini") || file.text.find("[uwsgi]") != std::string::npos) file.document = parse::settings::read_ini(file.text, dialect);
+      break;
+    case Dialect::dockerfile: file.document = parse::settings::read_dockerfile(file.text); break;
+    case Dialect::procfile: file.document = parse::settings::read_procfile(file.text); break;
+    case Dialect::script: file.document = parse::settings::read_script(file.text); break;
+    case Dialect::requirements: file.document = parse::settings::read_requirements(file.path, file.text); break;
+    case Dialect::puma:
+    case Dialect::unicorn: file.document = parse::settings::read_ruby(file.text, dialect); break;
+    case Dialect::compose:
+    case Dialect::kubernetes:
+      file.yaml = parse::settings::read_yaml(file.text);
+      file.document.wrong = file.yaml.wrong;
+      break;
+    case Dialect::none:
+    case Dialect::nginx:
+    case Dialect::gunicorn: break;
+  }
+  return file;
+}
+
+std::optional<double> span_seconds(std::string_view text) {
+  text = base::trim(text);
+  if (text == "infinity") return 1e18;
+  if (text.empty()) return std::nullopt;
+  double total = 0;
+  while (!text.empty()) {
+    double number = 0;
+    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+    if (failure != std::errc()) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    text = base::trim(text);
+    std::size_t letters = 0;
+    while (letters < text.size() && std::isalpha(static_cast<unsigned char>(text[letters])) != 0) ++letters;
+    const std::string_view unit = text.substr(0, letters);
+    struct Unit { std::string_view name; double seconds; };
+    constexpr Unit units[] = {{"", 1}, {"s", 1}, {"sec", 1}, {"second", 1}, {"seconds", 1}, {"ms", 1e-3}, {"msec", 1e-3}, {"us", 1e-6}, {"usec", 1e-6}, {"ns", 1e-9}, {"m", 60}, {"min", 60}, {"minute", 60}, {"minutes", 60},
+                             {"h", 3600}, {"hr", 3600}, {"hour", 3600}, {"hours", 3600}, {"d", 86400}, {"day", 86400}, {"days", 86400}, {"w", 604800}, {"week", 604800}, {"weeks", 604800}};
+    const Unit* known = nullptr;
+    for (const Unit& one : units) if (one.name == unit) known = &one;
+    if (!known) return std::nullopt;
+    total += number * known->seconds;
+    text = base::trim(text.substr(letters));
+  }
+  return total;
+}
+
+std::optional<double> size_bytes(std::string_view text) {
+  text = base::trim(text);
+  double number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (failure != std::errc()) return std::nullopt;
+  std::string unit;
+  for (const char c : base::trim(text.substr(static_cast<std::size_t>(end - text.data())))) unit += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (unit.ends_with("ib")) unit.pop_back();
+  else if (unit.size() == 2 && unit.ends_with("b")) unit.pop_back();
+  if (unit.empty() || unit == "b") return number;
+  const double power = unit.front() == 'k' ? 1 : unit.front() == 'm' ? 2 : unit.front() == 'g' ? 3 : unit.front() == 't' ? 4 : -1;
+  return power < 0 ? std::nullopt : std::optional(number * std::pow(1024, power));
+}
+
+Deployment deployment_of(std::vector<File> files, const source::Host& host, const parse::nginx::Locate& locate, const Targets& targets) {
+  Deployment all;
+  all.files = std::move(files);
+  add_nginx(all, host, locate, targets);
+  add_holders(all);
+  add_commands(all, targets);
+  add_configs(all, targets);
+  add_joins(all);
+  return all;
+}
+
+}  // namespace model

@@ -1,0 +1,61 @@
+// Configuration files as people write them, for the linter: each dialect's text becomes entries (or a YAML tree) with the place of every key
+// and value, byte-exact, so that a finding can point at it and a fix can replace it. Read by content and name, never run; bounded; what cannot
+// be read is said at its place. nginx has its own tree (parse/nginx), Python its own bindings (parse/python).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parse::settings {
+
+enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements };
+/// "nginx configuration", "Dockerfile"...
+std::string_view dialect_text(Dialect dialect);
+
+/// Line and column count from 1, columns in bytes; [at, end) are offsets in the text.
+struct Place {
+  std::uint32_t line = 0, column = 0;
+  std::size_t at = 0, end = 0;
+  bool known() const { return line > 0; }
+};
+
+/// One setting, one instruction, one line of a Procfile. `section`: "Service", "program:web", the build stage of a Dockerfile.
+struct Entry {
+  std::string section, key, value;  // continued lines joined by one blank, quotes as they were written
+  Place key_at, value_at;
+};
+
+struct Wrong { Place at; std::string what; };
+
+struct Document {
+  Dialect dialect = Dialect::none;
+  std::vector<Entry> entries;      // in the order of the file, at most 20,000
+  std::vector<Wrong> wrong;        // what its own reader would refuse
+};
+
+/// What a file is, from its path and its text; none for what is no configuration known here.
+Dialect recognise(std::string_view path, std::string_view text);
+
+/// The template language that a text is written in, "" for none: "Jinja", "ERB", "Helm or Go"; `at` is where it shows.
+std::string template_language(std::string_view path, std::string_view text, Place* at = nullptr);
+
+/// Line and column of an offset.
+Place place_at(std::string_view text, std::size_t at, std::size_t end);
+
+/// Files of `name = value` lines under [sections]: systemd units (`systemd`: only # and ; at the front of a line are comments, a backslash
+/// continues), supervisor, uwsgi, php-fpm.
+Document read_ini(std::string_view text, Dialect dialect);
+/// Instructions: the key is the instruction in upper case, the section the number of the build stage, from "1".
+Document read_dockerfile(std::string_view text);
+/// `type: command` lines.
+Document read_procfile(std::string_view text);
+/// The command lines of a shell script, comments and continuations resolved; the key is "exec" for those that replace the shell, else "run".
+Document read_script(std::string_view text);
+/// The package names of a requirements file, a lock or a pyproject, in lower case with "-": key = name, value = what stands behind it.
+Document read_requirements(std::string_view path, std::string_view text);
+/// puma.rb and unicorn.rb: calls at the start of a line, `name arguments`; blocks are passed over.
+Document read_ruby(std::string_view text, Dialect dialect);
+
+}  // namespace parse::settings

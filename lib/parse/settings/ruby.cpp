@@ -1,0 +1,81 @@
+// puma.rb and unicorn.rb: configurations that are Ruby. Their settings are calls at the top level, `workers ENV.fetch("W") { 2 }`; what stands
+// inside blocks is code of the application's hooks and is passed over. Nothing is run; what is no literal stays as it is written.
+#include <cctype>
+
+#include "base/text.hpp"
+#include "parse/settings/document.hpp"
+
+namespace parse::settings {
+
+namespace {
+
+bool word_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '?' || c == '!'; }
+
+// The line without its comment; quotes are respected.
+std::string_view code_of(std::string_view line) {
+  char quote = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (quote) {
+      if (line[i] == '\\') ++i;
+      else if (line[i] == quote) quote = 0;
+    } else if (line[i] == '"' || line[i] == '\'') quote = line[i];
+    else if (line[i] == '#') return base::trim(line.substr(0, i));
+  }
+  return base::trim(line);
+}
+
+std::string_view last_word(std::string_view line) {
+  std::size_t at = line.size();
+  while (at > 0 && word_char(line[at - 1])) --at;
+  return line.substr(at);
+}
+
+bool opens(std::string_view code, std::string_view first) {
+  if (code.ends_with("|")) {  // do |worker|
+    const auto bar = code.rfind('|', code.size() - 2);
+    if (bar != std::string_view::npos) code = base::trim(code.substr(0, bar));
+  }
+  return last_word(code) == "do" || first == "def" || first == "begin" || first == "while" || first == "class" || first == "module" || first == "case";
+}
+
+}  // namespace
+
+Document read_ruby(std::string_view text, Dialect dialect) {
+  Document document;
+  document.dialect = dialect;
+  int blocks = 0, branches = 0;
+  std::uint32_t number = 0;
+  std::size_t offset = 0;
+  std::vector<bool> open;  // true: an if/unless, whose settings hold under a condition
+  for (const std::string_view whole : base::split(text, '\n')) {
+    const std::size_t from = offset;
+    offset += whole.size() + 1;
+    ++number;
+    const std::string_view code = code_of(whole);
+    if (code == "__END__") break;
+    if (code.empty()) continue;
+    std::size_t end = 0;
+    while (end < code.size() && word_char(code[end])) ++end;
+    const std::string_view first = code.substr(0, end);
+    if (first == "end") {
+      if (!open.empty()) { --(open.back() ? branches : blocks); open.pop_back(); }
+      continue;
+    }
+    if (first == "if" || first == "unless") { open.push_back(true); ++branches; continue; }
+    if (first == "else" || first == "elsif") continue;
+    const bool block = opens(code, first);
+    if (blocks == 0 && !first.empty() && document.entries.size() < 20'000) {
+      std::string_view value = base::trim(code.substr(end));
+      if (value.size() > 1 && value.front() == '(' && value.back() == ')') value = base::trim(value.substr(1, value.size() - 2));
+      const std::size_t lead = static_cast<std::size_t>(code.data() - whole.data());
+      const std::size_t at = value.empty() ? from + lead + code.size() : from + static_cast<std::size_t>(value.data() - whole.data());
+      if (value.empty() || (value.front() != '=' && value.front() != '.'))
+        document.entries.push_back({branches > 0 ? "if" : "", std::string(first), std::string(value), {number, static_cast<std::uint32_t>(lead) + 1, from + lead, from + lead + end}, {number, static_cast<std::uint32_t>(at - from) + 1, at, at + value.size()}});
+    }
+    if (block) { open.push_back(false); ++blocks; }
+  }
+  if (!open.empty()) document.wrong.push_back({{number, 1, text.size(), text.size()}, "a block is not closed"});
+  return document;
+}
+
+}  // namespace parse::settings

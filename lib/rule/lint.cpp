@@ -1,0 +1,162 @@
+#include "rule/lint.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/text.hpp"
+#include "rule/suppression.hpp"
+
+namespace rule {
+
+namespace {
+
+using model::Choice;
+using model::Choices;
+using model::Deployment;
+
+constexpr std::size_t most_combinations = 256;
+
+// Both conditions of one file hold together unless one is the other's negation in so many words.
+bool contradict(const std::string& a, const std::string& b) { return !a.empty() && !b.empty() && (a == "not " + b || b == "not " + a || a == "not (" + b + ")" || b == "not (" + a + ")"); }
+
+struct Asked { std::string word; Choices choices; };
+
+std::string shown(const model::Value& value) {
+  if (!value.text.empty()) return value.text;
+  return value.known() ? "" : "a value that these files do not fix";
+}
+
+// One instance and one card: the combinations of its words' choices that answer yes, else unknown where one might.
+void judge_instance(const Deployment& all, const Card& card, const condition::Condition& when, const Instance& instance, std::vector<Draft>& drafts) {
+  std::vector<Asked> asked;
+  std::size_t combinations = 1;
+  for (const std::string& word : when.words) {
+    asked.push_back({word, instance.of(word)});
+    if (asked.back().choices.empty()) asked.back().choices.push_back({model::unknown_value(), "", instance.at, model::From::unknown});
+    combinations *= asked.back().choices.size();
+  }
+  if (combinations > most_combinations) return;
+  std::vector<std::size_t> pick(asked.size(), 0);
+  bool open = false;
+  std::string open_word;
+  for (std::size_t round = 0; round < combinations; ++round) {
+    std::size_t rest = round;
+    for (std::size_t i = 0; i < asked.size(); ++i) { pick[i] = rest % asked[i].choices.size(); rest /= asked[i].choices.size(); }
+    const auto choice_of = [&](std::string_view word) -> const Choice* {
+      for (std::size_t i = 0; i < asked.size(); ++i)
+        if (asked[i].word == word) return &asked[i].choices[pick[i]];
+      return nullptr;
+    };
+    std::string under;
+    bool impossible = false;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const std::string& one = asked[i].choices[pick[i]].when;
+      for (std::size_t k = 0; k < i; ++k) impossible = impossible || contradict(one, asked[k].choices[pick[k]].when);
+      if (!one.empty() && !base::contains(under, one)) under += (under.empty() ? "" : " and ") + one;
+    }
+    if (impossible) continue;
+    const Truth truth = condition::answer(when, choice_of);
+    if (truth == Truth::no) continue;
+    if (truth == Truth::unknown) {
+      open = true;
+      for (std::size_t i = 0; i < asked.size(); ++i) if (!asked[i].choices[pick[i]].value.known() && open_word.empty()) open_word = asked[i].word;
+      continue;
+    }
+    std::map<std::string, std::string> values{{"name", instance.name}, {"under", under.empty() ? "" : " when " + under}, {"guess", instance.guess}};
+    for (const Asked& one : asked) values[one.word] = shown(choice_of(one.word)->value);
+    // Words that only the prose names.
+    for (const condition::Word& word : condition::scope(card.scope)->words) {
+      const std::string slot = "{" + std::string(word.name);
+      if (values.contains(std::string(word.name)) || (!base::contains(card.say, slot) && !base::contains(card.prediction, slot))) continue;
+      const Choices choices = instance.of(word.name);
+      if (!choices.empty()) values[std::string(word.name)] = shown(choices.front().value);
+    }
+    const auto spot_of = [&](const std::string& word) {
+      if (const Choice* choice = choice_of(word)) return choice->at;
+      const Choices choices = instance.of(word);
+      return choices.empty() ? model::Spot{} : choices.front().at;
+    };
+    model::Spot at = card.at.empty() ? model::Spot{} : spot_of(card.at);
+    if (!at.known()) at = instance.at;
+    if (!card.at.empty()) values["value"] = values[card.at];
+    Draft draft = lint_draft(all, card.id, at, values);
+    for (const std::string& word : card.also)
+      if (const model::Spot spot = spot_of(word); spot.known()) also(all, draft, spot);
+    draft.prediction = fill(card.prediction, values);
+    drafts.push_back(std::move(draft));
+    return;  // one finding an instance: the first branch that is wrong names its condition
+  }
+  if (open) drafts.push_back(lint_unknown(all, card.id, instance.at, open_word.empty() ? "a value that depends" : open_word));
+}
+
+}  // namespace
+
+std::string place_text(const Deployment& all, const model::Spot& at) {
+  if (at.file >= all.files.size()) return {};
+  return all.files[at.file].shown + (at.line ? ":" + std::to_string(at.line) + ":" + std::to_string(std::max<std::uint32_t>(at.column, 1)) : "");
+}
+
+Draft lint_draft(const Deployment& all, std::string rule, const model::Spot& at, std::map<std::string, std::string> values) {
+  Draft draft;
+  draft.rule = std::move(rule);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the file says so";
+  draft.subject.role = "config";
+  draft.subject.where = place_text(all, at);
+  values.emplace("where", draft.subject.where);
+  if (at.file < all.files.size()) values.emplace("file", all.files[at.file].shown);
+  draft.values = std::move(values);
+  return draft;
+}
+
+Draft lint_unknown(const Deployment& all, std::string rule, const model::Spot& at, std::string missing) {
+  Draft draft = lint_draft(all, std::move(rule), at);
+  draft.truth = Truth::unknown;
+  draft.sure = Confidence::unknown;
+  draft.missing.push_back(std::move(missing));
+  return draft;
+}
+
+void also(const Deployment& all, Draft& draft, const model::Spot& at) {
+  const std::string place = place_text(all, at);
+  if (!place.empty() && place != draft.subject.where && std::find(draft.subject.also.begin(), draft.subject.also.end(), place) == draft.subject.also.end()) draft.subject.also.push_back(place);
+}
+
+void edit(const Deployment& all, Draft& draft, std::uint32_t file, std::size_t at, std::size_t end, std::string text, bool safe) {
+  if (file < all.files.size()) draft.edits.push_back({all.files[file].path, at, end, std::move(text), safe});
+}
+
+LintResult lint(const Deployment& all, const std::map<std::string, Card>& cards) {
+  std::vector<Draft> drafts;
+  std::map<std::string, std::vector<Instance>> known;
+  for (const auto& [id, card] : cards) {
+    if (card.scope.empty()) continue;
+    const auto* scope = condition::scope(card.scope);
+    const auto when = scope ? condition::read(card.when, *scope) : base::Result<condition::Condition>{};
+    if (!scope || !when) continue;
+    auto [found, fresh] = known.try_emplace(card.scope);
+    if (fresh) found->second = instances(all, card.scope);
+    for (const Instance& instance : found->second) judge_instance(all, card, *when, instance, drafts);
+  }
+  for (const Lint* one : lints()) one->look(all, drafts);
+  // The same rule at the same place is one finding: an include that is read twice, a server that two services share.
+  std::set<std::tuple<std::string, std::string, Truth>> seen;
+  std::erase_if(drafts, [&](const Draft& draft) { return !seen.insert({draft.rule, draft.subject.where, draft.truth}).second; });
+  suppress(all, drafts);
+  LintResult result;
+  std::vector<Draft> sure, open;
+  for (Draft& draft : drafts) (draft.truth == Truth::yes ? sure : open).push_back(std::move(draft));
+  // By file and line, as a reader goes through them.
+  const auto file_order = [&](const Draft& draft) {
+    const auto colon = draft.subject.where.rfind(':', draft.subject.where.rfind(':') - 1);
+    const std::string path = draft.subject.where.substr(0, colon);
+    const auto line = base::read_number(draft.subject.where.substr(std::min(colon + 1, draft.subject.where.size()), draft.subject.where.rfind(':') - colon - 1));
+    return std::tuple(path, line.value_or(0), draft.rule);
+  };
+  std::stable_sort(sure.begin(), sure.end(), [&](const Draft& a, const Draft& b) { return file_order(a) < file_order(b); });
+  result.findings = findings_of(std::move(sure), cards);
+  result.open = findings_of(std::move(open), cards);
+  return result;
+}
+
+}  // namespace rule

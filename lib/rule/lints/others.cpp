@@ -1,0 +1,238 @@
+// uwsgi, php-fpm, puma and unicorn: what their own files leave unset, and the socket that both sides must name alike.
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/text.hpp"
+#include "base/words.hpp"
+#include "flavour/nginx_time.hpp"
+#include "rule/lint.hpp"
+
+namespace rule {
+
+namespace {
+
+using model::Choice;
+using model::Deployment;
+using model::Holder;
+using model::Spot;
+using parse::settings::Dialect;
+using parse::settings::Entry;
+
+Spot spot_of(std::uint32_t file, const parse::settings::Place& at) { return {file, at.line, at.column, at.at, at.end}; }
+
+// uwsgi takes - and _ for the same.
+std::string plain(std::string_view key) {
+  std::string out(key);
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
+const Entry* find(const model::File& file, std::string_view section, std::initializer_list<std::string_view> keys) {
+  for (const Entry& entry : file.document.entries)
+    if (entry.section == section && std::ranges::find(keys, plain(entry.key)) != keys.end()) return &entry;
+  return nullptr;
+}
+
+bool on(const Entry* entry) { return entry && entry->value != "false" && entry->value != "0" && entry->value != "no"; }
+
+// Who stops uwsgi with QUIT or INT, which it takes for a stop: systemd's KillSignal, supervisor's stopsignal, an image's STOPSIGNAL.
+bool stopped_by_quit(const Deployment& all) {
+  for (const Holder& holder : all.holders)
+    for (const std::string_view name : {"kill_signal", "stop_signal"})
+      if (const Choice* signal = model::only_choice(holder.settings, name); signal && (base::contains(signal->value.text, "QUIT") || base::contains(signal->value.text, "INT"))) return true;
+  return false;
+}
+
+// Seconds of the read timeouts of the passes with this prefix that can only mean this server: all of them, where there is one file.
+std::vector<std::pair<double, Spot>> read_timeouts(const Deployment& all, std::string_view prefix) {
+  std::vector<std::pair<double, Spot>> out;
+  for (const auto& nginx : all.nginx)
+    for (const auto& pass : nginx->passes) {
+      if (pass.prefix != prefix) continue;
+      const auto found = model::in_force(*nginx, pass.block, std::string(prefix) + "_read_timeout");
+      if (found.unsure) continue;
+      if (!found.node) out.emplace_back(60, pass.at);
+      else if (const auto seconds = flavour::nginx_seconds(found.node->directive.argument(0))) out.emplace_back(*seconds, nginx->spot(*found.node));
+    }
+  return out;
+}
+
+void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
+  std::size_t runs = 0;
+  for (const auto& file : all.files) runs += file.document.dialect == Dialect::uwsgi;
+  for (std::uint32_t i = 0; i < all.files.size(); ++i) {
+    const model::File& file = all.files[i];
+    if (file.document.dialect != Dialect::uwsgi) continue;
+    const auto unknown = [&](std::string what) {
+      for (const char* rule : {"uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, what));
+    };
+    if (!file.template_language.empty()) { unknown("what the template becomes"); continue; }
+    const Entry* app = find(file, "uwsgi", {"module", "wsgi", "wsgi-file", "file", "mount", "pythonpath", "processes", "workers", "callable", "psgi", "rack"});
+    const Entry* serves = find(file, "uwsgi", {"socket", "uwsgi-socket", "http", "http-socket", "https", "https-socket", "fastcgi-socket", "processes", "workers", "master"});
+    const bool emperor = find(file, "uwsgi", {"emperor"}) != nullptr;
+    if (!app || !serves || emperor) continue;  // a build profile, or an emperor's own file
+    const Spot at = spot_of(i, serves->key_at);
+    if (find(file, "uwsgi", {"ini", "include", "inherit", "for-readline"}) || std::ranges::any_of(file.document.entries, [](const Entry& entry) { return base::starts_with(entry.key, "if-") || entry.key == "if"; })) { unknown("what the included file sets"); continue; }
+    if (!on(find(file, "uwsgi", {"die-on-term"})) && !find(file, "uwsgi", {"hook-master-start"}) && !stopped_by_quit(all)) drafts.push_back(lint_draft(all, "uwsgi.no-die-on-term", at));
+    const Entry* harakiri = find(file, "uwsgi", {"harakiri", "http-harakiri"});
+    if (!harakiri) drafts.push_back(lint_draft(all, "uwsgi.harakiri-missing", at));
+    const Entry* listen = find(file, "uwsgi", {"listen"});
+    const auto backlog = listen ? base::read_number(listen->value) : std::nullopt;
+    if (!listen || (backlog && *backlog <= 100)) drafts.push_back(lint_draft(all, "uwsgi.listen-100", listen ? spot_of(i, listen->value_at) : at, {{"value", listen ? listen->value : "100"}}));
+    if (harakiri && runs == 1) {
+      const auto seconds = base::read_number(harakiri->value);
+      if (!seconds) drafts.push_back(lint_unknown(all, "uwsgi.harakiri-vs-read-timeout", spot_of(i, harakiri->value_at), harakiri->value));
+      else
+        for (const auto& [timeout, where] : read_timeouts(all, "uwsgi")) {
+          if (static_cast<double>(*seconds) < timeout) continue;
+          Draft draft = lint_draft(all, "uwsgi.harakiri-vs-read-timeout", spot_of(i, harakiri->value_at), {{"value", harakiri->value}, {"other", std::to_string(static_cast<long>(timeout))}});
+          also(all, draft, where);
+          drafts.push_back(std::move(draft));
+          break;
+        }
+    }
+  }
+}
+
+void php(const Deployment& all, std::vector<Draft>& drafts) {
+  for (std::uint32_t i = 0; i < all.files.size(); ++i) {
+    const model::File& file = all.files[i];
+    if (file.document.dialect != Dialect::phpfpm) continue;
+    if (!file.template_language.empty()) {
+      for (const char* rule : {"phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, "what the template becomes"));
+      continue;
+    }
+    std::vector<std::string> pools;
+    for (const Entry& entry : file.document.entries)
+      if (entry.section != "global" && !entry.section.empty() && std::ranges::find(pools, entry.section) == pools.end()) pools.push_back(entry.section);
+    for (const std::string& pool : pools) {
+      const Entry* manager_mode = find(file, pool, {"pm"});
+      if (!manager_mode) continue;  // a file that only adds to a pool defined elsewhere
+      const Spot at = spot_of(i, manager_mode->key_at);
+      const Entry* terminate = find(file, pool, {"request-terminate-timeout"});
+      const auto seconds = terminate ? model::span_seconds(terminate->value) : std::optional<double>(0);
+      if (!seconds) drafts.push_back(lint_unknown(all, "phpfpm.request-terminate-missing", spot_of(i, terminate->value_at), terminate->value));
+      else if (*seconds == 0) drafts.push_back(lint_draft(all, "phpfpm.request-terminate-missing", terminate ? spot_of(i, terminate->value_at) : at, {{"name", pool}}));
+      else
+        for (const auto& [timeout, where] : read_timeouts(all, "fastcgi")) {
+          if (*seconds < timeout) continue;
+          Draft draft = lint_draft(all, "phpfpm.terminate-vs-fastcgi-read", spot_of(i, terminate->value_at), {{"value", terminate->value}, {"other", std::to_string(static_cast<long>(timeout))}});
+          also(all, draft, where);
+          drafts.push_back(std::move(draft));
+          break;
+        }
+      const Entry *listen = find(file, pool, {"listen"}), *owner = find(file, pool, {"listen.owner"}), *group = find(file, pool, {"listen.group"}), *mode = find(file, pool, {"listen.mode"}), *acl = find(file, pool, {"listen.acl-users", "listen.acl-groups"});
+      if (listen && base::starts_with(listen->value, "/") && !acl) {
+        // Without an owner the socket is root's with 0660, and no nginx but root's gets in.
+        const bool open = mode && (mode->value == "0666" || mode->value == "666" || mode->value == "0777" || mode->value == "777");
+        const bool root_owned = (!owner || owner->value == "root") && (!group || group->value == "root");
+        if (!open && root_owned) drafts.push_back(lint_draft(all, "phpfpm.listen-mode-owner", spot_of(i, listen->value_at), {{"path", listen->value}, {"name", pool}}));
+      }
+    }
+  }
+}
+
+void ruby(const Deployment& all, std::vector<Draft>& drafts) {
+  for (std::uint32_t i = 0; i < all.files.size(); ++i) {
+    const model::File& file = all.files[i];
+    const bool puma = file.document.dialect == Dialect::puma;
+    if (!puma && file.document.dialect != Dialect::unicorn) continue;
+    if (!file.template_language.empty()) {
+      for (const char* rule : {"puma.worker-timeout-misread", "puma.persistent-vs-nginx", "unicorn.timeout"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, "what the template becomes"));
+      continue;
+    }
+    for (const Entry& entry : file.document.entries) {
+      const auto number = base::read_number(entry.value);
+      const Spot at = spot_of(i, entry.value_at);
+      const auto open = [&](const char* rule) { drafts.push_back(lint_unknown(all, rule, at, entry.value)); };
+      if (puma && entry.key == "worker_timeout") {
+        // 3600 in development is the generated file's own line, for a debugger.
+        if (!number) open("puma.worker-timeout-misread");
+        else if (*number < 60 && entry.section.empty()) drafts.push_back(lint_draft(all, "puma.worker-timeout-misread", at, {{"value", entry.value}}));
+      } else if (puma && entry.key == "persistent_timeout") {
+        if (!number) { open("puma.persistent-vs-nginx"); continue; }
+        for (const auto& nginx : all.nginx)
+          for (const auto& upstream : nginx->upstreams) {
+            const auto kept = model::own(*nginx, upstream.block, "keepalive");
+            if (kept.empty()) continue;
+            const auto timeout = model::own(*nginx, upstream.block, "keepalive_timeout");
+            const double seconds = timeout.empty() ? 60 : flavour::nginx_seconds(timeout.front()->directive.argument(0)).value_or(1e9);
+            if (seconds < static_cast<double>(*number)) continue;
+            Draft draft = lint_draft(all, "puma.persistent-vs-nginx", at, {{"value", entry.value}, {"other", std::to_string(static_cast<long>(seconds))}});
+            also(all, draft, nginx->spot(*kept.front()));
+            drafts.push_back(std::move(draft));
+          }
+      } else if (!puma && entry.key == "timeout") {
+        if (!number) open("unicorn.timeout");
+        else if (*number >= 120) drafts.push_back(lint_draft(all, "unicorn.timeout", at, {{"value", entry.value}}));
+      }
+    }
+  }
+}
+
+// One nginx and one gunicorn, each with one socket file, and they are not the same: the pass leads nowhere.
+void socket_paths(const Deployment& all, std::vector<Draft>& drafts) {
+  if (all.servers.size() != 1) return;
+  const model::Backend& server = all.servers.front();
+  const auto bind = server.settings.find("bind");
+  if (bind == server.settings.end()) return;
+  std::vector<std::string> paths;
+  bool known = true;
+  for (const Choice& choice : bind->second) {
+    known = known && choice.value.known();
+    for (const std::string& item : choice.value.items) {
+      if (base::starts_with(item, "unix:")) paths.push_back(item.substr(5));
+      else if (base::starts_with(item, "fd://")) return;
+    }
+  }
+  Spot listens = bind->second.front().at;
+  if (server.holder >= 0) {
+    const Holder& holder = all.holders[static_cast<std::size_t>(server.holder)];
+    const std::string socket = holder.name.substr(0, holder.name.find(".service")) + ".socket";
+    for (const Holder& other : all.holders)
+      if (other.kind == Holder::Kind::unit && other.name == socket)
+        if (const Choice* listen = model::only_choice(other.settings, "listen")) { paths.clear(); known = true; listens = listen->at; for (const std::string& item : listen->value.items) if (base::starts_with(item, "/")) paths.push_back(item); }
+  }
+  for (std::string& path : paths) while (base::starts_with(path, "//")) path.erase(0, 1);
+  for (const auto& nginx : all.nginx) {
+    std::vector<std::pair<std::string, Spot>> wanted;
+    for (const auto& pass : nginx->passes) {
+      if (pass.prefix != "proxy") continue;
+      if (pass.upstream >= 0) { for (const auto& peer : nginx->upstreams[static_cast<std::size_t>(pass.upstream)].peers) wanted.emplace_back(peer.address, peer.at); }
+      else wanted.emplace_back(pass.address, pass.at);
+    }
+    std::vector<std::string> sockets;
+    for (const auto& [address, at] : wanted)
+      if (base::starts_with(address, "unix:") && std::ranges::find(sockets, address) == sockets.end()) sockets.push_back(address);
+    if (sockets.size() != 1 || wanted.empty()) continue;
+    std::string path = sockets.front().substr(5);
+    while (base::starts_with(path, "//")) path.erase(0, 1);
+    const Spot at = std::ranges::find_if(wanted, [&](const auto& one) { return one.first == sockets.front(); })->second;
+    if (!known || path.find('$') != std::string::npos || std::ranges::any_of(paths, [](const std::string& one) { return one.find('%') != std::string::npos || one.find('$') != std::string::npos; })) { drafts.push_back(lint_unknown(all, "chain.socket-path-agree", at, "the socket of the server")); continue; }
+    if (paths.empty() || std::ranges::find(paths, path) != paths.end()) continue;
+    Draft draft = lint_draft(all, "chain.socket-path-agree", at, {{"path", path}, {"other", paths.front()}});
+    also(all, draft, listens);
+    draft.sure = Confidence::likely;
+    draft.sure_because = "they are the only proxy and the only server here";
+    drafts.push_back(std::move(draft));
+  }
+}
+
+void look(const Deployment& all, std::vector<Draft>& drafts) {
+  uwsgi(all, drafts);
+  php(all, drafts);
+  ruby(all, drafts);
+  socket_paths(all, drafts);
+}
+
+}  // namespace
+
+namespace lints_of {
+extern const Lint others = {"others",
+                            {"uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner",
+                             "puma.worker-timeout-misread", "puma.persistent-vs-nginx", "unicorn.timeout", "chain.socket-path-agree"},
+                            look};
+}
+
+}  // namespace rule

@@ -1,0 +1,161 @@
+// triage-lint: what in these configuration files will hurt.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <unistd.h>
+
+#include "base/text.hpp"
+#include "find.hpp"
+#include "fix.hpp"
+#include "options.hpp"
+#include "report/frames.hpp"
+#include "rule/lint.hpp"
+#include "rule/suppression.hpp"
+#include "source/live_host.hpp"
+#include "suppress.hpp"
+
+namespace {
+
+int fail(const base::Error& error, int code) {
+  std::fprintf(stderr, "triage-lint: %s\n", base::sentence(error).c_str());
+  return code;
+}
+
+std::string working_folder() {
+  std::string folder(4096, '\0');
+  return ::getcwd(folder.data(), folder.size()) ? std::string(folder.c_str()) : std::string("/");
+}
+
+// Where a path of nginx's configuration stands: below what is looked at as it is; what is /etc/nginx on the machine it is made for is the folder of the
+// main file here; nothing else of this machine is read.
+parse::nginx::Locate locate_in(const lint::Found& found) {
+  return [&found](const std::string& path) -> std::string {
+    for (const std::string& root : found.roots)
+      if (base::starts_with(path, root == "/" ? root : root + "/")) return path;
+    for (const std::string_view home : {"/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/etc/nginx/"})
+      if (base::starts_with(path, home))
+        for (const model::File& file : found.files)
+          if (file.path.ends_with("/nginx.conf")) return file.path.substr(0, file.path.rfind('/') + 1) + path.substr(home.size());
+    return "";
+  };
+}
+
+bool wants_colour(const std::string& asked) {
+  if (asked != "auto") return asked == "always";
+  const char *const force = std::getenv("CLICOLOR_FORCE"), *const refused = std::getenv("NO_COLOR"), *const terminal = std::getenv("TERM");
+  if (force && *force && std::string_view(force) != "0") return true;
+  return !(refused && *refused) && ::isatty(1) && terminal && std::string_view(terminal) != "dumb";
+}
+
+bool reaches(const rule::Finding& finding, const std::string& fail_on) {
+  if (fail_on == "note") return true;
+  if (fail_on == "warning") return finding.level != rule::Level::note;
+  if (fail_on == "error") return finding.level == rule::Level::error;
+  return rule::rule_fits(finding.rule, fail_on);
+}
+
+void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+base::Result<> settle(const lint::Options& options, const source::Host& host, const std::string& folder, lint::Wishes& wishes) {
+  const std::string file = options.config.empty() ? folder + "/.triage.json" : lint::absolute(options.config, folder);
+  const auto text = host.read(file, 1 << 20);
+  if (text) { if (auto read = lint::read_wishes(*text, options.config.empty() ? ".triage.json" : options.config, wishes); !read) return read; }
+  else if (!options.config.empty()) return base::fail(text.error());
+  wishes.select.insert(wishes.select.end(), options.select.begin(), options.select.end());
+  wishes.ignore.insert(wishes.ignore.end(), options.ignore.begin(), options.ignore.end());
+  return {};
+}
+
+// What the report's gaps say: files that could not be read, and what nobody can tell from these files, a line a rule.
+evidence::Evidence evidence_of(const lint::Found& found, const rule::LintResult& result, const model::Deployment& deployment) {
+  evidence::Evidence evidence;
+  for (const model::File& file : deployment.files) {
+    evidence::Source source;
+    source.name = file.shown;
+    source.kind = evidence::SourceKind::config;
+    evidence::Fact fact;
+    fact.what = evidence::SettingRead{"file", file.shown, "file", "", true};
+    fact.origin.source = evidence.add_source(std::move(source));
+    evidence.add(std::move(fact));
+  }
+  for (const evidence::Gap& gap : found.gaps) evidence.gap(gap);
+  for (const rule::Finding& finding : result.open)
+    evidence.gap({finding.rule, "it depends on " + (finding.missing.empty() ? std::string("what is not here") : finding.missing.front()) + " (" + finding.subject.where + ")", "-v lists them", 1, {}});
+  return evidence;
+}
+
+int write_out(const lint::Options& options, const model::Deployment& deployment, const rule::Findings& findings) {
+  for (const auto& [path, text] : lint::mended(deployment, findings, options.fix == "unsafe")) {
+    const auto file = std::ranges::find(deployment.files, path, &model::File::path);
+    if (options.diff) { print(lint::difference(file->shown, file->text, text)); continue; }
+    std::ofstream out(path, std::ios::binary | std::ios::trunc);
+    out << text;
+    out.flush();
+    if (!out) return fail({base::Kind::refused, "writing " + file->shown, "it could not be written", "", 0}, 3);
+    std::fprintf(stderr, "triage-lint: mended %s\n", base::printable(file->shown, 400).c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const lint::Asked asked = lint::read_options(count, words);
+  if (!asked.options) {
+    std::fputs(asked.text.c_str(), asked.code == 0 ? stdout : stderr);
+    return asked.code;
+  }
+  const lint::Options& options = *asked.options;
+  const source::LiveHost host;
+  const std::string folder = working_folder();
+  lint::Wishes wishes;
+  if (const auto settled = settle(options, host, folder, wishes); !settled) return fail(settled.error(), 2);
+  auto cards = options.rules.empty() ? base::Result<std::map<std::string, rule::Card>>(rule::built_in_cards()) : rule::cards_with(host, options.rules);
+  if (!cards) return fail(cards.error(), 2);
+
+  lint::Found found = lint::find(host, options.paths.empty() ? std::vector<std::string>{"."} : options.paths, folder);
+  if (found.files.empty()) {
+    for (const evidence::Gap& gap : found.gaps) std::fprintf(stderr, "triage-lint: %s: %s\n", base::printable(gap.wanted, 400).c_str(), gap.reason.c_str());
+    return fail({base::Kind::missing, "looking for configurations", "there is none that I know", "give files or folders of nginx, gunicorn, systemd, Docker, compose, Kubernetes...", 0}, 3);
+  }
+  const std::size_t skipped = static_cast<std::size_t>(std::ranges::count_if(found.files, [](const model::File& file) { return !file.template_language.empty(); }));
+  const auto locate = locate_in(found);
+  std::vector<model::File> files = found.files;
+  const model::Deployment deployment = model::deployment_of(std::move(files), host, locate, {options.target_nginx, options.target_gunicorn});
+  rule::LintResult result = rule::lint(deployment, *cards);
+  lint::apply(wishes, result);
+  if (!options.baseline.empty()) {
+    const auto text = host.read(lint::absolute(options.baseline, folder), 16 << 20);
+    if (!text) return fail(text.error(), 2);
+    if (const auto dropped = lint::drop_known(*text, options.baseline, deployment, result.findings); !dropped) return fail(dropped.error(), 2);
+  }
+  if (!options.write_baseline.empty()) {
+    std::ofstream out(options.write_baseline, std::ios::binary | std::ios::trunc);
+    out << lint::baseline_text(deployment, result.findings);
+    out.flush();
+    return out ? 0 : fail({base::Kind::refused, "writing " + options.write_baseline, "it could not be written", "", 0}, 3);
+  }
+  if (!options.fix.empty())
+    if (const int code = write_out(options, deployment, result.findings); code != 0 || options.diff) return code;
+
+  report::Style style;
+  style.colour = wants_colour(options.colour);
+  style.quiet = options.quiet;
+  style.verbose = options.verbose;
+  const evidence::Evidence evidence = evidence_of(found, result, deployment);
+  if (options.format == "text") {
+    const auto text_of = [&](const std::string& shown) -> const std::string* {
+      const auto file = std::ranges::find(deployment.files, shown, &model::File::shown);
+      return file == deployment.files.end() ? nullptr : &file->text;
+    };
+    print(report::frames(result.findings, result.open, found.gaps, text_of, {deployment.files.size(), skipped}, style));
+  } else {
+    const model::Stack stack;
+    print(report::write(*report::writer(options.format), {result.findings, stack, evidence, "files", host.now(), "triage-lint", &*cards}, style));
+  }
+  if (options.exit_zero) return 0;
+  if (std::ranges::any_of(result.findings, [&](const rule::Finding& finding) { return reaches(finding, options.fail_on); })) return 1;
+  if (options.strict && (!result.open.empty() || !found.gaps.empty())) return 1;
+  return found.unreadable > 0 ? 3 : 0;
+}
