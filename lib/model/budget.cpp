@@ -1,0 +1,214 @@
+#include "model/budget.hpp"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace model {
+
+namespace {
+
+// A request is tried on at most this many peers here: the outcomes of more only repeat.
+constexpr int most_attempts = 8;
+// The second stage of the kill comes with the next poll, a little less than its second after the first.
+constexpr double least_of_second_stage = 0.9;
+
+struct Window { double from = 0, to = 0; };
+Window operator+(Window a, Window b) { return {a.from + b.from, a.to + b.to}; }
+
+// When the worker is killed for this request, counted from its arrival at the worker's queue; no_limit: never.
+Window kill_window(const ServerLimits& server, const Request& request) {
+  const double limit = server.worker.seconds;
+  const bool bears = server.law.measures == flavour::Measures::request || (server.law.measures == flavour::Measures::loop && request.blocks);
+  if (!bears || limit == no_limit) return {no_limit, no_limit};
+  Window window{std::max(0.0, limit - server.law.early), limit + server.law.late};
+  if (request.uninterruptible && server.law.uninterruptible > 0) {
+    window.from += least_of_second_stage * server.law.uninterruptible;
+    window.to += server.law.uninterruptible;
+  }
+  return {request.queued + window.from, request.queued + window.to};
+}
+
+struct Walk {
+  const Chain& chain;
+  const Request& request;
+  double end;                        // of the work, counted from the start of an attempt
+  Window kill;
+  int attempts = 1;
+  bool repeatable = true;
+  std::vector<Outcome> found;
+
+  // What this attempt's worker still does after nobody waits for it any more, from `at` on.
+  Window ghost(Window at) const {
+    return {std::max(0.0, std::min(end, kill.from) - at.to), std::max(0.0, std::min(end, kill.to) - at.from)};
+  }
+  bool killed_later() const { return end >= kill.to; }
+
+  void add(Outcome outcome) {
+    if (std::find(found.begin(), found.end(), outcome) == found.end()) found.push_back(std::move(outcome));
+  }
+
+  // `start`: when this attempt began; `so_far`: what the attempts before it left behind.
+  void attempt(int number, Window start, Outcome so_far) {
+    so_far.runs = number;
+    const double read = chain.proxy.present ? chain.proxy.read.seconds : no_limit;
+    if (end < read && end < kill.to) finish(start, so_far);
+    if (read <= end && read < kill.to) give_up(number, start, read, so_far);
+    if (kill.from < end && kill.from < read) {
+      const Window when{kill.from, std::min({kill.to, end, read})};
+      const bool never_500 = request.uninterruptible && chain.server.law.uninterruptible > 0;
+      if (!chain.server.law.answers_500 || never_500) die(number, start, when, 502, so_far);
+      if ((chain.server.law.answers_500 || chain.server.law.may_answer_500) && !never_500) die(number, start, when, 500, so_far);
+    }
+  }
+
+  // True when the balancer gave up for certain before `event`; adds its outcome where it may have.
+  bool balancer_first(Window event, Window start, const Outcome& so_far) {
+    const double limit = chain.balancer.seconds;
+    if (limit > event.to) return false;
+    Outcome outcome = so_far;
+    outcome.status = 504;
+    outcome.from = outcome.to = limit;
+    outcome.gave_up = "balancer";
+    const Window rest = ghost({limit - start.to, limit - start.from});
+    outcome.ghost_from += rest.from;
+    outcome.ghost_to += rest.to;
+    outcome.killed += killed_later();
+    add(outcome);
+    return limit <= event.from;
+  }
+
+  void finish(Window start, Outcome outcome) {
+    const Window event = start + Window{end, end};
+    if (balancer_first(event, start, outcome)) return;
+    outcome.status = 200;
+    outcome.finished = true;
+    outcome.from = start.from + request.queued;
+    outcome.to = start.to + request.queued;
+    add(outcome);
+  }
+
+  void give_up(int number, Window start, double read, Outcome so_far) {
+    const Window event = start + Window{read, read};
+    if (balancer_first(event, start, so_far)) return;
+    const Window rest = ghost({read, read});
+    so_far.ghost_from += rest.from;
+    so_far.ghost_to += rest.to;
+    so_far.killed += killed_later();
+    so_far.status = 504;
+    so_far.gave_up = "proxy";
+    next(number, event, chain.proxy.retries_timeout && repeatable, so_far);
+  }
+
+  void die(int number, Window start, Window when, int status, Outcome so_far) {
+    const Window event = start + when;
+    if (balancer_first(event, start, so_far)) return;
+    ++so_far.killed;
+    so_far.status = status;
+    so_far.gave_up = "worker";
+    next(number, event, (status == 500 ? chain.proxy.retries_500 : chain.proxy.retries_error) && repeatable, so_far);
+  }
+
+  // The attempt failed in `event`: the next peer, or what the client then reads.
+  void next(int number, Window event, bool allowed, Outcome outcome) {
+    const double limit = chain.proxy.present ? chain.proxy.next.seconds : 0;
+    const bool may = allowed && number < attempts && event.from < limit;
+    if (may) attempt(number + 1, {event.from, std::min(event.to, limit)}, outcome);
+    if (may && event.to < limit) return;
+    outcome.from = event.from;
+    outcome.to = event.to;
+    // nginx counts a peer as failed at its first fault; with all of them failed nobody is asked until the first one's time is over.
+    const ProxyLimits& proxy = chain.proxy;
+    if (proxy.present && proxy.peers > 1 && number >= proxy.peers && outcome.status != 500 && proxy.max_fails == 1) {
+      const double first = event.from / number;
+      outcome.blackout = std::max(0.0, proxy.fail_timeout - (event.to - first));
+    }
+    add(outcome);
+  }
+};
+
+bool same_kind(const Outcome& a, const Outcome& b) {
+  return a.status == b.status && a.finished == b.finished && a.runs == b.runs && a.killed == b.killed && a.gave_up == b.gave_up;
+}
+
+// What a walk found, one outcome a kind.
+std::vector<Outcome> merged(std::vector<Outcome> found) {
+  std::vector<Outcome> all;
+  for (Outcome& one : found) {
+    const auto known = std::find_if(all.begin(), all.end(), [&](const Outcome& other) { return same_kind(one, other); });
+    if (known == all.end()) { all.push_back(std::move(one)); continue; }
+    known->from = std::min(known->from, one.from);
+    known->to = std::max(known->to, one.to);
+    known->ghost_from = std::min(known->ghost_from, one.ghost_from);
+    known->ghost_to = std::max(known->ghost_to, one.ghost_to);
+    known->blackout = std::max(known->blackout, one.blackout);
+  }
+  std::sort(all.begin(), all.end(), [](const Outcome& a, const Outcome& b) { return std::tie(a.status, a.runs, a.killed, a.gave_up) < std::tie(b.status, b.runs, b.killed, b.gave_up); });
+  return all;
+}
+
+bool idempotent(const std::string& method) { return method != "POST" && method != "LOCK" && method != "PATCH"; }
+
+// Every duration at which the set of outcomes may change.
+std::set<double> edges_of(const Chain& chain, const Request& request, int attempts) {
+  const Window kill = kill_window(chain.server, request);
+  const double read = chain.proxy.present ? chain.proxy.read.seconds : no_limit;
+  std::set<double> edges, starts{0};
+  const auto add = [&](double at) {
+    if (at != no_limit && at - request.queued > 0) edges.insert(at - request.queued);
+  };
+  for (const double at : {kill.from, kill.to, read}) add(at);
+  for (int number = 0; number < attempts; ++number) {
+    std::set<double> later;
+    for (const double start : starts) {
+      add(chain.balancer.seconds - start);
+      for (const double lasted : {kill.from, kill.to, read})
+        if (lasted != no_limit && later.size() < 64) later.insert(start + lasted);
+    }
+    starts = std::move(later);
+  }
+  return edges;
+}
+
+}  // namespace
+
+std::vector<Outcome> outcomes_at(const Chain& chain, const Request& request, double work) {
+  Walk walk{chain, request, request.queued + work, kill_window(chain.server, request), 1, true, {}};
+  if (chain.proxy.present) {
+    walk.attempts = std::clamp(chain.proxy.tries > 0 ? std::min(chain.proxy.tries, chain.proxy.peers) : chain.proxy.peers, 1, most_attempts);
+    walk.repeatable = idempotent(request.method) || chain.proxy.retries_non_idempotent;
+  }
+  walk.attempt(1, {0, 0}, {});
+  return merged(std::move(walk.found));
+}
+
+std::vector<Interval> outcomes(const Chain& chain, const Request& request) {
+  const int attempts = chain.proxy.present ? std::clamp(chain.proxy.peers, 1, most_attempts) : 1;
+  std::vector<double> at{0};
+  for (const double edge : edges_of(chain, request, attempts)) at.push_back(edge);
+  std::vector<Interval> all;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const bool last = i + 1 == at.size();
+    const double from = at[i], to = last ? no_limit : at[i + 1];
+    // Nothing changes in kind between two edges; what depends on the duration is widest at the ends.
+    const double inside = last ? from + 1 : (to - from) / 1e6;
+    std::vector<Outcome> here = outcomes_at(chain, request, last ? from + 1e6 : to - inside);
+    if (last) for (Outcome& one : here) if (one.ghost_to > 1e5) one.ghost_to = no_limit;
+    for (const Outcome& one : outcomes_at(chain, request, from + (last ? 1e-6 : inside))) here.push_back(one);
+    here = merged(std::move(here));
+    const auto alike = [&] {
+      if (all.empty() || all.back().outcomes.size() != here.size()) return false;
+      return std::equal(here.begin(), here.end(), all.back().outcomes.begin(), same_kind);
+    };
+    if (alike()) {
+      all.back().to = to;
+      here.insert(here.end(), all.back().outcomes.begin(), all.back().outcomes.end());
+      all.back().outcomes = merged(std::move(here));
+    } else {
+      all.push_back({from, to, std::move(here)});
+    }
+  }
+  return all;
+}
+
+}  // namespace model
