@@ -36,13 +36,16 @@ TEST_CASE("includes stand in their place, relative to the main file also from ne
                             {{"/etc/nginx/conf.d/b.conf", "upstream b { server 127.0.0.1:2; }"}, {"/etc/nginx/conf.d/a.conf", "upstream a {\n  server 127.0.0.1:1;\n  include snippets/more;\n}"}, {"/etc/nginx/snippets/more", "keepalive 8;"}, {"/etc/nginx/conf.d/x.bak", "bad"}});
   REQUIRE(tree.top.size() == 1);
   const auto& http = tree.top[0].children;
-  REQUIRE(http.size() == 3);
+  REQUIRE(http.size() == 4);
   CHECK(http[0].directive.argument(0) == "a");
   CHECK(tree.place(http[0].children[0]) == "/etc/nginx/conf.d/a.conf:2:3");
   CHECK(tree.place(http[0].children[1]) == "/etc/nginx/snippets/more:1:1");
   CHECK(http[1].directive.argument(0) == "b");
-  CHECK(http[2].directive.name() == "server");
+  CHECK(http[2].directive.argument(0) == "mime.types");  // not there: it stays, for settings may be missing
+  CHECK(http[3].directive.name() == "server");
   CHECK(tree.files.size() == 4);
+  REQUIRE(tree.unread.size() == 1);
+  CHECK(tree.unread[0].path == "/etc/nginx/mime.types");
   CHECK(tree.missing == std::vector<std::string>{"/etc/nginx/mime.types"});
 }
 
