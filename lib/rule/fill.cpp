@@ -54,6 +54,7 @@ constexpr std::array all_slots{
     Slot{"path", "a file or socket"},
     Slot{"errno", "the error number, with its text"},
     Slot{"upstream", "the address the proxy sends to"},
+    Slot{"effect", "what the clients see of it"},
     Slot{"setting", "the name of a setting"},
     Slot{"value", "its value"},
     Slot{"file", "the file of a configuration or application"},

@@ -38,12 +38,12 @@ bool takes(std::string_view bound, std::string_view dialled) {
 
 std::vector<Peer> peers(const Look& look) {
   std::vector<FactId> routes, walks, listeners;
-  std::map<std::string, std::vector<std::string>> upstreams;
+  std::map<std::pair<int, std::string>, std::vector<std::string>> upstreams;  // of each nginx
   for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
     const Fact& fact = look.evidence.facts[id];
     if (const auto* route = as<ProxyRoute>(fact)) {
       routes.push_back(id);
-      if (!route->upstream.empty()) upstreams[route->upstream].push_back(route->address);
+      if (!route->upstream.empty()) upstreams[{fact.about.pid, route->upstream}].push_back(route->address);
     } else if (as<SocketWalk>(fact)) walks.push_back(id);
     else if (as<ListenerSeen>(fact)) listeners.push_back(id);
   }
@@ -57,8 +57,9 @@ std::vector<Peer> peers(const Look& look) {
   for (const FactId id : routes) {
     const auto& route = std::get<ProxyRoute>(look.evidence.facts[id].what);
     // An upstream of another file is still a name here; its members are routes of their own.
-    if (route.upstream.empty() && upstreams.contains(route.address))
-      for (const auto& address : upstreams[route.address]) add(address, id);
+    const auto named = route.upstream.empty() ? upstreams.find({look.evidence.facts[id].about.pid, route.address}) : upstreams.end();
+    if (named != upstreams.end())
+      for (const auto& address : named->second) add(address, id);
     else if (!route.address.empty() && !base::contains(route.address, "$")) add(route.address, id);
   }
   std::set<std::uint64_t> dialled_in;  // the network namespaces of the proxies, where they are known
@@ -98,16 +99,13 @@ bool sockets_listed(const Look& look) {
 
 bool another_file(const ListenerSeen& listener, std::string_view file) { return listener.named == "no" || differ(listener.file, file); }
 
-bool reachable_now(const Look& look, std::string_view upstream) {
-  for (const Peer& peer : peers(look)) {
-    if (peer.address != upstream || !sockets_listed(look)) continue;
-    const bool open = std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what).result == "open"; });
-    if (!open || (base::starts_with(upstream, "unix:") && peer.walks.empty())) return false;
-    if (peer.walks.empty()) return !peer.listeners.empty();
-    const auto& file = std::get<SocketWalk>(look.evidence.facts[peer.walks.front()].what).file;
-    return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return !another_file(std::get<ListenerSeen>(look.evidence.facts[id].what), file); });
-  }
-  return false;
+bool reachable_now(const Look& look, const Peer& peer) {
+  if (!sockets_listed(look)) return false;
+  const bool open = std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what).result == "open"; });
+  if (!open || (base::starts_with(peer.address, "unix:") && peer.walks.empty())) return false;
+  if (peer.walks.empty()) return !peer.listeners.empty();
+  const auto& file = std::get<SocketWalk>(look.evidence.facts[peer.walks.front()].what).file;
+  return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return !another_file(std::get<ListenerSeen>(look.evidence.facts[id].what), file); });
 }
 
 std::string holder_text(const Look& look, const ListenerSeen& listener) {

@@ -26,8 +26,8 @@ bool sockets_listed(const Look& look);
 /// Is this listener surely bound to another file than the one at the path? False where file systems leave it open.
 bool another_file(const evidence::ListenerSeen& listener, std::string_view file);
 
-/// A live look found that this upstream (as nginx's log names it) may be opened and has a listener now: what its log says of refusals is over.
-bool reachable_now(const Look& look, std::string_view upstream);
+/// A live look found that this peer may be opened and has a listener now: what nginx's log says of refusals is over.
+bool reachable_now(const Look& look, const Peer& peer);
 
 /// "gunicorn (pid 450)", "pid 812", "process 1": whoever holds a listener.
 std::string holder_text(const Look& look, const evidence::ListenerSeen& listener);

@@ -303,9 +303,10 @@ class Gunicorn:
 
 
 class Nginx:
-    """An nginx before `server`: a port on loopback, or what stands in its proxy_pass. With a user of its own its folder must let that user in."""
+    """An nginx before `server`: a port on loopback, or what stands in its proxy_pass. With a user of its own its folder must let that user in.
+    `http`: more lines for the http block; `location`: for the location."""
 
-    def __init__(self, folder, server, user='root'):
+    def __init__(self, folder, server, user='root', http='', location=''):
         to = f'{LOOPBACK}:{server}' if isinstance(server, int) else server
         self.folder, self.port = pathlib.Path(folder), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -321,11 +322,13 @@ http {{
   fastcgi_temp_path {self.folder}/tmp;
   uwsgi_temp_path {self.folder}/tmp;
   scgi_temp_path {self.folder}/tmp;
+  {http}
   server {{
     listen {LOOPBACK}:{self.port};
     location / {{
       proxy_pass http://{to};
       proxy_read_timeout 30s;
+      {location}
     }}
   }}
 }}

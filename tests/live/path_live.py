@@ -223,6 +223,52 @@ def nobody_on_the_port(asked, folder):
         server.stop()
 
 
+def members(asked, folder, described, location='', living=1):
+    """[(level, message)] about an upstream of so many living members and one that is dead. `described`: its lines, with L1, L2... and D."""
+    open_folder(folder)
+    servers = [Gunicorn(folder / f'site{i}', workers=1) for i in range(living)]
+    try:
+        dead = free_port()
+        for i, server in enumerate(servers, 1):
+            described = described.replace(f'L{i}', f'127.0.0.1:{server.port}')
+        proxy = Nginx(folder / 'nginx', 'app', WALKER, http='upstream app { ' + described.replace('D', f'127.0.0.1:{dead}') + ' }', location=location)
+        try:
+            answers = [get(proxy.port, '/ok', 10) for _ in range(4)]
+            found = of_path(asked, f'127.0.0.1:{dead}')
+            for server in servers:
+                same('findings about the living', of_path(asked, f'127.0.0.1:{server.port}'), [])
+            return answers, [(one['rule'], one['level'], one['message'].partition('): ')[2].partition(';')[0].replace(str(dead), 'D').replace(str(servers[0].port), 'L')) for one in found]
+        finally:
+            proxy.stop()
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def one_of_several_is_dead(asked, folder):
+    answers, found = members(asked, folder, 'server L1; server D max_fails=0;')
+    same('answers', answers, [200] * 4)
+    same('findings', found, [('socket.refused', 'warning', '127.0.0.1:L of upstream app takes the requests')])
+
+
+def one_is_dead_and_no_other_is_asked(asked, folder):
+    answers, found = members(asked, folder, 'server L1; server D max_fails=0;', location='proxy_next_upstream off;')
+    same('answers', sorted(answers), [200, 200, 502, 502])
+    same('findings', found, [('socket.refused', 'error', 'requests whose turn it is get 502, for proxy_next_upstream gives them to no other member of upstream app')])
+
+
+def the_backup_is_dead(asked, folder):
+    answers, found = members(asked, folder, 'server L1; server L2; server D backup;', living=2)
+    same('answers', answers, [200] * 4)
+    same('findings', found, [('socket.refused', 'warning', 'it is a backup of upstream app, whose primary members take the requests: clients get 502 only when those fail too')])
+
+
+def only_the_backup_lives(asked, folder):
+    answers, found = members(asked, folder, 'server D; server L1 backup;')
+    same('answers', answers, [200] * 4)
+    same('findings', found, [('socket.refused', 'warning', 'no primary member of upstream app that can be seen answers')])
+
+
 def another_network_namespace(asked, folder):
     """The server listens on the very address that nginx dials, inside of a namespace of its own."""
     open_folder(folder)
@@ -265,7 +311,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, stolen, nobody_on_the_port, another_network_namespace, url]
+    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, stolen, nobody_on_the_port, one_of_several_is_dead, one_is_dead_and_no_other_is_asked, the_backup_is_dead, only_the_backup_lives, another_network_namespace, url]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

@@ -168,7 +168,10 @@ bool of_proxy(const source::Host& host, const Process& proxy, const Target& targ
   parse::read(host, paths, {}, evidence);
   std::set<std::string> sockets;
   for (evidence::FactId id = before; id < evidence.facts.size(); ++id) {
-    const auto* route = evidence::as<evidence::ProxyRoute>(evidence.facts[id]);
+    auto& fact = evidence.facts[id];
+    const auto* route = evidence::as<evidence::ProxyRoute>(fact);
+    // Another nginx here may have an upstream of the same name.
+    if (const auto* setting = evidence::as<evidence::SettingRead>(fact); route || (setting && base::starts_with(setting->name, "nginx."))) fact.about = {proxy.pid, evidence::PidSpace::host, {}};
     if (route && base::starts_with(route->address, "unix:/")) sockets.insert(route->address.substr(5));
   }
   const bool routed = request && route(host, files, *request, target, proxy.pid, evidence);

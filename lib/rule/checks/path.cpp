@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.hpp"
 #include "rule/draft.hpp"
 #include "rule/path.hpp"
+#include "rule/upstream.hpp"
 
 namespace rule {
 
@@ -164,8 +166,15 @@ std::optional<Draft> of_port(const Look& look, const Peer& peer) {
   Draft draft = about(look, "socket.refused", peer);
   draft.sure_because = "every listening socket of its network namespace was listed, and none takes this address";
   because(draft, peer.routes.front());
+  // One that another route leads to is where it should be.
+  const auto dialled = [&](const Server& server) {
+    return std::any_of(look.evidence.facts.begin(), look.evidence.facts.end(), [&](const Fact& fact) {
+      const auto* route = as<ProxyRoute>(fact);
+      return route && !route->address.empty() && base::contains(server.listening, route->address);
+    });
+  };
   for (const Server& server : look.stack.servers)
-    if (!server.listening.empty() && server.stopped == no_fact) draft.values["reason"] = "; " + server_text(server) + " listens at " + base::printable(server.listening, 100);
+    if (!server.listening.empty() && server.stopped == no_fact && !dialled(server)) draft.values["reason"] = "; " + server_text(server) + " listens at " + base::printable(server.listening, 100);
   if (!peer.elsewhere.empty()) {
     draft.values["reason"] = fmt::format("; {} listens there in another network namespace (a container), whose loopback is not that of nginx", holder_text(look, listener_of(look, peer.elsewhere.front())));
     because(draft, peer.elsewhere.front(), "in another network namespace");
@@ -210,14 +219,40 @@ std::optional<Draft> full(const Look& look, const Peer& peer) {
   return std::nullopt;
 }
 
+// Does nginx get an answer to its connect there? The queue of a busy server still takes connections.
+Standing standing_of(const Look& look, const Peer& peer) {
+  if (base::starts_with(peer.address, "unix:")) {
+    if (peer.walks.empty() || peer.listeners.empty()) return Standing::unseen;
+    return std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return walk_of(look, id).result == "open"; }) ? Standing::answers : Standing::unseen;
+  }
+  return peer.listeners.empty() ? Standing::unseen : Standing::answers;
+}
+
 std::vector<Draft> look_at(const Look& look) {
+  const auto all = peers(look);
+  std::vector<std::pair<const Peer*, Draft>> dead;
+  std::map<std::string, Standing, std::less<>> standing;
   std::vector<Draft> drafts;
-  for (const Peer& peer : peers(look)) {
-    if (!on_the_way(look, peer.address)) continue;
+  for (const Peer& peer : all) {
     auto broken = base::starts_with(peer.address, "unix:") ? of_socket(look, peer) : of_port(look, peer);
-    if (!broken) broken = held(look, peer);
+    const bool stolen = broken && broken->rule == "socket.stolen";  // somebody answers there, though not who should
+    standing[peer.address] = !broken || stolen ? standing_of(look, peer) : broken->truth == Truth::yes ? Standing::dead : Standing::unseen;
+    if (broken) {
+      dead.emplace_back(&peer, std::move(*broken));
+      continue;
+    }
+    if (!on_the_way(look, peer.address)) continue;
+    broken = held(look, peer);
     if (!broken) broken = full(look, peer);
     if (broken) drafts.push_back(std::move(*broken));
+  }
+  for (auto& [peer, draft] : dead) {
+    if (!on_the_way(look, peer->address)) continue;
+    Effect effect = draft.rule == "socket.stolen" ? Effect{} : effect_of(look, peer->address, standing);
+    if (effect.eased) draft.level = Level::warning;
+    if (!effect.text.empty()) draft.values["effect"] = std::move(effect.text);
+    if (!effect.remark.empty()) rule_out(draft, "proxy.retries", std::move(effect.remark));
+    drafts.push_back(std::move(draft));
   }
   return drafts;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -30,16 +31,28 @@ std::string upstream_of(const ProxyError& row) {
   return std::string(text.substr(0, text.find('/')));
 }
 
-Rows rows_of(const Look& look, std::string_view kind) {
+Rows rows_of(const Look& look, std::string_view kind, const std::function<bool(const std::string& upstream)>& leave_out = {}) {
   Rows rows;
   for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
     const auto* row = as<ProxyError>(look.evidence.facts[id]);
-    if (!row || row->kind != kind) continue;
+    if (!row || row->kind != kind || (leave_out && leave_out(upstream_of(*row)))) continue;
     rows.ids.push_back(id);
     rows.upstreams.insert(upstream_of(*row));
     if (!row->uri.empty()) ++rows.requests[(row->method.empty() ? "" : row->method + " ") + row->uri.substr(0, row->uri.find('?'))];
   }
   return rows;
+}
+
+// Where a live look knows the way to an upstream, it says what is wrong with it now (check `path`), with the wall; rows that say the same of it
+// are said there. What was refused and is reachable again is what happened.
+Rows untold(const Look& look, std::string_view kind) {
+  if (rows_of(look, kind).ids.empty()) return {};
+  std::set<std::string> told;
+  for (const Peer& peer : peers(look)) {
+    const bool reachable = reachable_now(look, peer);
+    if (kind == "refused" ? !reachable && sockets_listed(look) : reachable || !peer.walks.empty()) told.insert(peer.address);
+  }
+  return rows_of(look, kind, [&](const std::string& upstream) { return told.contains(upstream) || !on_the_way(look, upstream); });
 }
 
 Draft start(const Look& look, std::string rule, const Rows& rows) {
@@ -101,7 +114,7 @@ bool near_an_end(const Look& look, FactId row, double seconds) {
 }
 
 std::optional<Draft> refused_socket(const Look& look) {
-  const Rows rows = rows_of(look, "denied");
+  const Rows rows = untold(look, "denied");
   if (rows.ids.empty()) return std::nullopt;
   Draft draft = start(look, "socket.permission", rows);
   const bool unix_socket = std::all_of(rows.upstreams.begin(), rows.upstreams.end(), [](const std::string& upstream) { return base::starts_with(upstream, "unix:"); });
@@ -117,7 +130,7 @@ std::optional<Draft> refused_socket(const Look& look) {
 }
 
 std::optional<Draft> missing_socket(const Look& look) {
-  Rows rows = rows_of(look, "missing");
+  Rows rows = untold(look, "missing");
   std::erase_if(rows.ids, [&](FactId id) { return stopped_on_purpose(look, id) && [&] {
     // A second instance on the same path whose stop unlinked it is the classic thief: then the first still runs.
     std::size_t sharing = 0;
@@ -160,7 +173,7 @@ const Server* listens_elsewhere(const Look& look, const Rows& rows) {
 }
 
 std::optional<Draft> refused_connection(const Look& look) {
-  const Rows rows = rows_of(look, "refused");
+  const Rows rows = untold(look, "refused");
   if (rows.ids.empty()) return std::nullopt;
   if (const Server* server = listens_elsewhere(look, rows)) {
     Draft draft = start(look, "socket.refused", rows);
@@ -306,25 +319,19 @@ std::optional<Draft> keepalive_race(const Look& look) {
   return draft;
 }
 
-// Where a live look knows the way to this upstream, it says what is wrong with it now (check `path`), with the wall; what the log says of the
-// same is over, or is said there.
-bool known_live(const Look& look, const Draft& draft) {
-  if (base::starts_with(draft.rule, "socket.") && !on_the_way(look, draft.subject.where)) return true;
-  const bool refused = draft.rule == "socket.refused" || draft.rule == "proxy.server-down";
-  if (!refused && draft.rule != "socket.permission" && draft.rule != "socket.missing") return false;
-  for (const Peer& peer : peers(look)) {
-    if (peer.address != draft.subject.where) continue;
-    // A server that was down and is up again is what happened; a wall that is gone needs no report.
-    if (reachable_now(look, peer.address)) return draft.rule != "proxy.server-down";
-    return refused ? sockets_listed(look) : !peer.walks.empty();
-  }
-  return false;
+// A way that is open now needs no report of what its log said, nor does one that nobody asked about.
+bool over(const Look& look, const Draft& draft) {
+  if (!base::starts_with(draft.rule, "socket.")) return false;
+  if (!on_the_way(look, draft.subject.where)) return true;
+  if (draft.rule != "socket.refused") return false;
+  const auto all = peers(look);
+  return std::any_of(all.begin(), all.end(), [&](const Peer& peer) { return peer.address == draft.subject.where && reachable_now(look, peer); });
 }
 
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const auto cause : {refused_socket, missing_socket, refused_connection, full_queue, gave_up, keepalive_race, repeated, saturated})
-    if (auto draft = cause(look); draft && !known_live(look, *draft)) drafts.push_back(std::move(*draft));
+    if (auto draft = cause(look); draft && !over(look, *draft)) drafts.push_back(std::move(*draft));
   return drafts;
 }
 

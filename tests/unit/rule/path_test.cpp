@@ -1,0 +1,85 @@
+#include "model/build.hpp"
+#include "rule/judge.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace evidence;
+
+struct Member { std::string address, role{}; bool listens = true; };
+
+// An upstream "app" of these members on one machine, with the sockets that listen.
+Evidence scene(const std::vector<Member>& members, const std::string& next_upstream = "", bool seen = true) {
+  Evidence evidence;
+  Source sockets;
+  sockets.name = "sockets";
+  sockets.kind = SourceKind::proc;
+  sockets.live = seen;
+  const auto source = evidence.add_source(sockets);
+  const auto add = [&](What what, int pid = 0) {
+    Fact fact;
+    fact.what = std::move(what);
+    fact.origin.source = source;
+    fact.about.pid = pid;
+    fact.about.space = PidSpace::host;
+    evidence.add(std::move(fact));
+  };
+  for (const auto& member : members) add(ProxyRoute{"app", member.address, "/", member.role});
+  if (!next_upstream.empty()) add(SettingRead{"nginx.proxy_next_upstream", next_upstream, "file", "location /, server example.org", true});
+  add(ListenDrops{0, 0, 7}, 812);
+  for (const auto& member : members)
+    if (member.listens) add(ListenerSeen{member.address, "450", "", "", 1, 0, 128, 7});
+  return evidence;
+}
+
+std::string told(const Evidence& evidence) {
+  std::string text;
+  for (const auto& finding : rule::judge(model::build(evidence), evidence, rule::built_in_cards())) {
+    text += std::string(rule::level_text(finding.level)) + " " + finding.message + "\n";
+    for (const auto& excluded : finding.ruled_out) text += "  not " + excluded.cause + ": " + excluded.because + "\n";
+  }
+  return text;
+}
+
+const std::string remark = "  not proxy.retries: a connection that fails sends nothing, so the next member gets a POST as well; only what was sent already is not repeated (POST, LOCK, PATCH without non_idempotent)\n";
+
+}  // namespace
+
+TEST_CASE("all members dead is 502") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002", "", false}})) ==
+        "error nothing listens at 127.0.0.1:8001 (111: Connection refused): clients get 502\n"
+        "error nothing listens at 127.0.0.1:8002 (111: Connection refused): clients get 502\n");
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}})) == "error nothing listens at 127.0.0.1:8001 (111: Connection refused): clients get 502\n");
+}
+
+TEST_CASE("one of several members dead is a warning that names who takes the requests") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}})) == "warning nothing listens at 127.0.0.1:8001 (111: Connection refused): 127.0.0.1:8002 of upstream app takes the requests\n" + remark);
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}, {"127.0.0.1:8003"}, {"127.0.0.1:8004", "backup"}})) ==
+        "warning nothing listens at 127.0.0.1:8001 (111: Connection refused): 2 other members of upstream app take the requests\n" + remark);
+}
+
+TEST_CASE("nobody takes them where the proxy may not ask another") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}}, "off")) ==
+        "error nothing listens at 127.0.0.1:8001 (111: Connection refused): requests whose turn it is get 502, for proxy_next_upstream gives them to no other member of upstream app\n");
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}}, "error timeout http_503")) ==
+        "warning nothing listens at 127.0.0.1:8001 (111: Connection refused): 127.0.0.1:8002 of upstream app takes the requests\n" + remark);
+}
+
+TEST_CASE("a dead backup is a warning") {
+  CHECK(told(scene({{"127.0.0.1:8001"}, {"127.0.0.1:8002", "backup", false}})) ==
+        "warning nothing listens at 127.0.0.1:8002 (111: Connection refused): it is a backup of upstream app, whose primary 127.0.0.1:8001 takes the requests: clients get 502 only when that fails too\n");
+}
+
+TEST_CASE("dead primaries with a backup that lives are warnings that say so") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002", "backup"}})) ==
+        "warning nothing listens at 127.0.0.1:8001 (111: Connection refused): no primary member of upstream app that can be seen answers; its backup 127.0.0.1:8002 takes the requests\n" + remark);
+}
+
+TEST_CASE("members on other machines may answer") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"10.0.0.2:8000", "", false}})) ==
+        "warning nothing listens at 127.0.0.1:8001 (111: Connection refused): clients get 502 unless 10.0.0.2:8000 of upstream app, which cannot be seen from here, takes the requests\n");
+}
+
+TEST_CASE("where sockets were not listed nobody is called dead") {
+  CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}}, "", false)).empty());
+}
