@@ -23,9 +23,9 @@ std::string unescaped(std::string_view text) {
 
 }  // namespace
 
-std::vector<Mount> read_mounts(const source::Host& host) {
+std::vector<Mount> read_mounts(const source::Host& host, int pid) {
   std::vector<Mount> mounts;
-  const auto text = host.read("/proc/self/mountinfo", 4 << 20);
+  const auto text = host.read("/proc/" + (pid ? std::to_string(pid) : "self") + "/mountinfo", 4 << 20);
   if (!text) return mounts;
   for (const auto line : base::split(*text, '\n')) {
     // 36 35 98:0 /root /at rw,noatime shared:1 - ext4 /dev/x rw

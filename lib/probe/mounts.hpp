@@ -11,8 +11,8 @@
 namespace probe {
 
 struct Mount { std::string root, at, type, options; };  // options: of the mount and of the super block, comma separated
-/// /proc/self/mountinfo; empty when it cannot be read.
-std::vector<Mount> read_mounts(const source::Host& host);
+/// /proc/self/mountinfo, or that of a process; empty when it cannot be read.
+std::vector<Mount> read_mounts(const source::Host& host, int pid = 0);
 
 const Mount* mount_at(const std::vector<Mount>& mounts, const std::string& path);
 bool has_option(const Mount& mount, std::string_view option);

@@ -71,7 +71,9 @@ std::vector<Peer> peers(const Look& look) {
       if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
     for (const FactId id : listeners) {
       const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
-      if (!takes(listener.address, address)) continue;
+      // A container may have bound the same file under another path.
+      const bool same_file = !listener.file.empty() && std::any_of(peer.walks.begin(), peer.walks.end(), [&](FactId walk) { return std::get<SocketWalk>(look.evidence.facts[walk].what).file == listener.file; });
+      if (!same_file && !takes(listener.address, address)) continue;
       const bool here = base::starts_with(address, "unix:") || dialled_in.empty() || dialled_in.contains(listener.net_namespace);
       (here ? peer.listeners : peer.elsewhere).push_back(id);
     }

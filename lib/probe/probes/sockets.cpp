@@ -1,4 +1,5 @@
 // Who listens where, and how long the queues are: the listeners of every server, and whatever stands at the addresses that a proxy connects to.
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <set>
@@ -6,6 +7,7 @@
 #include "base/text.hpp"
 #include "probe/gap.hpp"
 #include "probe/look.hpp"
+#include "probe/namespaces.hpp"
 #include "probe/net_table.hpp"
 #include "probe/probe.hpp"
 #include "probe/sock_diag.hpp"
@@ -26,14 +28,6 @@ void find_holders(const source::Host& host, const std::vector<int>& pids, Holder
     for (const auto& open : *descriptors)
       if (const auto inode = socket_inode(open.target)) holders[*inode].insert(pid);
   }
-}
-
-std::vector<int> everybody(const source::Host& host) {
-  std::vector<int> pids;
-  if (const auto entries = host.list("/proc"))
-    for (const auto& entry : *entries)
-      if (const auto pid = base::read_number(entry.name); pid && pids.size() < most_searched) pids.push_back(static_cast<int>(*pid));
-  return pids;
 }
 
 // TcpExt of /proc/net/netstat: a line of names, then a line of numbers.
@@ -87,74 +81,158 @@ std::set<std::string> dialled(const evidence::Evidence& evidence) {
   return all;
 }
 
-void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
-  if (found.servers.empty() && found.proxies.empty()) return;
-  const auto wanted = dialled(evidence);
+// The unix sockets that a proxy may open, by their files.
+std::map<std::string, const evidence::Fact*> opened(const evidence::Evidence& evidence) {
+  std::map<std::string, const evidence::Fact*> files;
+  for (const auto& fact : evidence.facts)
+    if (const auto* walk = evidence::as<evidence::SocketWalk>(fact); walk && walk->result == "open" && !walk->file.empty()) files.emplace(walk->file, &fact);
+  return files;
+}
 
-  // One listing a network namespace.
-  std::map<std::uint64_t, int> spaces;
-  std::vector<int> ours;
-  for (const auto& server : found.servers) {
-    if (server.pid()) spaces.emplace(namespace_of(host, server.pid(), "net"), server.pid());
-    if (server.master.pid) ours.push_back(server.master.pid);
-    for (const auto& worker : server.workers)
-      if (worker.state != 'Z' && ours.size() < most_holders) ours.push_back(worker.pid);
+std::string file_of(const Listening& one) { return one.file_inode ? std::to_string(one.file_inode) + "@" + std::to_string(one.file_device) : std::string(); }
+
+class Sockets {
+ public:
+  Sockets(const source::Host& host, const Found& found, evidence::Evidence& evidence) : host_(host), found_(found), evidence_(evidence), wanted_(dialled(evidence)), opened_(opened(evidence)) {}
+
+  void look() {
+    // One listing a network namespace.
+    std::map<std::uint64_t, std::vector<int>> spaces;
+    std::vector<int> ours;
+    for (const auto& server : found_.servers) {
+      if (server.pid()) spaces[namespace_of(host_, server.pid(), "net")].push_back(server.pid());
+      if (server.master.pid) ours.push_back(server.master.pid);
+      for (const auto& worker : server.workers)
+        if (worker.state != 'Z' && ours.size() < most_holders) ours.push_back(worker.pid);
+    }
+    for (const auto& proxy : found_.proxies) spaces[namespace_of(host_, proxy.pid, "net")].push_back(proxy.pid);
+    find_holders(host_, ours, holders_);
+    for (const auto& [space, pids] : spaces) list(space, pids);
+    if (host_.kind() == "live") seek(spaces);
   }
-  for (const auto& proxy : found.proxies) spaces.emplace(namespace_of(host, proxy.pid, "net"), proxy.pid);
-  Holders holders;
-  find_holders(host, ours, holders);
 
-  std::optional<evidence::SourceId> source;
-  bool searched = false;
-  for (const auto& [space, pid] : spaces) {
-    auto listening = sockets_of(host, pid);
+ private:
+  void list(std::uint64_t space, const std::vector<int>& pids) {
+    int pid = pids.front();
+    auto listening = sockets_of(host_, pid);
+    for (std::size_t next = 1; !listening && next < pids.size(); ++next) listening = sockets_of(host_, pid = pids[next]);
     if (!listening) {
-      auto some = from_files(host, pid);
-      if (host.kind() == "live") evidence.gap(gap_of("listening sockets and their queues", listening.error()));
-      if (some.empty()) continue;
+      if (vanished(listening.error())) return;  // it ended since it was found
+      auto some = from_files(host_, pid);
+      if (host_.kind() == "live") evidence_.gap(gap_of("listening sockets and their queues", listening.error()));
+      if (some.empty()) return;
       listening = std::move(some);
     }
-    if (!source) source = add_live_source(evidence, "sockets", evidence::SourceKind::proc, host);
-    if (const auto netstat = host.read("/proc/" + std::to_string(pid) + "/net/netstat", 1 << 16))
-      if (auto drops = drops_of(*netstat)) {
-        drops->net_namespace = space;
-        const std::string text = "ListenOverflows " + std::to_string(drops->overflows) + " ListenDrops " + std::to_string(drops->drops);
-        // About the proxy where it lives in this namespace: 127.0.0.1 there is what it dials.
-        int dialling = 0;
-        for (const auto& proxy : found.proxies)
-          if (namespace_of(host, proxy.pid, "net") == space) dialling = proxy.pid;
-        auto whole = seen(std::move(*drops), dialling, *source, host);
-        whole.text = text;
-        evidence.add(std::move(whole));
-      }
-    for (const auto& one : *listening) {
-      const bool held = holders.contains(one.inode);
-      bool asked_for = wanted.contains(one.address);
-      if (!asked_for && !base::starts_with(one.address, "unix:"))
-        for (const auto& address : wanted) asked_for = asked_for || takes(one, address);
-      if (!held && !asked_for) continue;
-      if (!held && !searched) {  // somebody else listens where the proxy connects: who is worth a walk over all descriptors
-        searched = true;
-        find_holders(host, everybody(host), holders);
-      }
-      evidence::ListenerSeen fact;
-      fact.address = one.address;
-      if (const auto known = holders.find(one.inode); known != holders.end()) fact.holders = text_of(known->second);
-      if (one.file_inode) fact.file = std::to_string(one.file_inode) + "@" + std::to_string(one.file_device);
-      if (one.file_inode && !fact.holders.empty()) {
-        const auto at = host.stat("/proc/" + fact.holders.substr(0, fact.holders.find(' ')) + "/root" + one.address.substr(5));
-        const bool gone = !at && at.error().code == ENOENT, replaced = at && at->device == one.file_device && (at->inode & 0xffffffffu) != one.file_inode;
-        fact.named = gone || replaced ? "no" : at && (at->inode & 0xffffffffu) == one.file_inode ? "yes" : "";
-      }
-      fact.inode = one.inode;
-      fact.queue = one.queue;
-      fact.limit = one.limit;
-      fact.net_namespace = space;
-      auto whole = seen(std::move(fact), 0, *source, host);
-      whole.text = one.address + " queue " + std::to_string(one.queue) + (one.limit ? " of " + std::to_string(one.limit) : std::string()) + ", held by " + (holders.contains(one.inode) ? text_of(holders.at(one.inode)) : "nobody seen");
-      evidence.add(std::move(whole));
-    }
+    add_drops(space, pid);
+    for (const auto& one : *listening)
+      if (holders_.contains(one.inode) || asked_for(one)) add(one, space);
   }
+
+  static bool vanished(const base::Error& error) { return error.code == ENOENT || error.code == ESRCH; }
+
+  bool asked_for(const Listening& one) const {
+    if (wanted_.contains(one.address) || (one.file_inode && opened_.contains(file_of(one)))) return true;
+    return !base::starts_with(one.address, "unix:") && std::any_of(wanted_.begin(), wanted_.end(), [&](const std::string& address) { return takes(one, address); });
+  }
+
+  evidence::SourceId source() {
+    if (!source_) source_ = add_live_source(evidence_, "sockets", evidence::SourceKind::proc, host_);
+    return *source_;
+  }
+
+  void add_drops(std::uint64_t space, int pid) {
+    const auto at = source();
+    const auto netstat = host_.read("/proc/" + std::to_string(pid) + "/net/netstat", 1 << 16);
+    auto drops = netstat ? drops_of(*netstat) : std::nullopt;
+    if (!drops) return;
+    drops->net_namespace = space;
+    const std::string text = "ListenOverflows " + std::to_string(drops->overflows) + " ListenDrops " + std::to_string(drops->drops);
+    // About the proxy where it lives in this namespace: 127.0.0.1 there is what it dials.
+    int dialling = 0;
+    for (const auto& proxy : found_.proxies)
+      if (namespace_of(host_, proxy.pid, "net") == space) dialling = proxy.pid;
+    auto whole = seen(std::move(*drops), dialling, at, host_);
+    whole.text = text;
+    evidence_.add(std::move(whole));
+  }
+
+  void add(const Listening& one, std::uint64_t space) {
+    if (!holders_.contains(one.inode) && !searched_) {  // somebody else listens where the proxy connects: who is worth a walk over all descriptors
+      searched_ = true;
+      std::size_t left_out = 0;
+      find_holders(host_, everybody(host_, most_searched, left_out), holders_);
+      if (left_out) evidence_.gap({"who has a listening socket open", "only the first " + std::to_string(most_searched) + " processes were asked", "ss -lxtnp", left_out, {}});
+    }
+    evidence::ListenerSeen fact;
+    fact.address = one.address;
+    if (const auto known = holders_.find(one.inode); known != holders_.end()) fact.holders = text_of(known->second);
+    fact.file = file_of(one);
+    if (one.file_inode && !fact.holders.empty()) {
+      const auto at = host_.stat("/proc/" + fact.holders.substr(0, fact.holders.find(' ')) + "/root" + one.address.substr(5));
+      const bool gone = !at && at.error().code == ENOENT, replaced = at && at->device == one.file_device && (at->inode & 0xffffffffu) != one.file_inode;
+      fact.named = gone || replaced ? "no" : at && (at->inode & 0xffffffffu) == one.file_inode ? "yes" : "";
+    }
+    if (one.file_inode) bound_.insert(fact.file);
+    fact.inode = one.inode;
+    fact.queue = one.queue;
+    fact.limit = one.limit;
+    fact.net_namespace = space;
+    std::string text = one.address + " queue " + std::to_string(one.queue) + (one.limit ? " of " + std::to_string(one.limit) : std::string()) + ", held by " + (fact.holders.empty() ? "nobody seen" : fact.holders);
+    auto whole = seen(std::move(fact), 0, source(), host_);
+    whole.text = std::move(text);
+    evidence_.add(std::move(whole));
+  }
+
+  // A socket's file that nobody listened on so far: a container that shares the folder may, from a network namespace of its own.
+  void seek(const std::map<std::uint64_t, std::vector<int>>& listed) {
+    std::map<std::string, const evidence::Fact*> lost = opened_;
+    std::erase_if(lost, [&](const auto& one) { return bound_.contains(one.first); });
+    if (lost.empty()) return;
+    std::size_t left_out = 0;
+    auto spaces = net_spaces(host_, everybody(host_, most_searched, left_out));
+    const auto missed = [&](std::uint64_t count, std::string why) {
+      spaces.unseen += count;
+      if (spaces.why.empty()) spaces.why = std::move(why);
+    };
+    if (left_out) missed(left_out, "only the first " + std::to_string(most_searched) + " processes were looked at");
+    std::uint64_t looked = 0;
+    for (const auto& [space, pids] : spaces.pids) {
+      base::Result<std::vector<Listening>> all = std::vector<Listening>();
+      for (std::size_t next = 0; next == 0 || (!all && next < pids.size()); ++next) all = sockets_of(host_, pids[next]);
+      if (!all) {
+        if (!vanished(all.error())) missed(1, all.error().doing + ": " + all.error().answer);
+        continue;
+      }
+      ++looked;
+      for (const auto& one : *all) {
+        if (!one.file_inode) continue;
+        if (lost.contains(file_of(one)) && !listed.contains(space)) add(one, space);
+        for (const auto& [file, walk] : lost)
+          if (file != file_of(one) && file.substr(0, file.find('@')) == std::to_string(one.file_inode)) missed(1, "the listener " + one.address + " has a file of that number on another device, which may be the same one");
+      }
+    }
+    for (const auto& [file, walk] : lost)
+      if (!plain_files(host_, walk->about.pid, std::get<evidence::SocketWalk>(walk->what).wall)) missed(1, "the file system of " + std::get<evidence::SocketWalk>(walk->what).wall + " may number files in its own way");
+    if (spaces.unseen) evidence_.gap({"whether anybody listens on " + std::get<evidence::SocketWalk>(lost.begin()->second->what).path, spaces.why, "run as root on the host", spaces.unseen, {}});
+    auto whole = seen(evidence::NamespacesListed{looked, spaces.unseen}, 0, source(), host_);
+    whole.text = "unix listeners of " + base::counted(looked, "network namespace") + (spaces.unseen ? ", not of all" : "");
+    evidence_.add(std::move(whole));
+  }
+
+  const source::Host& host_;
+  const Found& found_;
+  evidence::Evidence& evidence_;
+  const std::set<std::string> wanted_;
+  const std::map<std::string, const evidence::Fact*> opened_;
+  Holders holders_;
+  std::set<std::string> bound_;  // files with a listener
+  std::optional<evidence::SourceId> source_;
+  bool searched_ = false;
+};
+
+void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
+  if (found.servers.empty() && found.proxies.empty()) return;
+  Sockets(host, found, evidence).look();
 }
 
 Sight sight(const source::Host& host) {

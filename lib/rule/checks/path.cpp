@@ -81,6 +81,13 @@ Draft denied(const Look& look, const Peer& peer, FactId id) {
   return draft;
 }
 
+// The fact that the unix listeners of every network namespace were seen, if they were.
+FactId searched(const Look& look) {
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (const auto* listed = as<NamespacesListed>(look.evidence.facts[id]); listed && listed->unseen == 0) return id;
+  return no_fact;
+}
+
 std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
   for (const FactId id : peer.walks)
     if (walk_of(look, id).result == "denied") return denied(look, peer, id);
@@ -143,7 +150,7 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
     draft.missing.push_back("who listens: ss -lxp, as root");
     return draft;
   }
-  draft.sure_because = "the file is there, no listener that was seen is bound to it, and nginx was refused";
+  draft.sure_because = nameless != no_fact ? "the file is there, and the one who listened under its name has lost his" : "the file is there, no listener that was seen is bound to it, and nginx was refused";
   draft.values["reason"] = "; the file was left behind by a server that is gone";
   if (nameless != no_fact) {
     draft.values["reason"] = fmt::format("; {} listened there until the file was replaced", holder_text(look, listener_of(look, nameless)));
@@ -151,8 +158,13 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
   }
   const std::size_t before = draft.because.size();
   add_rows(look, peer, "refused", draft);
-  // A listener in the network namespace of a container that was not looked into would take it: only nginx's own refusal settles it.
-  if (draft.because.size() == before && nameless == no_fact) {
+  const bool refused = draft.because.size() != before;
+  // A listener in the network namespace of a container that was not looked into would take it: nginx's own refusal settles that, or a look into all.
+  const FactId everywhere = searched(look);
+  if (!refused && everywhere != no_fact) {
+    draft.sure_because = "the file is there, and no listener of any network namespace of this host is bound to it";
+    because(draft, everywhere);
+  } else if (!refused && nameless == no_fact) {
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;
     draft.sure_because = "no listener of the namespaces that were looked into is bound to this file; a container's may be";

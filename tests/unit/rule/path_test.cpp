@@ -83,3 +83,43 @@ TEST_CASE("members on other machines may answer") {
 TEST_CASE("where sockets were not listed nobody is called dead") {
   CHECK(told(scene({{"127.0.0.1:8001", "", false}, {"127.0.0.1:8002"}}, "", false)).empty());
 }
+
+namespace {
+
+// nginx may open a socket's file, and nobody who was seen listens on it.
+Evidence left_behind(std::uint64_t unseen) {
+  Evidence evidence = scene({{"unix:/run/app.sock", "", false}});
+  const auto add = [&](What what) {
+    Fact fact;
+    fact.what = std::move(what);
+    fact.about = {812, PidSpace::host, {}};
+    evidence.add(std::move(fact));
+  };
+  SocketWalk walk;
+  walk.path = walk.wall = "/run/app.sock";
+  walk.result = "open";
+  walk.file = "31@5";
+  add(walk);
+  add(NamespacesListed{3, unseen});
+  return evidence;
+}
+
+}  // namespace
+
+TEST_CASE("a stale socket file is certain where every network namespace was looked into") {
+  const auto sure = [](const Evidence& evidence) {
+    const auto findings = rule::judge(model::build(evidence), evidence, rule::built_in_cards());
+    REQUIRE(findings.size() == 1);
+    return findings[0].rule + " " + std::string(rule::confidence_text(findings[0].sure)) + ": " + findings[0].sure_because;
+  };
+  CHECK(sure(left_behind(0)) == "socket.refused certain: the file is there, and no listener of any network namespace of this host is bound to it");
+  CHECK(sure(left_behind(1)) == "socket.refused unknown: no listener of the namespaces that were looked into is bound to this file; a container's may be");
+}
+
+TEST_CASE("a listener on the same file under another name is found") {
+  Evidence evidence = left_behind(0);
+  Fact fact;
+  fact.what = ListenerSeen{"unix:/app/run/app.sock", "77", "31@5", "yes", 9, 0, 128, 8};
+  evidence.add(std::move(fact));
+  CHECK(told(evidence).empty());
+}
