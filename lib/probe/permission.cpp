@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <optional>
 
 #include "base/text.hpp"
 
@@ -108,7 +109,20 @@ Walk walk_to_socket(const source::Host& host, const std::string& root, const std
     const auto attribute = host.attribute(root + at, "system.posix_acl_access");
     return attribute ? read_acl(*attribute) : std::vector<AclEntry>{};
   };
-  const auto end = [&](Walk::End how, std::string at) { walk.end = how; walk.at = std::move(at); return walk; };
+  std::optional<Walk> wall;  // where it ended; what is behind is only listed
+  const auto end = [&](Walk::End how, std::string at) {
+    Walk over = wall ? std::move(*wall) : walk;
+    if (!wall) { over.end = how; over.at = std::move(at); }
+    over.steps = std::move(walk.steps);
+    return over;
+  };
+  const auto note = [&](const std::string& at) {
+    walk.steps.push_back({at, walk.stat, walk.need, walk.decision, {}});
+    if (walk.decision.granted || wall) return;
+    wall = walk;
+    wall->end = Walk::End::denied;
+    wall->at = at;
+  };
   int links = 0;
   for (std::size_t steps = 0;; ++steps) {
     if (steps > most_components) return end(Walk::End::loop, text());
@@ -123,12 +137,13 @@ Walk walk_to_socket(const source::Host& host, const std::string& root, const std
       if (about->kind != source::EntryKind::socket) return end(Walk::End::not_a_socket, at);
       walk.need = Need::write;
       walk.decision = decide(who, *about, acl_of(at), Need::write);
-      return end(walk.decision.granted ? Walk::End::open : Walk::End::denied, at);
+      note(at);
+      return end(Walk::End::open, at);
     }
     if (about->kind != source::EntryKind::folder) return end(Walk::End::missing, at);  // ENOTDIR
     walk.need = Need::search;
     walk.decision = decide(who, *about, acl_of(at), Need::search);
-    if (!walk.decision.granted) return end(Walk::End::denied, at);
+    note(at);
     const std::string next = left.front();
     left.pop_front();
     if (next == "..") {
@@ -137,6 +152,7 @@ Walk walk_to_socket(const source::Host& host, const std::string& root, const std
     }
     if (const auto target = host.link(root + text(next))) {
       if (++links > most_links) return end(Walk::End::loop, text(next));
+      walk.steps.push_back({text(next), {}, Need::search, {true, false, {}}, *target});
       if (base::starts_with(*target, "/")) here.clear();
       push_front(left, *target);
       continue;

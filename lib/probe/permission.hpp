@@ -29,6 +29,14 @@ enum class Need : std::uint8_t { search = 1, write = 2 };
 struct Decision { bool granted = false; bool by_acl = false; std::string_view as; };  // as: "owner" "group" "others" "capability"
 Decision decide(const Identity& who, const source::Stat& file, const std::vector<AclEntry>& acl, Need need);
 
+struct Step {
+  std::string at;               // the component
+  source::Stat stat;
+  Need need = Need::search;
+  Decision decision;
+  std::string leads_to;         // of a link: its target; nothing is asked of it
+};
+
 struct Walk {
   enum class End : std::uint8_t { open, denied, missing, not_a_socket, loop, unseen } end = End::open;
   std::string at;               // the component where it ended, as the walker sees it; the socket itself when open
@@ -36,6 +44,7 @@ struct Walk {
   Decision decision;
   source::Stat stat;            // of that component
   std::string answer;           // unseen: why we could not look
+  std::vector<Step> steps;      // every component in the order of the walk; those behind the wall too, as far as we can see them
 };
 
 /// Walks `path` as `who`, seen through `root` ("/proc/PID/root" of the walker, or ""). Links are followed inside that root, at most 40.

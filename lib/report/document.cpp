@@ -117,7 +117,9 @@ Json because_json(const Report& report, const rule::Finding& finding) {
   Json list = Json::array();
   for (const Witness& witness : witnesses(report, finding)) {
     if (list.size() >= most_because) break;
-    list.push_back(Json{{"id", witness.id}, {"source", utf8(witness.source)}, {"where", text_or_null(place_text(witness.place))}, {"when", when_or_null(witness.when)}, {"text", utf8(witness.text)}, {"note", text_or_null(witness.note)}});
+    Json one = Json{{"id", witness.id}, {"source", utf8(witness.source)}, {"where", text_or_null(place_text(witness.place))}, {"when", when_or_null(witness.when)}, {"text", utf8(witness.text)}, {"note", text_or_null(witness.note)}};
+    for (const std::string& row : witness.rows) one["rows"].push_back(utf8(row));
+    list.push_back(std::move(one));
   }
   return list;
 }

@@ -253,7 +253,39 @@ struct Sentence {
   std::string operator()(const EventsLost& e) const { return fmt::format("{} lost{}", base::counted(e.count, "event"), e.where.empty() ? "" : " in " + e.where); }
 };
 
+// "drwx------ app:app x denied /run/app; ...": as a table, the wall marked. A path may hold "; ": what is no step belongs to the one before.
+std::vector<std::string> rows_of(const SocketWalk& walk) {
+  struct Cell { std::string mode, owner, asked, answer, path; };
+  std::vector<Cell> cells;
+  for (std::string_view rest = walk.steps; !rest.empty();) {
+    const std::size_t end = rest.find("; ");
+    const std::string_view step = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 2);
+    const auto words = base::split(step, ' ');
+    const bool whole = words.size() >= 5 && (words[2] == "x" || words[2] == "w" || words[2] == "-") && !words[4].empty() && words[4][0] == '/';
+    if (!whole) {
+      if (!cells.empty()) cells.back().path += "; " + std::string(step);
+      continue;
+    }
+    const std::size_t path = static_cast<std::size_t>(words[4].data() - step.data());
+    cells.push_back({std::string(words[0]), std::string(words[1]), words[2] == "x" ? "search" : words[2] == "w" ? "write" : "", words[3] == "denied" ? "DENIED" : std::string(words[3]), std::string(step.substr(path))});
+  }
+  std::size_t owner = 0;
+  for (const Cell& cell : cells) owner = std::max(owner, base::printable(cell.owner, 24).size());
+  std::vector<std::string> rows;
+  for (const Cell& cell : cells)
+    rows.push_back(cell.answer == "link" ? fmt::format("{:<{}}  {}", "link", 10 + 1 + owner + 1 + 6 + 1 + 6, base::printable(cell.path))
+                                         : fmt::format("{:<10} {:<{}} {:<6} {:<6}  {}{}", base::printable(cell.mode, 10), base::printable(cell.owner, 24), owner, cell.asked, cell.answer, base::printable(cell.path), walk.result == "denied" && cell.path == walk.wall ? "  <-- here" : ""));
+  return rows;
+}
+
 }  // namespace
+
+std::string whole_text(const Witness& witness) {
+  std::string text = witness.text;
+  for (std::size_t i = 0; i < witness.rows.size(); ++i) text += (i ? "; " : ": ") + witness.rows[i];
+  return text;
+}
 
 std::string bare_line(std::string_view line) {
   const std::string_view whole = base::trim(line);
@@ -312,6 +344,7 @@ std::vector<Witness> witnesses(const Report& report, const rule::Finding& findin
     }
     if (const auto* memory = evidence::as<evidence::CgroupMemory>(fact); memory && memory->version > 0) witness.source = fmt::format("cgroup v{}", memory->version);
     witness.text = fact_text(fact);
+    if (const auto* walk = evidence::as<evidence::SocketWalk>(fact); walk && walk->result != "open") witness.rows = rows_of(*walk);
     if (const auto note = finding.notes.find(id); note != finding.notes.end()) witness.note = note->second;
     // One line may be several facts; it is shown once for each thing it says.
     if (std::any_of(all.begin(), all.end(), [&](const Witness& known) { return known.text == witness.text && known.note == witness.note && known.place.path == witness.place.path && known.place.line == witness.place.line && witness.place.line > 0; })) continue;

@@ -23,9 +23,13 @@ struct Witness {
   std::string source;                                    // "kernel log", "cgroup v1"
   Place place;
   std::string text, note;                                // note: the finding's own word beside it
+  std::vector<std::string> rows;                         // below it, where one line does not tell it: each component of a walk
 };
 
 std::vector<Witness> witnesses(const Report& report, const rule::Finding& finding);
+
+/// The text with its rows behind it, for forms that have one field for both.
+std::string whole_text(const Witness& witness);
 
 /// One line for a fact: its values where the line as it stood is long or none, else the line without its time, pid and level.
 std::string fact_text(const evidence::Fact& fact);

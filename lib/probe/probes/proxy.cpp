@@ -65,7 +65,44 @@ std::string_view result_text(Walk::End end) {
   return "unseen";
 }
 
-void add_walk(const source::Host& host, const Walker& walker, const std::string& path, const std::string& unit, evidence::SourceId source, evidence::Evidence& evidence) {
+// "drwxr-x---"
+std::string mode_text(const source::Stat& stat) {
+  std::string text(1, stat.kind == source::EntryKind::folder ? 'd' : stat.kind == source::EntryKind::socket ? 's' : '-');
+  for (int bit = 8; bit >= 0; --bit) text += (stat.mode >> bit) & 1 ? "xwr"[bit % 3] : '-';
+  return text;
+}
+
+// Of one root, each name looked up once.
+class Names {
+ public:
+  Names(const source::Host& host, const std::string& root) : host_(host), root_(root) {}
+  const std::string& user(std::uint32_t uid) { return known(users_, uid, user_name); }
+  const std::string& group(std::uint32_t gid) { return known(groups_, gid, group_name); }
+
+ private:
+  using Known = std::map<std::uint32_t, std::string>;
+  const std::string& known(Known& names, std::uint32_t number, std::string (*name)(const source::Host&, const std::string&, std::uint32_t)) const {
+    const auto found = names.find(number);
+    return found != names.end() ? found->second : names.emplace(number, name(host_, root_, number)).first->second;
+  }
+  const source::Host& host_;
+  const std::string root_;
+  Known users_, groups_;
+};
+
+std::string steps_text(const Walk& walk, Names& names) {
+  constexpr std::size_t most = 32;
+  std::string text;
+  for (std::size_t i = 0; i < walk.steps.size() && i < most; ++i) {
+    const Step& step = walk.steps[i];
+    text += i ? "; " : "";
+    if (!step.leads_to.empty()) text += "link - - link " + step.at + " -> " + step.leads_to;
+    else text += mode_text(step.stat) + " " + names.user(step.stat.uid) + ":" + names.group(step.stat.gid) + (step.need == Need::search ? " x " : " w ") + (!step.decision.granted ? "denied " : "ok ") + step.at;
+  }
+  return text;
+}
+
+void add_walk(const source::Host& host, const Walker& walker, Names& names, const std::string& path, const std::string& unit, evidence::SourceId source, evidence::Evidence& evidence) {
   const Walk walk = walk_to_socket(host, walker.root, path, walker.who);
   evidence::SocketWalk fact;
   fact.path = path;
@@ -74,14 +111,15 @@ void add_walk(const source::Host& host, const Walker& walker, const std::string&
   fact.need = walk.need == Need::search ? "x" : "w";
   fact.decided_as = walk.decision.as;
   fact.by_acl = walk.decision.by_acl;
-  fact.walker = user_name(host, walker.root, walker.who.uid);
+  fact.walker = names.user(walker.who.uid);
+  fact.steps = steps_text(walk, names);
   fact.confined = walker.confined;
   if (walk.end != Walk::End::missing && walk.end != Walk::End::unseen) {
     fact.mode = octal(walk.stat.mode);
     fact.owner_uid = walk.stat.uid;
     fact.owner_gid = walk.stat.gid;
-    fact.user = user_name(host, walker.root, walk.stat.uid);
-    fact.group = group_name(host, walker.root, walk.stat.gid);
+    fact.user = names.user(walk.stat.uid);
+    fact.group = names.group(walk.stat.gid);
     fact.file = std::to_string(walk.stat.inode & 0xffffffffu) + "@" + std::to_string(walk.stat.device);
   }
   std::string text = "as " + fact.walker + " (pid " + std::to_string(walker.pid) + ") to " + path + ": " + fact.result + " at " + fact.wall;
@@ -182,14 +220,16 @@ bool of_proxy(const source::Host& host, const Process& proxy, const Target& targ
   }
   const auto source = add_live_source(evidence, "path permissions", evidence::SourceKind::proc, host);
   std::size_t walks = 0;
-  for (const auto& socket : sockets)
-    for (const auto& walker : walkers) {
+  for (const auto& walker : walkers) {
+    Names names(host, walker.root);
+    for (const auto& socket : sockets) {
       if (++walks > most_walks) {
         evidence.gap({"whether nginx may open its upstream sockets", "there are more than " + std::to_string(most_walks) + "; the later ones were not walked", "name one server: triage PID", 1, {}});
         return routed;
       }
-      add_walk(host, walker, socket, unit, source, evidence);
+      add_walk(host, walker, names, socket, unit, source, evidence);
     }
+  }
   return routed;
 }
 

@@ -47,7 +47,7 @@ void evidence_table(std::string& out, const Report& report, const rule::Finding&
   if (all.empty()) return;
   out += "<table>\n<tr><th></th><th>when</th><th>source</th><th>what</th><th>where</th></tr>\n";
   for (const Witness& w : all)
-    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"what\">{}{}</td><td class=\"what\">{}</td></tr>\n", w.id, time_text(w.when), html(w.source), html(w.text), w.note.empty() ? "" : " (" + html(w.note) + ")", html(place_text(w.place)));
+    out += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"what\">{}{}</td><td class=\"what\">{}</td></tr>\n", w.id, time_text(w.when), html(w.source), html(whole_text(w)), w.note.empty() ? "" : " (" + html(w.note) + ")", html(place_text(w.place)));
   out += "</table>\n";
 }
 

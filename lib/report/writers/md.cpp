@@ -15,7 +15,7 @@ void evidence_table(std::string& out, const Report& report, const rule::Finding&
   if (all.empty()) return;
   out += "\n| | when | source | what | where |\n|---|---|---|---|---|\n";
   for (const Witness& w : all)
-    out += fmt::format("| {} | {} | {} | {}{} | {} |\n", w.id, w.when ? markdown(base::iso(*w.when)) : "", markdown(w.source), markdown(w.text), w.note.empty() ? "" : " (" + markdown(w.note) + ")", markdown(place_text(w.place)));
+    out += fmt::format("| {} | {} | {} | {}{} | {} |\n", w.id, w.when ? markdown(base::iso(*w.when)) : "", markdown(w.source), markdown(whole_text(w)), w.note.empty() ? "" : " (" + markdown(w.note) + ")", markdown(place_text(w.place)));
 }
 
 void doing(std::string& out, const rule::Doing& doing) {

@@ -37,6 +37,7 @@ void tell(std::string& out, const Report& report, std::string_view front, const 
     if (!witness.note.empty()) text += " (" + witness.note + ")";
     if (!witness.place.path.empty()) text += " at " + place_text(witness.place);
     line(out, front, "evidence " + witness.id.substr(1), text);
+    for (const std::string& row : witness.rows) line(out, front, "evidence " + witness.id.substr(1) + " step", row);
   }
   for (const rule::Exclusion& exclusion : finding.ruled_out) line(out, front, "ruled out", exclusion.cause + ", because " + exclusion.because);
   doing(out, front, finding.was_doing);

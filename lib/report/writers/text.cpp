@@ -141,6 +141,7 @@ void why(Screen& screen, const Report& report, const Style& style, const rule::F
     std::string text = printable(witness.text, style.verbose ? evidence::excerpt_limit : room * 3);
     if (!witness.note.empty()) text += "  (" + printable(witness.note, 200) + ")";
     screen.row(label, text, printable(place_text(place), 400));
+    for (const std::string& row : witness.rows) screen.line("        " + printable(row, 400));
   }
   if (all.size() > most) screen.row("  ", fmt::format("and {} more: -v", all.size() - most));
   if (!folder.empty()) screen.row("  files in ", printable(folder, 400));

@@ -63,6 +63,10 @@ Draft denied(const Look& look, const Peer& peer, FactId id) {
   draft.sure_because = "the same walk that the kernel takes, redone as " + walker;
   draft.values["reason"] = folder ? fmt::format("; the wall is the folder {} ({} {}): {} may not pass it", wall, walk.mode, owner, walker)
                                   : fmt::format("; the socket itself is the wall ({} {}): {} may not write to it", walk.mode, owner, walker);
+  // What is behind the wall and would refuse too, once that is open.
+  std::size_t walls = 0;
+  for (std::size_t at = 0; (at = walk.steps.find(" denied ", at)) != std::string::npos; ++at) ++walls;
+  if (walls > 1) draft.values["reason"] += fmt::format("; behind it {} more would refuse", walls - 1);
   because(draft, id, walk.by_acl ? "its ACL decides, not the mode bits" : "");
   add_rows(look, peer, "denied", draft);
   const std::string at = quoted(wall);
