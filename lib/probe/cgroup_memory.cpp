@@ -4,9 +4,7 @@
 
 namespace probe {
 
-namespace {
-
-std::optional<std::uint64_t> number_in(const source::Host& host, const std::string& path) {
+std::optional<std::uint64_t> counter_in(const source::Host& host, const std::string& path) {
   const auto text = host.read(path, 256);
   if (!text) return std::nullopt;
   const auto word = base::trim(*text);
@@ -17,7 +15,9 @@ std::optional<std::uint64_t> number_in(const source::Host& host, const std::stri
   return static_cast<std::uint64_t>(*value);
 }
 
-// "oom_kill 3" in memory.events or memory.oom_control.
+namespace {
+
+// "oom_kill 3" in memory.events or memory.oom_control, "inactive_file 4096" in memory.stat.
 std::optional<std::uint64_t> row_in(std::string_view text, std::string_view name) {
   for (const auto line : base::split(text, '\n')) {
     const std::size_t blank = line.find(' ');
@@ -36,19 +36,21 @@ std::optional<evidence::CgroupMemory> read_cgroup_memory(const source::Host& hos
   if (version == 2) {
     const auto events = host.read(folder + "/memory.events", 4096);
     if (!events) return std::nullopt;
+    if (const auto stat = host.read(folder + "/memory.stat", 1 << 15)) memory.cache = row_in(*stat, "inactive_file").value_or(0);
     memory.oom_kills = row_in(*events, "oom_kill");
     memory.oom_events = row_in(*events, "oom");
-    memory.limit = number_in(host, folder + "/memory.max").value_or(0);
-    memory.usage = number_in(host, folder + "/memory.current").value_or(0);
-    memory.peak = number_in(host, folder + "/memory.peak").value_or(0);  // from 5.19 on
-    memory.group = number_in(host, folder + "/memory.oom.group").value_or(0) == 1;
+    memory.limit = counter_in(host, folder + "/memory.max").value_or(0);
+    memory.usage = counter_in(host, folder + "/memory.current").value_or(0);
+    memory.peak = counter_in(host, folder + "/memory.peak").value_or(0);  // from 5.19 on
+    memory.group = counter_in(host, folder + "/memory.oom.group").value_or(0) == 1;
     return memory;
   }
-  const auto usage = number_in(host, folder + "/memory.usage_in_bytes");
+  const auto usage = counter_in(host, folder + "/memory.usage_in_bytes");
   if (!usage) return std::nullopt;
   memory.usage = *usage;
-  memory.limit = number_in(host, folder + "/memory.limit_in_bytes").value_or(0);
-  memory.peak = number_in(host, folder + "/memory.max_usage_in_bytes").value_or(0);
+  if (const auto stat = host.read(folder + "/memory.stat", 1 << 15)) memory.cache = row_in(*stat, "total_inactive_file").value_or(0);
+  memory.limit = counter_in(host, folder + "/memory.limit_in_bytes").value_or(0);
+  memory.peak = counter_in(host, folder + "/memory.max_usage_in_bytes").value_or(0);
   if (const auto control = host.read(folder + "/memory.oom_control", 4096)) memory.oom_kills = row_in(*control, "oom_kill");  // from 4.13 on
   return memory;
 }

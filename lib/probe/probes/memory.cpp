@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "probe/cgroup_memory.hpp"
 #include "probe/look.hpp"
 #include "probe/members.hpp"
 #include "probe/mounts.hpp"
@@ -25,13 +26,6 @@ std::optional<std::uint64_t> row(std::string_view text, std::string_view name) {
     if (const auto value = base::take_number(rest); value && *value >= 0) return static_cast<std::uint64_t>(*value) * (base::contains(rest, "kB") ? 1024 : 1);
   }
   return std::nullopt;
-}
-
-std::optional<std::uint64_t> number_in(const source::Host& host, const std::string& path) {
-  const auto text = host.read(path, 256);
-  if (!text) return std::nullopt;
-  const auto value = base::read_number(base::trim(*text));
-  return value && *value >= 0 ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }
 
 // "some avg10=0.12 avg60=..."
@@ -62,6 +56,8 @@ class Memory {
       if (const auto text = host_.read(at + "smaps_rollup", 1 << 14)) {
         fact.pss = row(*text, "Pss");
         fact.swap = row(*text, "Swap");
+        fact.anonymous = row(*text, "Anonymous");
+        fact.shared = row(*text, "Shared_Dirty");
         const auto clean = row(*text, "Private_Clean"), dirty = row(*text, "Private_Dirty");
         if (clean && dirty) fact.own = *clean + *dirty;
       }
@@ -98,16 +94,9 @@ class Memory {
     if (cgroup.version == 0 || !groups_.insert(cgroup.memory).second) return;
     const auto folder = folder_of(mounts, cgroup);
     if (!folder) return;
-    const bool two = cgroup.version == 2;
-    const auto usage = number_in(host_, *folder + (two ? "/memory.current" : "/memory.usage_in_bytes"));
-    if (!usage) return;
-    std::uint64_t cache = 0;
-    if (const auto stat = host_.read(*folder + "/memory.stat", 1 << 15))
-      for (const auto line : base::split(*stat, '\n'))
-        if (base::starts_with(line, two ? "inactive_file " : "total_inactive_file ")) cache = static_cast<std::uint64_t>(base::read_number(base::trim(line.substr(line.find(' ') + 1))).value_or(0));
-    std::uint64_t limit = number_in(host_, *folder + (two ? "/memory.max" : "/memory.limit_in_bytes")).value_or(0);
-    if (limit >= 1ull << 62) limit = 0;  // v1's word for no limit
-    const std::uint64_t used = *usage > cache ? *usage - cache : 0;
+    const auto counted = read_cgroup_memory(host_, *folder, cgroup.memory, cgroup.version);
+    if (!counted) return;
+    const std::uint64_t used = counted->usage > counted->cache ? counted->usage - counted->cache : 0, limit = counted->limit;
     put(evidence::LimitSeen{"memory", cgroup.memory, used, limit}, pid, cgroup.unit,
         cgroup.memory + ": " + base::bytes_text(used) + (limit ? " of " + base::bytes_text(limit) : std::string()) + " without inactive page cache");
   }
@@ -129,8 +118,8 @@ class Memory {
       if (two ? mount.type != "cgroup2" : mount.type != "cgroup" || !has_option(mount, "pids")) continue;
       for (std::string at = path; at.size() > 1; at = at.substr(0, at.rfind('/'))) {
         if (!tasks_.insert(at).second) continue;
-        const auto used = number_in(host_, mount.at + at + "/pids.current"), limit = number_in(host_, mount.at + at + "/pids.max");
-        if (used && limit) put(evidence::LimitSeen{"pids", at, *used, *limit}, process.pid, "", at + ": " + std::to_string(*used) + " tasks of " + std::to_string(*limit) + " (pids.max)");
+        const auto used = counter_in(host_, mount.at + at + "/pids.current"), limit = counter_in(host_, mount.at + at + "/pids.max");
+        if (used && limit && *limit) put(evidence::LimitSeen{"pids", at, *used, *limit}, process.pid, "", at + ": " + std::to_string(*used) + " tasks of " + std::to_string(*limit) + " (pids.max)");
       }
       return;
     }
