@@ -1,11 +1,11 @@
-// What the list of processes shows while they live: stopped or frozen, never reaping their children, busy beyond their own timeout, still
-// importing, or none at all. A list is a moment: what passes by itself (a zombie, a worker between death and respawn) is said only as far as
-// the moment carries it.
+// What the list of processes shows while they live: stopped or frozen, busy beyond their own timeout, still importing, or none at all. A list is
+// a moment: what passes by itself (a worker between death and respawn) is said only as far as the moment carries it.
 #include <fmt/format.h>
 
 #include <map>
 
 #include "base/text.hpp"
+#include "rule/family.hpp"
 #include "rule/live.hpp"
 
 namespace rule {
@@ -18,69 +18,6 @@ constexpr double slow_boot_s = 10;     // an import that takes longer is felt at
 constexpr double soon = 0.6;           // of the limit
 constexpr double busy_untimed_s = 30;  // timeout = 0: nobody ends it; the default limit stands in for "too long"
 
-struct Row { FactId id = no_fact; const ProcessSeen* what = nullptr; };
-
-// A server's processes by host pid, from the latest list that names each.
-struct Family { int master = 0; const Server* server = nullptr; std::vector<int> workers; };
-
-bool gunicorn(const ProcessSeen& process) {
-  const flavour::Flavour* const known = flavour::flavour("gunicorn");
-  return base::starts_with(process.comm, "gunicorn: ") || (known && known->recognise(process.args));
-}
-
-const Server* server_of(const Look& look, int master) {
-  for (const Server& server : look.stack.servers) {
-    if (server.stopped != no_fact || server.crashed != no_fact) continue;
-    const int host = server.master_life == model::no_life ? 0 : look.stack.lives[server.master_life].host_pid;
-    if (master == (host ? host : server.namespaced ? 0 : server.master)) return &server;
-  }
-  return nullptr;
-}
-
-struct Seen {
-  std::map<int, Row> rows;
-  std::vector<Family> families;
-  std::map<int, std::vector<int>> children;
-};
-
-Seen seen_in(const Look& look) {
-  Seen seen;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
-    if (const auto* row = as<ProcessSeen>(look.evidence.facts[id])) seen.rows[look.evidence.facts[id].about.pid] = {id, row};
-  for (const auto& [pid, row] : seen.rows) seen.children[row.what->ppid].push_back(pid);
-  for (const auto& [pid, row] : seen.rows) {
-    const auto parent = seen.rows.find(row.what->ppid);
-    if (!gunicorn(*row.what) || (parent != seen.rows.end() && gunicorn(*parent->second.what))) continue;
-    Family family{pid, server_of(look, pid), {}};
-    for (const int child : seen.children[pid])
-      if (gunicorn(*seen.rows.at(child).what)) family.workers.push_back(child);
-    seen.families.push_back(std::move(family));
-  }
-  return seen;
-}
-
-char state_of(const Row& row) { return row.what->state.empty() ? '?' : row.what->state[0]; }
-
-Draft start(const Look& look, std::string rule, const Family& family, const Row& row, int pid, std::string role) {
-  Draft draft;
-  if (family.server) draft = draft_about(look, rule, *family.server);
-  draft.rule = std::move(rule);
-  draft.subject.server = family.server ? family.server->flavour : "gunicorn";
-  draft.subject.role = std::move(role);
-  draft.subject.pid = row.what && row.what->ns_pid ? row.what->ns_pid : pid;
-  draft.subject.host_pid = pid;
-  draft.was_doing = {};
-  draft.values["pid"] = std::to_string(draft.subject.pid);
-  draft.values["host_pid"] = std::to_string(pid);
-  draft.values["role"] = draft.subject.role;
-  draft.group = draft.rule + std::to_string(family.master);
-  if (row.id != no_fact) {
-    draft.when = look.evidence.facts[row.id].when;
-    because(draft, row.id);
-  }
-  return draft;
-}
-
 // SIGSTOP, or a frozen cgroup (docker pause). 't' is a debugger or strace, which holds a process for a moment at every look.
 void frozen(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
   std::vector<std::pair<int, std::string>> all{{family.master, "master"}};
@@ -89,7 +26,7 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
   for (FactId id = 0; id < look.evidence.facts.size(); ++id)
     if (as<CgroupFrozen>(look.evidence.facts[id]) && look.evidence.facts[id].about.pid == family.master) group = id;
   if (group != no_fact) {
-    Draft draft = start(look, "worker.frozen", family, {}, family.master, "master");
+    Draft draft = draft_about(look, "worker.frozen", family, {}, family.master, "master");
     draft.sure = Confidence::certain;
     draft.sure_because = "the kernel says that the whole cgroup is frozen";
     draft.values["kind"] = "frozen with its whole cgroup";
@@ -103,7 +40,7 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
   for (const auto& [pid, role] : all) {
     const Row& row = seen.rows.at(pid);
     if (state_of(row) != 'T' && state_of(row) != 't') continue;
-    Draft draft = start(look, "worker.frozen", family, row, pid, role);
+    Draft draft = draft_about(look, "worker.frozen", family, row, pid, role);
     if (state_of(row) == 't') {
       draft.truth = Truth::unknown;
       draft.sure_because = "a debugger or strace holds it (state t): for a moment, or since it was left there";
@@ -116,33 +53,6 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
     draft.sure_because = "the list of processes shows it stopped (state T)";
     draft.values["kind"] = "stopped by a signal (state T)";
     draft.first.push_back({"now", fmt::format("if nobody stopped it on purpose: kill -CONT {}", pid), "", "nothing", ""});
-    drafts.push_back(std::move(draft));
-  }
-}
-
-// Children of workers that ended and that nobody waits for. One may be between its end and the wait.
-void zombies(const Look& look, const Seen& seen, const Family& family, std::vector<Draft>& drafts) {
-  for (const int worker : family.workers) {
-    const auto found = seen.children.find(worker);
-    if (found == seen.children.end()) continue;
-    std::vector<int> dead;
-    for (const int child : found->second)
-      if (state_of(seen.rows.at(child)) == 'Z') dead.push_back(child);
-    if (dead.empty()) continue;
-    const Row& row = seen.rows.at(worker);
-    Draft draft = start(look, "worker.zombies", family, row, worker, "worker");
-    draft.values["count"] = base::counted(dead.size(), "zombie");
-    draft.values["comm"] = base::printable(seen.rows.at(dead.front()).what->comm, 20);
-    draft.sure = Confidence::likely;
-    draft.sure_because = "several children ended and nobody waits for them";
-    if (dead.size() == 1) {
-      draft.truth = Truth::unknown;
-      draft.sure = Confidence::unknown;
-      draft.sure_because = "one zombie may be just between its end and the wait for it";
-      draft.missing.push_back("a second look: does the same pid still stand there as <defunct>");
-    }
-    for (const int child : dead)
-      if (draft.because.size() < 4) because(draft, seen.rows.at(child).id);
     drafts.push_back(std::move(draft));
   }
 }
@@ -198,7 +108,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
     const std::string age = base::duration_text(static_cast<std::int64_t>(beat.age_s * 1e9));
     if (beat.family == "unbooted") {
       if (beat.age_s < slow_boot_s) continue;
-      Draft draft = start(look, "boot.slow", family, row, worker, "worker");
+      Draft draft = draft_about(look, "boot.slow", family, row, worker, "worker");
       draft.sure = Confidence::certain;
       draft.sure_because = "its heartbeat file was never touched since it was forked: the application is still being imported";
       draft.values["age"] = age;
@@ -208,7 +118,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
     }
     if (!limit) {
       if (beat.age_s < busy_untimed_s) continue;
-      Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+      Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
       draft.truth = Truth::unknown;
       draft.sure_because = "its heartbeat is old, but its worker timeout is not known: a sync worker with a long timeout beats rarely";
       draft.values["age"] = age;
@@ -224,7 +134,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
     if (!untimed && beat.age_s >= soon * *limit && beat.age_s < *limit + 2 && process && state_of(row) != 'T') {
       const std::string text = waiting_text(look, *process);
       if (text.empty()) continue;
-      Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+      Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
       draft.sure = Confidence::certain;
       draft.sure_because = "the age of its heartbeat, and the system call it is in, read from the living process";
       draft.values["age"] = age;
@@ -235,7 +145,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
       continue;
     }
     if (beat.age_s < (untimed ? busy_untimed_s : *limit + 2)) continue;
-    Draft draft = start(look, "worker.hung", family, row, worker, "worker");
+    Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
     draft.sure = Confidence::certain;
     draft.sure_because = untimed ? "its heartbeat is that old; with timeout 0 nobody ends it" : "its heartbeat is older than the timeout, and it still lives: its master does not end it either";
     draft.values["age"] = age;
@@ -256,7 +166,7 @@ void childless(const Look& look, const Seen& seen, const Family& family, std::ve
   if (children != seen.children.end() && !children->second.empty()) return;
   const Row& row = seen.rows.at(family.master);
   const bool live = look.evidence.source_of(look.evidence.facts[row.id]).live;
-  Draft draft = start(look, "worker.none", family, row, family.master, "master");
+  Draft draft = draft_about(look, "worker.none", family, row, family.master, "master");
   draft.values["reason"] = "the process list shows no child of it";
   if (live) {
     draft.sure = Confidence::likely;
@@ -266,51 +176,6 @@ void childless(const Look& look, const Seen& seen, const Family& family, std::ve
     draft.sure_because = "the list shows the master without a child; whether it was cut, or taken between a death and the next boot, is not known";
     draft.missing.push_back("another look: ps --ppid " + std::to_string(family.master));
   }
-  drafts.push_back(std::move(draft));
-}
-
-// The lives of a worker by its pid on the host.
-std::vector<model::LifeId> lives_of(const Look& look, int host_pid) {
-  std::vector<model::LifeId> found;
-  for (const Life& life : look.stack.lives)
-    if (life.role == model::Role::worker && (life.host_pid ? life.host_pid : life.pid) == host_pid) found.push_back(life.id);
-  return found;
-}
-
-// Workers that live while their master does not: they serve on until they notice, and hold its socket.
-void orphaned(const Look& look, const LiveServer& live, std::vector<Draft>& drafts) {
-  if (live.master.pid != 0 || live.workers.empty()) return;
-  const Server* run = nullptr;
-  for (const LiveProcess& worker : live.workers) {
-    for (const model::LifeId id : lives_of(look, worker.pid))
-      if (look.stack.lives[id].server != SIZE_MAX) run = &look.stack.servers[look.stack.lives[id].server];
-  }
-  if (run) {
-    for (const model::LifeId id : run->lives)
-      if (look.stack.lives[id].orphaned != no_fact) return;  // its log tells of it: the check of the master
-    if (run->crashed != no_fact || run->halted != no_fact) return;
-  }
-  Draft draft;
-  if (run) draft = draft_about(look, "master.gone", *run);
-  draft.rule = "master.gone";
-  draft.subject.server = run ? run->flavour : "gunicorn";
-  draft.subject.role = "master";
-  draft.values["server"] = draft.subject.server;
-  draft.values["pid"] = run && run->master ? std::to_string(run->master) : "";
-  draft.sure = Confidence::certain;
-  draft.sure_because = "its workers live, and their parent is another process";
-  std::string pids;
-  for (const LiveProcess& worker : live.workers) {
-    pids += (pids.empty() ? "" : " ") + std::to_string(worker.pid);
-    if (draft.because.size() < 2) because(draft, worker.seen);
-  }
-  draft.values["detail"] = fmt::format("{} {} on without it{}", base::counted(live.workers.size(), "worker"), live.workers.size() == 1 ? "lives" : "live", live.listeners.empty() ? "" : live.workers.size() == 1 ? " and holds its socket" : " and hold its socket");
-  draft.values["reason"] = "nobody is left to say why";
-  draft.when = look.evidence.facts[live.workers.front().seen].when;
-  for (const FactId id : live.listeners)
-    if (draft.because.size() < 3) because(draft, id);
-  draft.first.push_back({"now", "end the orphans, then start the server anew: kill -TERM " + pids, "", "their running requests are finished first", ""});
-  draft.missing.push_back("who ended the master: the kernel log of that moment, and the shell or unit that it was started from");
   drafts.push_back(std::move(draft));
 }
 
@@ -325,8 +190,7 @@ void stuck_in_kernel(const Look& look, std::vector<Draft>& drafts) {
       if (one.server != SIZE_MAX && hung->pid != 0 && hung->pid == (one.host_pid ? one.host_pid : look.stack.servers[one.server].namespaced ? 0 : one.pid)) life = &one;
     const bool named = base::starts_with(hung->comm, "gunicorn") || base::starts_with(hung->comm, "uvicorn");
     if (!life && !named) continue;
-    Draft draft;
-    if (life) draft = draft_about(look, "worker.hung", *life);
+    Draft draft = life ? draft_about(look, "worker.hung", *life) : Draft{};
     draft.rule = "worker.hung";
     draft.when = fact.when;
     draft.was_doing = {};
@@ -355,10 +219,8 @@ std::vector<Draft> look_at(const Look& look) {
   stuck_in_kernel(look, drafts);
   const Seen seen = seen_in(look);
   const auto servers = live_servers(look);
-  for (const LiveServer& live : servers) orphaned(look, live, drafts);
   for (const Family& family : seen.families) {
     frozen(look, seen, family, drafts);
-    zombies(look, seen, family, drafts);
     heartbeats(look, seen, family, servers, drafts);
     childless(look, seen, family, drafts);
   }
@@ -368,6 +230,6 @@ std::vector<Draft> look_at(const Look& look) {
 }  // namespace
 
 namespace checks_of {
-extern const Check processes = {"processes", {"master.gone", "worker.frozen", "worker.zombies", "worker.hung", "worker.none", "boot.slow"}, look_at};
+extern const Check processes = {"processes", {"worker.frozen", "worker.hung", "worker.none", "boot.slow"}, look_at};
 }
 }  // namespace rule

@@ -1,0 +1,64 @@
+#include "rule/family.hpp"
+
+#include "base/text.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+bool gunicorn(const ProcessSeen& process) {
+  const flavour::Flavour* const known = flavour::flavour("gunicorn");
+  return base::starts_with(process.comm, "gunicorn: ") || (known && known->recognise(process.args));
+}
+
+const Server* server_of(const Look& look, int master) {
+  for (const Server& server : look.stack.servers) {
+    if (server.stopped != no_fact || server.crashed != no_fact) continue;
+    const int host = server.master_life == model::no_life ? 0 : look.stack.lives[server.master_life].host_pid;
+    if (master == (host ? host : server.namespaced ? 0 : server.master)) return &server;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Seen seen_in(const Look& look) {
+  Seen seen;
+  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    if (const auto* row = as<ProcessSeen>(look.evidence.facts[id])) seen.rows[look.evidence.facts[id].about.pid] = {id, row};
+  for (const auto& [pid, row] : seen.rows) seen.children[row.what->ppid].push_back(pid);
+  for (const auto& [pid, row] : seen.rows) {
+    const auto parent = seen.rows.find(row.what->ppid);
+    if (!gunicorn(*row.what) || (parent != seen.rows.end() && gunicorn(*parent->second.what))) continue;
+    Family family{pid, server_of(look, pid), {}};
+    for (const int child : seen.children[pid])
+      if (gunicorn(*seen.rows.at(child).what)) family.workers.push_back(child);
+    seen.families.push_back(std::move(family));
+  }
+  return seen;
+}
+
+char state_of(const Row& row) { return row.what->state.empty() ? '?' : row.what->state[0]; }
+
+Draft draft_about(const Look& look, std::string rule, const Family& family, const Row& row, int pid, std::string role) {
+  Draft draft = family.server ? draft_about(look, rule, *family.server) : Draft{};
+  draft.rule = std::move(rule);
+  draft.subject.server = family.server ? family.server->flavour : "gunicorn";
+  draft.subject.role = std::move(role);
+  draft.subject.pid = row.what && row.what->ns_pid ? row.what->ns_pid : pid;
+  draft.subject.host_pid = pid;
+  draft.was_doing = {};
+  draft.values["pid"] = std::to_string(draft.subject.pid);
+  draft.values["host_pid"] = std::to_string(pid);
+  draft.values["role"] = draft.subject.role;
+  draft.group = draft.rule + std::to_string(family.master);
+  if (row.id != no_fact) {
+    draft.when = look.evidence.facts[row.id].when;
+    because(draft, row.id);
+  }
+  return draft;
+}
+
+}  // namespace rule
