@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "model/settings.hpp"
 
 namespace rule {
 
@@ -111,10 +112,24 @@ Draft draft_about(const Look& look, std::string rule, const LiveServer& live, co
   return draft;
 }
 
-std::string worker_class(const LiveServer& live) {
-  if (!live.server) return {};
-  if (!live.server->worker_class.empty()) return live.server->worker_class;
-  return model::text_setting(*live.server, "worker_class").value_or("");
+std::string worker_class(const Look& look, const LiveServer& live) {
+  if (live.server && !live.server->worker_class.empty()) return live.server->worker_class;
+  if (live.server) return model::text_setting(*live.server, "worker_class").value_or("");
+  // Its log says nothing that we have; how it was started does.
+  const bool started = std::any_of(look.evidence.facts.begin(), look.evidence.facts.end(), [&](const Fact& fact) { return as<ServerCommand>(fact) && fact.about.pid == live.master.pid; });
+  if (!started || live.master.pid == 0) return {};
+  model::SettingsOf asked;
+  asked.master = live.master.pid;
+  asked.belongs = [&](const Fact& fact) { return !as<ServerCommand>(fact) || fact.about.pid == live.master.pid; };
+  const auto settings = model::effective_settings(look.evidence, asked).settings;
+  const auto value = [&](const char* name) {
+    const auto found = settings.find(name);
+    return found == settings.end() || found->second.from == model::From::unknown || found->second.values.size() != 1 ? std::string() : found->second.values.front().value;
+  };
+  const std::string kind = value("worker_class"), threads = value("threads");
+  // With threads, sync becomes gthread (config.py:worker_class_str@20.1.0).
+  if (kind == "sync") return threads.empty() ? "" : threads == "1" ? "sync" : "gthread";
+  return kind;
 }
 
 }  // namespace rule

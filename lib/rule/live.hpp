@@ -29,6 +29,6 @@ Draft draft_about(const Look& look, std::string rule, const LiveServer& live);
 Draft draft_about(const Look& look, std::string rule, const LiveServer& live, const LiveProcess& process);
 
 /// The worker class as it runs, "" unknown.
-std::string worker_class(const LiveServer& live);
+std::string worker_class(const Look& look, const LiveServer& live);
 
 }  // namespace rule

@@ -13,7 +13,7 @@ using namespace evidence;
 namespace {
 
 constexpr double close = 0.9, host_close = 0.04;
-constexpr std::uint64_t much_swap = 64ull << 20;
+constexpr std::uint64_t much_swap = 64ull << 20, much_before_fork = 32ull << 20;
 
 const MemorySeen& memory_of(const Look& look, FactId id) { return std::get<MemorySeen>(look.evidence.facts[id].what); }
 
@@ -53,6 +53,25 @@ void say(Draft& draft, const Share& share, std::uint64_t left) {
                                        share.each == 0 ? "they are not what fills it" : left >= share.each ? fmt::format("{} more such would fit", left / share.each) : "not one more such fits");
 }
 
+// What the master had when it forked is shared until somebody writes to it. Told where it was much, and most of it is lost.
+void say_shared(const Look& look, const LiveServer& live, Draft& draft) {
+  if (live.master.memory == no_fact) return;
+  const auto had = memory_of(look, live.master.memory).anonymous;
+  if (!had || *had < much_before_fork) return;
+  std::uint64_t shared = 0;
+  std::size_t seen = 0;
+  for (const LiveProcess& worker : live.workers) {
+    if (worker.memory == no_fact || !memory_of(look, worker.memory).shared) continue;
+    shared += *memory_of(look, worker.memory).shared;
+    ++seen;
+  }
+  if (seen == 0) return;
+  const std::uint64_t each = std::min(shared / seen, *had);
+  if (each * 2 > *had) return;
+  because(draft, live.master.memory, "what it may share");
+  draft.first.push_back({"then", fmt::format("of the {} that the master has, a worker still shares {} ({} %): the rest was copied when it was written to; gc.freeze() in the master before it forks keeps more", base::bytes_text(*had), base::bytes_text(each), each * 100 / *had), "", "a restart", ""});
+}
+
 std::optional<Draft> of_group(const Look& look, const LiveServer& live) {
   for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
     const auto* limit = as<LimitSeen>(look.evidence.facts[id]);
@@ -67,6 +86,7 @@ std::optional<Draft> of_group(const Look& look, const LiveServer& live) {
     say(draft, share_of(look, live), limit->limit > limit->used ? limit->limit - limit->used : 0);
     because(draft, id);
     because(draft, largest(look, live));
+    say_shared(look, live, draft);
     return draft;
   }
   return std::nullopt;
@@ -85,6 +105,7 @@ std::optional<Draft> of_machine(const Look& look, const LiveServer& live) {
     say(draft, share_of(look, live), host->available);
     because(draft, id);
     because(draft, largest(look, live));
+    say_shared(look, live, draft);
     return draft;
   }
   return std::nullopt;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "rule/capacity.hpp"
 #include "rule/live.hpp"
 
 namespace rule {
@@ -53,7 +54,7 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   }
   // A loop worker has no number of places. One of threads takes connections off the queue before it has a thread for them, and keeps idle
   // ones for `keepalive`: those that are older wait for a thread.
-  const std::string kind = worker_class(live);
+  const std::string kind = worker_class(look, live);
   if (!kind.empty() && kind != "sync" && kind != "gthread") return std::nullopt;
   std::size_t places = 1;
   double settled = settled_s;
@@ -72,8 +73,14 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   if (longest == no_fact) return std::nullopt;
   Draft draft = draft_about(look, "worker.saturated", live);
   const auto& listener = std::get<ListenerSeen>(look.evidence.facts[longest].what);
-  draft.sure = kind.empty() ? Confidence::likely : Confidence::certain;
+  draft.sure = Confidence::certain;
   draft.sure_because = "the kernel's queue and the connections of every worker, read at one moment";
+  if (kind.empty()) {  // gevent and uvicorn hold many connections in one worker and answer them all
+    draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
+    draft.sure_because = "every worker has a connection that it does not answer, but the worker class is not known: a loop (gevent, uvicorn) holds many at once";
+    draft.missing.push_back("the worker class: the start of its log, its command line, or gunicorn --print-config");
+  }
   draft.values["upstream"] = "at " + base::printable(listener.address, 120);
   draft.values["count"] = std::to_string(queue);
   const std::string held = places == 1 ? "a connection that it does not answer" : fmt::format("{} connections that it does not answer, one for each thread", places);
@@ -84,6 +91,10 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   }
   because(draft, longest);
   for (const FactId id : busy.because) because(draft, id);
+  if (const auto capacity = more_workers(look, live); capacity && draft.truth == Truth::yes) {
+    draft.first.push_back({"then", "in this look, " + capacity->text, "", "", ""});
+    for (const FactId id : capacity->because) because(draft, id);
+  }
   draft.group = std::to_string(live.master.pid);
   return draft;
 }

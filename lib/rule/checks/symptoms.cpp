@@ -160,6 +160,7 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["count"] = std::to_string(ids.size());
       const auto* failed = as<AppFailed>(first);
       draft.values["message"] = draft.values["detail"] = base::printable(failed ? failed->type + ": " + failed->message : std::get<AppSymptom>(first.what).text, 160);
+      if (rule == "worker.class-mismatch") draft.values["message"] = "the application speaks another protocol: " + draft.values["message"];
       for (const FactId id : ids)
         if (draft.because.size() < 3) because(draft, id);
       if (doubtful.contains(rule)) {
