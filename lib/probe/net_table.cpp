@@ -64,6 +64,7 @@ void read_tcp(std::string_view text, bool six, bool udp, NetTable& table) {
     if (socket.local.empty()) continue;
     socket.listening = !udp && words[3] == "0A";
     socket.connected = words[3] == "01";  // TCP_ESTABLISHED
+    socket.connecting = words[3] == "02";  // TCP_SYN_SENT
     socket.stream = !udp;
     if (const auto colon = words[4].find(':'); colon != std::string_view::npos && !socket.listening) socket.unread = hex(words[4].substr(colon + 1)).value_or(0);
     table[static_cast<std::uint64_t>(*inode)] = std::move(socket);

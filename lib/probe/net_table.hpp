@@ -15,7 +15,7 @@ namespace probe {
 struct Socket {
   enum class Kind : std::uint8_t { tcp, udp, local } kind = Kind::tcp;
   std::string local, peer;        // "127.0.0.1:8000"; unix: the path, "@name", or ""
-  bool listening = false, connected = false, stream = true;
+  bool listening = false, connected = false, connecting = false, stream = true;
   std::uint64_t unread = 0;       // TCP: bytes that the process has not read
 };
 
