@@ -30,8 +30,8 @@ Asked read_options(int count, char** words) {
   app.set_version_flag("--version", std::string(report::tool_version));
   app.add_option("PATH", o.paths, "files and folders; default: this folder");
   app.add_option("--format", o.format, "text json jsonl sarif github gitlab gcc junit md")->capture_default_str();
-  app.add_option("--select", o.select, "only these rules: ids, problems, or patterns such as nginx.*")->delimiter(',');
-  app.add_option("--ignore", o.ignore, "not these rules")->delimiter(',');
+  app.add_option("--select", o.select, "only these rules: ids, problems, or patterns such as nginx.*")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--ignore", o.ignore, "not these rules")->delimiter(',')->allow_extra_args(false);
   app.add_option("--baseline", o.baseline, "findings that stand in this file are known");
   app.add_option("--write-baseline", o.write_baseline, "write the findings of now into this file");
   auto* fix = app.add_option("--fix", o.fix, "mend what can be mended safely; --fix=unsafe: also what may change behaviour");

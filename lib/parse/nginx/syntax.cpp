@@ -92,6 +92,8 @@ class Walk {
     }
     if (at_ >= text_.size()) return wrong("the quote is not closed", word.line);
     advance();
+    // ngx_conf_file.c: behind a closing quote only a blank, ; { or ) may stand.
+    if (at_ < text_.size() && !blank(peek()) && peek() != ';' && peek() != '{' && peek() != ')') wrong("text stands behind the closing quote", line_);
   }
 
   void bare(Word& word) {

@@ -82,12 +82,15 @@ Dialect recognise(std::string_view path, std::string_view text) {
     if (sure_of("gunicorn configuration", path, head) >= 60) return Dialect::gunicorn;
     if (ending == "py") return Dialect::none;
   }
-  if (sure_of("nginx configuration", path, head) > 0) return Dialect::nginx;
+  // What ends like source code is source code: Pascal's units and PHP hold "server" and semicolons too.
+  const bool plain_name = dot == std::string_view::npos || ending == "conf" || ending == "cfg" || ending == "nginx" || ending == "vhost" || ending == "inc" || ending == "site" || base::contains(path, "nginx") || base::contains(path, "/sites-");
+  const bool domain = !plain_name && has_line(head, "server {") && base::contains(head, "listen ") && base::contains(head, "server_name ");
+  if ((plain_name || domain) && sure_of("nginx configuration", path, head) > 0) return Dialect::nginx;
   if (sure_of("systemd unit", path, head) >= 90) return Dialect::systemd;
   if (sure_of("gunicorn configuration", path, head) >= 75) return Dialect::gunicorn;
   const bool by_name = base::contains(path, "nginx") && (ending == "conf" || dot == std::string_view::npos || ending == "nginx");
   const int lines = nginx_lines(head);
-  return lines >= 3 || (by_name && lines >= 1) || (by_name && (base::contains(head, "server {") || base::contains(head, "location "))) ? Dialect::nginx : Dialect::none;
+  return (lines >= 3 && plain_name) || (by_name && lines >= 1) || (by_name && (base::contains(head, "server {") || base::contains(head, "location "))) ? Dialect::nginx : Dialect::none;
 }
 
 std::string template_language(std::string_view path, std::string_view text, Place* at) {

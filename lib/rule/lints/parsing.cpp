@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "flavour/gunicorn_settings.hpp"
+#include "flavour/nginx_directives.hpp"
 #include "flavour/nginx_time.hpp"
 #include "parse/python/bindings.hpp"
 #include "rule/lint.hpp"
@@ -117,15 +118,16 @@ constexpr std::array own_timeouts{"client_header_timeout"sv, "client_body_timeou
 
 bool takes_time(std::string_view name) {
   if (std::ranges::find(own_timeouts, name) != own_timeouts.end()) return true;
+  if (const auto rows = flavour::nginx_directive(name); !rows.empty() && rows.front().slot == flavour::NginxDirective::Slot::time) return true;
   return std::ranges::any_of(prefixes, [&](std::string_view prefix) { return base::starts_with(name, prefix) && std::ranges::find(timeouts, name.substr(prefix.size())) != timeouts.end(); });
 }
 
 // Directives that a block may hold once, for nginx's slot of them refuses a second ("directive is duplicate").
 bool once_only(std::string_view name) {
   constexpr std::array known{"client_max_body_size"sv, "client_body_buffer_size"sv, "proxy_pass"sv, "proxy_http_version"sv, "root"sv, "sendfile"sv, "tcp_nopush"sv, "tcp_nodelay"sv, "server_tokens"sv, "gzip"sv, "worker_processes"sv, "worker_connections"sv,
-                             "worker_rlimit_nofile"sv, "pid"sv, "default_type"sv, "proxy_redirect_off"sv, "ssl_certificate_key_"sv, "keepalive_requests"sv, "types_hash_max_size"sv, "server_names_hash_bucket_size"sv, "proxy_intercept_errors"sv, "autoindex"sv, "etag"sv,
+                             "worker_rlimit_nofile"sv, "pid"sv, "default_type"sv, "keepalive_requests"sv, "types_hash_max_size"sv, "server_names_hash_bucket_size"sv, "proxy_intercept_errors"sv, "autoindex"sv, "etag"sv,
                              "proxy_request_buffering"sv, "proxy_buffering"sv, "proxy_buffer_size"sv, "proxy_buffers"sv, "proxy_busy_buffers_size"sv, "proxy_max_temp_file_size"sv, "proxy_next_upstream_tries"sv, "proxy_ignore_client_abort"sv, "multi_accept"sv, "use"sv, "gzip_comp_level"sv, "gzip_vary"sv};
-  return (takes_time(name) && name != "ssl_session_timeout_") || std::ranges::find(known, name) != known.end();
+  return name == "keepalive_timeout" || std::ranges::find(known, name) != known.end();
 }
 
 std::string mended_time(std::string_view text) {

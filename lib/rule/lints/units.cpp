@@ -8,6 +8,7 @@
 #include "base/words.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "rule/lint.hpp"
+#include "rule/systemd_keys.hpp"
 
 namespace rule {
 
@@ -22,19 +23,6 @@ using parse::settings::Dialect;
 using parse::settings::Entry;
 using std::string_view_literals::operator""sv;
 
-// man systemd.unit, systemd.service, systemd.exec, systemd.kill, systemd.resource-control of 252 and 257: the keys that units of servers use. Others
-// are left alone unless they are one letter off.
-constexpr std::array keys{"Description"sv, "Documentation"sv, "Wants"sv, "Requires"sv, "Requisite"sv, "BindsTo"sv, "PartOf"sv, "Upholds"sv, "Conflicts"sv, "Before"sv, "After"sv, "OnFailure"sv, "OnSuccess"sv, "StopWhenUnneeded"sv, "RefuseManualStart"sv, "RefuseManualStop"sv,
-                          "DefaultDependencies"sv, "StartLimitIntervalSec"sv, "StartLimitInterval"sv, "StartLimitBurst"sv, "StartLimitAction"sv, "ConditionPathExists"sv, "ConditionPathIsDirectory"sv, "ConditionFileNotEmpty"sv, "AssertPathExists"sv, "RequiresMountsFor"sv, "WantedBy"sv, "RequiredBy"sv, "Also"sv, "Alias"sv, "DefaultInstance"sv,
-                          "Type"sv, "ExitType"sv, "RemainAfterExit"sv, "GuessMainPID"sv, "PIDFile"sv, "BusName"sv, "ExecStart"sv, "ExecStartPre"sv, "ExecStartPost"sv, "ExecCondition"sv, "ExecReload"sv, "ExecStop"sv, "ExecStopPost"sv, "RestartSec"sv, "RestartSteps"sv, "RestartMaxDelaySec"sv, "TimeoutStartSec"sv, "TimeoutStopSec"sv,
-                          "TimeoutAbortSec"sv, "TimeoutSec"sv, "TimeoutStartFailureMode"sv, "TimeoutStopFailureMode"sv, "RuntimeMaxSec"sv, "WatchdogSec"sv, "Restart"sv, "SuccessExitStatus"sv, "RestartPreventExitStatus"sv, "RestartForceExitStatus"sv, "RootDirectoryStartOnly"sv, "NonBlocking"sv, "NotifyAccess"sv, "Sockets"sv, "FileDescriptorStoreMax"sv, "OOMPolicy"sv, "PermissionsStartOnly"sv,
-                          "WorkingDirectory"sv, "RootDirectory"sv, "User"sv, "Group"sv, "DynamicUser"sv, "SupplementaryGroups"sv, "PAMName"sv, "CapabilityBoundingSet"sv, "AmbientCapabilities"sv, "NoNewPrivileges"sv, "UMask"sv, "LimitCPU"sv, "LimitFSIZE"sv, "LimitDATA"sv, "LimitSTACK"sv, "LimitCORE"sv, "LimitRSS"sv, "LimitNOFILE"sv, "LimitAS"sv, "LimitNPROC"sv, "LimitMEMLOCK"sv,
-                          "OOMScoreAdjust"sv, "Nice"sv, "CPUAffinity"sv, "IOSchedulingClass"sv, "IOSchedulingPriority"sv, "ProtectSystem"sv, "ProtectHome"sv, "RuntimeDirectory"sv, "StateDirectory"sv, "CacheDirectory"sv, "LogsDirectory"sv, "ConfigurationDirectory"sv, "RuntimeDirectoryMode"sv, "RuntimeDirectoryPreserve"sv, "StateDirectoryMode"sv, "ReadWritePaths"sv, "ReadOnlyPaths"sv, "InaccessiblePaths"sv, "PrivateTmp"sv, "PrivateDevices"sv,
-                          "PrivateNetwork"sv, "PrivateUsers"sv, "ProtectHostname"sv, "ProtectClock"sv, "ProtectKernelTunables"sv, "ProtectKernelModules"sv, "ProtectKernelLogs"sv, "ProtectControlGroups"sv, "RestrictAddressFamilies"sv, "RestrictNamespaces"sv, "LockPersonality"sv, "MemoryDenyWriteExecute"sv, "RestrictRealtime"sv, "RestrictSUIDSGID"sv, "RemoveIPC"sv, "PrivateMounts"sv, "SystemCallFilter"sv, "SystemCallArchitectures"sv, "Environment"sv,
-                          "EnvironmentFile"sv, "PassEnvironment"sv, "UnsetEnvironment"sv, "StandardInput"sv, "StandardOutput"sv, "StandardError"sv, "SyslogIdentifier"sv, "SyslogFacility"sv, "SyslogLevel"sv, "LogLevelMax"sv, "KillMode"sv, "KillSignal"sv, "RestartKillSignal"sv, "SendSIGHUP"sv, "SendSIGKILL"sv, "FinalKillSignal"sv, "WatchdogSignal"sv, "CPUQuota"sv, "CPUWeight"sv, "CPUShares"sv, "CPUAccounting"sv, "MemoryAccounting"sv,
-                          "MemoryMin"sv, "MemoryLow"sv, "MemoryHigh"sv, "MemoryMax"sv, "MemorySwapMax"sv, "MemoryLimit"sv, "TasksAccounting"sv, "TasksMax"sv, "IOAccounting"sv, "IOWeight"sv, "BlockIOAccounting"sv, "IPAccounting"sv, "IPAddressAllow"sv, "IPAddressDeny"sv, "DevicePolicy"sv, "DeviceAllow"sv, "Slice"sv, "Delegate"sv, "ManagedOOMSwap"sv, "ManagedOOMMemoryPressure"sv, "ListenStream"sv, "ListenDatagram"sv, "ListenFIFO"sv, "SocketUser"sv,
-                          "SocketGroup"sv, "SocketMode"sv, "DirectoryMode"sv, "Accept"sv, "Writable"sv, "Backlog"sv, "BindIPv6Only"sv, "BindToDevice"sv, "KeepAlive"sv, "NoDelay"sv, "ReusePort"sv, "FreeBind"sv, "MaxConnections"sv, "RemoveOnStop"sv, "Symlinks"sv, "Service"sv, "FileDescriptorName"sv, "TriggerLimitIntervalSec"sv, "TriggerLimitBurst"sv, "DeferAcceptSec"sv, "PassCredentials"sv, "ReceiveBuffer"sv, "SendBuffer"sv, "SourcePath"sv, "AllowIsolate"sv, "IgnoreOnIsolate"sv, "JobTimeoutSec"sv, "PropagatesReloadTo"sv, "ReloadPropagatedFrom"sv, "CollectMode"sv};
-
 // Keys that stand in one section only and do nothing in the others.
 std::string_view section_of(std::string_view key) {
   for (const auto name : {"Type"sv, "ExecStart"sv, "ExecReload"sv, "ExecStop"sv, "Restart"sv, "RestartSec"sv, "TimeoutStopSec"sv, "TimeoutStartSec"sv, "KillMode"sv, "KillSignal"sv, "User"sv, "Group"sv, "WorkingDirectory"sv, "Environment"sv, "EnvironmentFile"sv, "PIDFile"sv, "LimitNOFILE"sv, "RuntimeDirectory"sv, "PrivateTmp"sv})
@@ -44,8 +32,24 @@ std::string_view section_of(std::string_view key) {
   return {};
 }
 
+// Insertions, deletions and replacements.
+std::size_t changes_between(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t k = 0; k <= b.size(); ++k) row[k] = k;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t before = row[0];
+    row[0] = i;
+    for (std::size_t k = 1; k <= b.size(); ++k) {
+      const std::size_t here = row[k];
+      row[k] = std::min({row[k] + 1, row[k - 1] + 1, before + (a[i - 1] == b[k - 1] ? 0 : 1)});
+      before = here;
+    }
+  }
+  return row[b.size()];
+}
+
 void unknown_keys(const Deployment& all, std::vector<Draft>& drafts) {
-  const std::vector<std::string_view> known(keys.begin(), keys.end());
+  const std::vector<std::string_view> known(systemd_keys().begin(), systemd_keys().end());
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
     const model::File& file = all.files[i];
     if (file.document.dialect != Dialect::systemd) continue;
@@ -54,14 +58,14 @@ void unknown_keys(const Deployment& all, std::vector<Draft>& drafts) {
       if (entry.section != "Unit" && entry.section != "Service" && entry.section != "Install" && entry.section != "Socket") continue;
       if (base::starts_with(entry.key, "X-")) continue;
       const Spot at{i, entry.key_at.line, entry.key_at.column, entry.key_at.at, entry.key_at.end};
-      if (std::ranges::find(keys, entry.key) != keys.end()) {
+      if (std::ranges::find(known, entry.key) != known.end()) {
         const std::string_view home = section_of(entry.key);
         const bool socket_exec = entry.section == "Socket" && home == "Service";  // sockets have User, KillMode... of their own
         if (!home.empty() && home != entry.section && !socket_exec) drafts.push_back(lint_draft(all, "systemd.unknown-key", at, {{"setting", entry.key}, {"detail", "it belongs into [" + std::string(home) + "]"}, {"kind", "[" + entry.section + "]"}}));
         continue;
       }
       const std::string_view near = base::nearest(entry.key, known);
-      if (near.empty() || near.size() < 4 || (near.size() > entry.key.size() ? near.size() - entry.key.size() : entry.key.size() - near.size()) > 2) continue;
+      if (near.size() < 4 || changes_between(near, entry.key) > 2) continue;  // a key of a newer systemd, more likely
       Draft draft = lint_draft(all, "systemd.unknown-key", at, {{"setting", entry.key}, {"detail", "did you mean " + std::string(near) + "?"}, {"kind", "[" + entry.section + "]"}});
       edit(all, draft, i, at.at, at.end, std::string(near), false);
       drafts.push_back(std::move(draft));

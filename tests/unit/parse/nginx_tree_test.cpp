@@ -44,9 +44,19 @@ TEST_CASE("includes stand in their place, relative to the main file also from ne
   CHECK(http[2].directive.argument(0) == "mime.types");  // not there: it stays, for settings may be missing
   CHECK(http[3].directive.name() == "server");
   CHECK(tree.files.size() == 4);
+  CHECK(tree.missing == std::vector<std::string>{"/etc/nginx/mime.types"});
   REQUIRE(tree.unread.size() == 1);
   CHECK(tree.unread[0].path == "/etc/nginx/mime.types");
-  CHECK(tree.missing == std::vector<std::string>{"/etc/nginx/mime.types"});
+  CHECK_FALSE(tree.unread[0].cycle);
+}
+
+TEST_CASE("paths of another machine are looked for where they are said to stand") {
+  const source::TextHost host(std::map<std::string, std::string>{{"/repo/nginx.conf", "include /etc/nginx/a.conf;\ninclude /elsewhere/b.conf;"}, {"/repo/a.conf", "user x;"}});
+  const auto tree = nginx::read_tree(host, "", "/repo/nginx.conf", [](const std::string& path) { return path == "/etc/nginx/a.conf" ? std::string("/repo/a.conf") : std::string(); });
+  REQUIRE(tree.top.size() == 2);
+  CHECK(tree.place(tree.top[0]) == "/repo/a.conf:1:1");
+  REQUIRE(tree.unread.size() == 1);
+  CHECK(tree.unread[0].path == "/elsewhere/b.conf");
 }
 
 TEST_CASE("a file that includes itself ends, and is said") {

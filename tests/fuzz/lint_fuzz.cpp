@@ -1,0 +1,25 @@
+// The linter's whole walk over any bytes: the first byte chooses what the file is called, a NUL in the text begins a second file, so that joins
+// are walked too.
+#include <array>
+#include <string>
+
+#include "model/deployment.hpp"
+#include "rule/lint.hpp"
+#include "source/recorded_host.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  constexpr std::array names{"nginx.conf", "gunicorn.conf.py", "app.service", "app.socket", "Dockerfile", "docker-compose.yml", "deploy.yaml", "Procfile", "supervisord.conf", "uwsgi.ini", "www.conf", "puma.rb", "unicorn.rb", "start.sh", "requirements.txt", "site"};
+  if (size < 2 || size > 65'536) return 0;
+  const std::string whole(reinterpret_cast<const char*>(bytes) + 2, size - 2);
+  const auto cut = whole.find('\0');
+  std::map<std::string, std::string> texts;
+  texts["/c/" + std::string(names[bytes[0] % names.size()])] = whole.substr(0, cut);
+  if (cut != std::string::npos) texts["/c/" + std::string(names[bytes[1] % names.size()])] = whole.substr(cut + 1);
+  std::vector<model::File> files;
+  for (const auto& [path, text] : texts)
+    if (model::File file = model::file_of(path, path.substr(3), text); file.document.dialect != parse::settings::Dialect::none) files.push_back(std::move(file));
+  const source::TextHost host(std::move(texts));
+  const auto locate = [](const std::string& path) { return path.starts_with("/c/") ? path : std::string(); };
+  (void)rule::lint(model::deployment_of(std::move(files), host, locate, {}), rule::built_in_cards());
+  return 0;
+}

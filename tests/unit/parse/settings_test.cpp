@@ -1,0 +1,101 @@
+#include "parse/settings/document.hpp"
+#include "parse/settings/yaml.hpp"
+#include "support/catch.hpp"
+
+namespace settings = parse::settings;
+
+namespace {
+
+// Every entry at its place, and the text at its offsets.
+std::string told(std::string_view text, const settings::Document& document) {
+  std::string out;
+  for (const auto& entry : document.entries) {
+    out += std::to_string(entry.key_at.line) + ":" + std::to_string(entry.key_at.column) + " [" + entry.section + "] " + entry.key + "=" + entry.value + "\n";
+    if (!text.empty()) CHECK(entry.key_at.end <= text.size());
+  }
+  return out;
+}
+
+std::string shown(const settings::Yaml& node) {
+  using Shape = settings::Yaml::Shape;
+  if (node.shape == Shape::null) return "~";
+  if (node.shape == Shape::scalar) return "'" + node.text + "'";
+  std::string out = node.shape == Shape::list ? "[" : "{";
+  for (const auto& item : node.items) out += shown(item) + ",";
+  for (const auto& member : node.members) out += member.key + ":" + shown(member.value) + ",";
+  return out + (node.shape == Shape::list ? "]" : "}");
+}
+
+std::string yaml(std::string_view text) {
+  const auto file = settings::read_yaml(text);
+  std::string out;
+  for (const auto& document : file.documents) out += shown(document) + ";";
+  for (const auto& wrong : file.wrong) out += " wrong at " + std::to_string(wrong.at.line) + ": " + wrong.what;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("units: sections, continuations, comments between") {
+  const std::string_view text = "[Service]\n# a comment\nExecStart=/bin/a \\\n# between\n  -b 1\n ; not this\nType = notify\n";
+  CHECK(told(text, settings::read_ini(text, settings::Dialect::systemd)) == "3:1 [Service] ExecStart=/bin/a -b 1\n7:1 [Service] Type=notify\n");
+  const auto broken = settings::read_ini("[Service\nfoo\n", settings::Dialect::systemd);
+  REQUIRE(broken.wrong.size() == 2);
+  CHECK(broken.wrong[0].what == "the section's bracket is not closed");
+}
+
+TEST_CASE("supervisor: a colon, a comment behind, a value that goes on") {
+  const std::string_view text = "[program:web]\ncommand=gunicorn app:app ; the web\nenvironment=A=\"1\",\n  B=\"2\"\nstopsignal: INT\n";
+  CHECK(told(text, settings::read_ini(text, settings::Dialect::supervisor)) == "2:1 [program:web] command=gunicorn app:app\n3:1 [program:web] environment=A=\"1\", B=\"2\"\n5:1 [program:web] stopsignal=INT\n");
+}
+
+TEST_CASE("Dockerfiles: stages, continuations, heredocs") {
+  const std::string_view text = "FROM a AS b\nRUN <<EOF\nCMD no\nEOF\nfrom c\n# x\ncmd [\"a\", \\\n  # between\n  \"b\"]\n";
+  CHECK(told(text, settings::read_dockerfile(text)) == "1:1 [1] FROM=a AS b\n2:1 [1] RUN=<<EOF\n5:1 [2] FROM=c\n7:1 [2] CMD=[\"a\", \"b\"]\n");
+}
+
+TEST_CASE("Procfiles, scripts, requirements, ruby") {
+  CHECK(told("", settings::read_procfile("web: gunicorn app:app\n# no\n\nworker: x\n")) == "1:1 [] web=gunicorn app:app\n4:1 [] worker=x\n");
+  CHECK(told("", settings::read_script("#!/bin/sh\nexec gunicorn \\\n  -w 2\n")) == "2:1 [] exec=exec gunicorn -w 2\n");
+  CHECK(told("", settings::read_requirements("requirements.txt", "Flask_Login==1\n# c\ngunicorn[gevent]>=20 # x\n")) == "1:1 [] flask-login===1\n3:1 [] gunicorn=[gevent]>=20 # x\n");
+  CHECK(told("", settings::read_ruby("workers 2 # two\nbefore_fork do\n  timeout 3\nend\nif x\n  threads 1, 2\nend\n", settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork=do\n6:3 [if] threads=1, 2\n");
+}
+
+TEST_CASE("YAML: what compose files and manifests are written in") {
+  CHECK(yaml("a: 1\nb:\n  - x\n  - y: 2\n    z: 3\n") == "{a:'1',b:['x',{y:'2',z:'3',},],};");
+  CHECK(yaml("a:\n- x\n- y\nb: [1, 'two', \"three\"]\nc: {d: e, f: [g]}\n") == "{a:['x','y',],b:['1','two','three',],c:{d:'e',f:['g',],},};");
+  CHECK(yaml("x: &base\n  a: 1\ny:\n  <<: *base\n  b: 2\nz: *base\n") == "{x:{a:'1',},y:{b:'2',a:'1',},z:{a:'1',},};");
+  CHECK(yaml("a: |\n  one\n  two\nb: >\n  x\n  y\nc: d # e\n") == "{a:'one\ntwo',b:'x y',c:'d',};");
+  CHECK(yaml("--- # first\na: 1\n---\nb: 2\n...\n") == "{a:'1',};{b:'2',};");
+  CHECK(yaml("url: http://a:1/b\n'q k': \"v: w\"\nnull_one:\n") == "{url:'http://a:1/b',q k:'v: w',null_one:~,};");
+  CHECK(yaml("a: one\n  two\nb: 3\n") == "{a:'one two',b:'3',};");
+  CHECK(yaml("a: [1, 2\n") == "{a:['1','2',],}; wrong at 2: the bracket is not closed");
+  CHECK(yaml("a: *no\n") == "{a:~,}; wrong at 1: this alias names no anchor");
+}
+
+TEST_CASE("YAML stays bounded") {
+  CHECK(settings::read_yaml(std::string(100'000, '[')).wrong.size() == 1);
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 9; ++i) {
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int k = 0; k < 10; ++k) bomb += "*a" + std::to_string(i - 1) + (k < 9 ? ", " : "]\n");
+  }
+  CHECK(settings::read_yaml(bomb).documents.size() == 1);
+}
+
+TEST_CASE("files are recognised by name where a tool demands it, else by content") {
+  using settings::Dialect;
+  CHECK(settings::recognise("/x/Dockerfile.prod", "FROM a") == Dialect::dockerfile);
+  CHECK(settings::recognise("/x/docker-compose.yml", "version: '3'\nservices:\n  web:\n") == Dialect::compose);
+  CHECK(settings::recognise("/x/d.yaml", "apiVersion: v1\nkind: Pod\n") == Dialect::kubernetes);
+  CHECK(settings::recognise("/x/values.yaml", "a: 1\n") == Dialect::none);
+  CHECK(settings::recognise("/x/site", "server {\n  listen 80;\n  location / { proxy_pass http://a; }\n}\n") == Dialect::nginx);
+  CHECK(settings::recognise("/x/settings.py", "INSTALLED_APPS = []\nworkers = 3\nbind = 1\n") == Dialect::none);
+  CHECK(settings::recognise("/x/gunicorn.conf.py", "workers = 3\n") == Dialect::gunicorn);
+  CHECK(settings::recognise("/x/app.service", "[Service]\nExecStart=/bin/x\n") == Dialect::systemd);
+  CHECK(settings::recognise("/x/README.md", "server { listen 80; }") == Dialect::none);
+  CHECK(settings::template_language("/x/a.conf.j2", "listen {{ port }};") == "Jinja");
+  CHECK(settings::template_language("/x/a.yaml", "image: {{ .Values.image }}\n") == "Helm or Go");
+  CHECK(settings::template_language("/x/a.yaml", "host: \"{{ .Node.Hostname }}\"\n").empty());
+  CHECK(settings::template_language("/x/a.conf", "log_format j '{\"a\":{\"b\":1}}';").empty());
+}
