@@ -82,6 +82,8 @@ Redacted redacted(const Report& report) {
       happening.because = facts(happening.because);
     }
   }
+  // An evidence without any fact says that nothing was seen; that must stay untrue where something was.
+  if (clean.evidence.facts.empty()) facts(0);
   cleaner(clean.command);
   return clean;
 }

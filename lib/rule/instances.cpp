@@ -225,6 +225,23 @@ Choices of_binds(const Backend& server, bool (*holds)(std::string_view)) {
   return out;
 }
 
+// A file whose name says that it is for development.
+bool for_development(const Deployment& all, const Holder& holder) {
+  if (holder.at.file >= all.files.size()) return false;
+  std::string name;
+  for (const char c : base::file_name(all.files[holder.at.file].path)) name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const std::string_view word : {"dev", "local", "test", "debug", "override"}) if (base::contains(name, word)) return true;
+  return false;
+}
+
+bool socket_activated(const Deployment& all, const Holder& holder) {
+  if (holder.kind != Holder::Kind::unit) return false;
+  const std::string socket = holder.name.substr(0, holder.name.find(".service")) + ".socket";
+  const bool here = std::ranges::any_of(all.holders, [&](const Holder& other) { return other.kind == Holder::Kind::unit && other.name == socket; });
+  const Choice* needs = model::only_choice(holder.settings, "requires");
+  return here || holder.settings.contains("sockets") || (needs && base::contains(needs->value.text, ".socket"));
+}
+
 Choices server_word(const Deployment& all, const Backend& server, std::string_view word) {
   const Holder* holder = holder_of(all, server);
   if (word == "has_command") return one(model::truth_value(!server.command.empty()), server.at);
@@ -233,8 +250,9 @@ Choices server_word(const Deployment& all, const Backend& server, std::string_vi
     if (holder && holder->kind == Holder::Kind::script) return open(holder->at);  // an entrypoint script, or one that systemd starts
     return !holder && any_container(all) ? open(server.at) : one(model::truth_value(false), server.at);
   }
-  if (word == "supervised") return one(model::truth_value(holder && holder->kind != Holder::Kind::script && holder->kind != Holder::Kind::process), server.at);
+  if (word == "supervised") return one(model::truth_value(holder && holder->kind != Holder::Kind::script && holder->kind != Holder::Kind::process && !for_development(all, *holder)), server.at);
   if (word == "public_bind") return of_binds(server, public_address);
+  if (word == "unix_bind" && holder && socket_activated(all, *holder)) return one(model::truth_value(false), holder->at);  // systemd makes the socket
   if (word == "unix_bind") return of_binds(server, [](std::string_view bind) { return base::starts_with(bind, "unix:") || base::starts_with(bind, "/"); });
   if (word == "behind_nginx") {
     const auto index = static_cast<std::size_t>(&server - all.servers.data());
@@ -288,11 +306,7 @@ Choices holder_word(const Deployment& all, const Holder& holder, const Backend* 
     return one(model::truth_value(base::contains(text, "HUP") || base::contains(text, "kill -1 ")), reload->at);
   }
   if (word == "socket_unit") {
-    if (holder.kind != Holder::Kind::unit) return one(model::truth_value(false), holder.at);
-    const std::string socket = holder.name.substr(0, holder.name.find(".service")) + ".socket";
-    const bool here = std::ranges::any_of(all.holders, [&](const Holder& other) { return other.kind == Holder::Kind::unit && other.name == socket; });
-    const bool named = holder.settings.contains("sockets") || (holder.settings.contains("requires") && base::contains(holder.settings.find("requires")->second.front().value.text, ".socket"));
-    return one(model::truth_value(here || named), holder.at);
+    return one(model::truth_value(socket_activated(all, holder)), holder.at);
   }
   if (word == "prestop_set") {
     const Choice* prestop = model::only_choice(holder.settings, "prestop");
@@ -309,7 +323,7 @@ Choices holder_word(const Deployment& all, const Holder& holder, const Backend* 
   for (const condition::Word& known : condition::scope("server.stop")->words) {
     if (known.name != word) continue;
     // The server's own settings; what is no setting of this kind of holder is not there at all.
-    if (word == "graceful_timeout" || word == "timeout" || word == "class" || word == "preload_app" || word == "daemon" || word == "max_requests") return server ? server_word(all, *server, word) : open(holder.at);
+    if (word == "graceful_timeout" || word == "timeout" || word == "class" || word == "preload_app" || word == "daemon" || word == "max_requests" || word == "worker_connections") return server ? server_word(all, *server, word) : open(holder.at);
   }
   if (found != holder.settings.end()) return found->second;
   return open(holder.at);

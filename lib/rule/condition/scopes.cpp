@@ -72,6 +72,8 @@ constexpr Word stop_words[] = {
     {"preload_app", Type::truth, "the application is loaded before the fork"},
     {"daemon", Type::truth, "the server goes into the background"},
     {"max_requests", Type::number, "of the server"},
+    {"worker_connections", Type::number, "of the server"},
+    {"limit_nofile", Type::number, "systemd: LimitNOFILE"},
     {"timeout_stop", Type::seconds, "systemd: TimeoutStopSec"},
     {"kill_mode", Type::text, "systemd: KillMode"},
     {"kill_signal", Type::text, "systemd: KillSignal"},

@@ -65,7 +65,7 @@ void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
     const model::File& file = all.files[i];
     if (file.document.dialect != Dialect::uwsgi) continue;
     const auto unknown = [&](std::string what) {
-      for (const char* rule : {"uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, what));
+      for (const char* rule : {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, what));
     };
     if (!file.template_language.empty()) { unknown("what the template becomes"); continue; }
     const Entry* app = find(file, "uwsgi", {"module", "wsgi", "wsgi-file", "file", "mount", "pythonpath", "processes", "workers", "callable", "psgi", "rack"});
@@ -92,6 +92,30 @@ void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
           break;
         }
     }
+  }
+}
+
+// The unit that runs uwsgi stops it with SIGTERM, and nothing makes that a stop: neither its command nor the ini that it names.
+void uwsgi_units(const Deployment& all, std::vector<Draft>& drafts) {
+  for (const Holder& unit : all.holders) {
+    const Choice *command = unit.kind == Holder::Kind::unit ? model::only_choice(unit.settings, "exec_start") : nullptr, *signal = model::only_choice(unit.settings, "kill_signal"), *stop = model::only_choice(unit.settings, "exec_stop");
+    if (!command || !signal || stop) continue;
+    const auto words = base::shell_words(command->value.text);
+    if (words.empty() || base::file_name(words.front()) != "uwsgi") continue;
+    if (signal->value.text != "SIGTERM" && signal->value.text != "TERM" && signal->value.text != "15") continue;
+    bool term = base::contains(command->value.text, "die-on-term") || base::contains(command->value.text, "--emperor");
+    bool seen = true;
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      std::string named = words[k].ends_with(".ini") ? words[k] : "";
+      if (const auto equals = named.find('='); equals != std::string::npos) named.erase(0, equals + 1);
+      if (named.empty()) continue;
+      const auto file = std::ranges::find_if(all.files, [&](const model::File& one) { return one.document.dialect == Dialect::uwsgi && base::file_name(one.path) == base::file_name(named); });
+      if (file == all.files.end()) seen = false;
+      else term = term || on(find(*file, "uwsgi", {"die-on-term"})) || find(*file, "uwsgi", {"emperor"});
+    }
+    if (term) continue;
+    if (!seen) { drafts.push_back(lint_unknown(all, "systemd.uwsgi-sigterm-reload", command->at, "the ini file that it names")); continue; }
+    drafts.push_back(lint_draft(all, "systemd.uwsgi-sigterm-reload", signal->from == model::From::configured ? signal->at : command->at, {{"name", unit.name}}));
   }
 }
 
@@ -221,6 +245,7 @@ void socket_paths(const Deployment& all, std::vector<Draft>& drafts) {
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   uwsgi(all, drafts);
+  uwsgi_units(all, drafts);
   php(all, drafts);
   ruby(all, drafts);
   socket_paths(all, drafts);
@@ -230,7 +255,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
 
 namespace lints_of {
 extern const Lint others = {"others",
-                            {"uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner",
+                            {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner",
                              "puma.worker-timeout-misread", "puma.persistent-vs-nginx", "unicorn.timeout", "chain.socket-path-agree"},
                             look};
 }

@@ -130,6 +130,70 @@ void runtime_directories(const Deployment& all, std::vector<Draft>& drafts) {
   }
 }
 
+// A socket file that the unit's own sandbox or nobody's mkdir keeps from nginx.
+void socket_folders(const Deployment& all, std::vector<Draft>& drafts) {
+  for (const Backend& server : all.servers) {
+    const Holder* unit = server.holder < 0 ? nullptr : &all.holders[static_cast<std::size_t>(server.holder)];
+    const Choice* bind = model::only_choice(server.settings, "bind");
+    if (!unit || unit->kind != Holder::Kind::unit || !bind) continue;
+    const std::string socket = unit->name.substr(0, unit->name.find(".service")) + ".socket";
+    if (std::ranges::any_of(all.holders, [&](const Holder& other) { return other.kind == Holder::Kind::unit && other.name == socket; })) continue;
+    if (!bind->value.known()) {
+      for (const char* rule : {"systemd.privatetmp-socket", "systemd.runtime-directory-missing"}) drafts.push_back(lint_unknown(all, rule, bind->at, "where it binds"));
+      continue;
+    }
+    for (const std::string& item : bind->value.items) {
+      if (!base::starts_with(item, "unix:")) continue;
+      const std::string path = item.substr(5);
+      const Choice *tmp = model::only_choice(unit->settings, "private_tmp"), *folder = model::only_choice(unit->settings, "runtime_directory"), *user = model::only_choice(unit->settings, "user");
+      if (tmp && tmp->value.number != 0 && (base::starts_with(path, "/tmp/") || base::starts_with(path, "/var/tmp/"))) {
+        Draft draft = lint_draft(all, "systemd.privatetmp-socket", bind->at, {{"path", path}, {"name", unit->name}});
+        also(all, draft, tmp->at);
+        drafts.push_back(std::move(draft));
+      }
+      const std::string_view below = base::starts_with(path, "/run/") ? std::string_view(path).substr(5) : base::starts_with(path, "/var/run/") ? std::string_view(path).substr(9) : std::string_view();
+      const auto slash = below.find('/');
+      const bool root = !user || user->value.text == "root";
+      if (slash == std::string_view::npos || root || path.find('%') != std::string::npos) continue;
+      const std::string wanted(below.substr(0, slash));
+      bool made = folder && std::ranges::any_of(base::shell_words(folder->value.text), [&](const std::string& one) { return one == wanted || base::starts_with(one, wanted + "/"); });
+      for (const model::File& file : all.files)
+        if (file.document.dialect == Dialect::systemd && base::contains(file.text, "ExecStartPre") && base::contains(file.text, "mkdir")) made = true;
+      if (made) continue;
+      Draft draft = lint_draft(all, "systemd.runtime-directory-missing", bind->at, {{"path", path}, {"value", wanted}, {"name", unit->name}});
+      draft.sure = Confidence::likely;
+      draft.sure_because = "unless tmpfiles.d makes the folder";
+      drafts.push_back(std::move(draft));
+    }
+  }
+}
+
+// A script that is an image's or service's first process: without exec it stays pid 1 and gets the stop signal.
+void entrypoints(const Deployment& all, std::vector<Draft>& drafts) {
+  for (const Backend& server : all.servers) {
+    if (server.command.empty() || !server.at.known() || all.files[server.at.file].document.dialect != Dialect::script) continue;
+    const Holder& holder = all.holders[static_cast<std::size_t>(server.holder)];
+    if (!holder.container()) { drafts.push_back(lint_unknown(all, "container.entrypoint-no-exec", server.at, "what runs the script")); continue; }
+    if (base::starts_with(server.command, "exec ") || base::contains(server.command, " exec ") || server.command.ends_with("&")) continue;
+    Draft draft = lint_draft(all, "container.entrypoint-no-exec", server.at, {{"name", holder.name}});
+    also(all, draft, holder.at);
+    edit(all, draft, server.at.file, server.at.at, server.at.at, "exec ", false);
+    drafts.push_back(std::move(draft));
+  }
+}
+
+void procfile_ports(const Deployment& all, std::vector<Draft>& drafts) {
+  for (const Backend& server : all.servers) {
+    const Holder* process = server.holder < 0 ? nullptr : &all.holders[static_cast<std::size_t>(server.holder)];
+    if (!process || process->kind != Holder::Kind::process || process->name != "web") continue;
+    const Choice* bind = model::only_choice(server.settings, "bind");
+    if (!bind || bind->from != model::From::configured) continue;
+    if (!bind->value.known()) { if (!base::contains(bind->value.text, "PORT")) drafts.push_back(lint_unknown(all, "container.procfile-port", bind->at, bind->value.text)); continue; }
+    const bool tcp = std::ranges::any_of(bind->value.items, [](const std::string& item) { return !base::starts_with(item, "unix:") && item.find(':') != std::string::npos; });
+    if (tcp) drafts.push_back(lint_draft(all, "container.procfile-port", bind->at, {{"value", bind->value.text}}));
+  }
+}
+
 bool starts_server(std::string_view command) {
   for (const std::string& word : base::shell_words(command)) {
     const auto name = base::file_name(word);
@@ -170,6 +234,20 @@ std::string plain(std::string text) {
   return text;
 }
 
+// Does a service build this image and give its own command? Then the image's is not used there.
+bool replaced_by_service(const Deployment& all, const std::string& dockerfile) {
+  return std::ranges::any_of(all.holders, [&](const Holder& service) {
+    const Choice* build = service.kind == Holder::Kind::service ? model::only_choice(service.settings, "build") : nullptr;
+    if (!build || build->value.items.size() != 2 || (!service.settings.contains("command") && !service.settings.contains("entrypoint"))) return false;
+    std::string context = build->value.items[0];
+    while (base::starts_with(context, "./")) context.erase(0, 2);
+    if (context == ".") context.clear();
+    if (!context.empty() && !context.ends_with("/")) context += "/";
+    const std::string& compose = all.files[service.at.file].path;
+    return compose.substr(0, compose.rfind('/') + 1) + context + (build->value.items[1].empty() ? "Dockerfile" : build->value.items[1]) == dockerfile;
+  });
+}
+
 void images(const Deployment& all, std::vector<Draft>& drafts) {
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
     const model::File& file = all.files[i];
@@ -202,6 +280,10 @@ void images(const Deployment& all, std::vector<Draft>& drafts) {
       }
     }
     if (!command) continue;
+    if (replaced_by_service(all, file.path)) {
+      for (const char* rule : {"container.shell-form-cmd", "container.dev-server"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, "whether anybody runs the image without the service's own command"));
+      continue;
+    }
     const Spot at{i, command->value_at.line, command->value_at.column, command->value_at.at, command->value_at.end};
     const bool shell = !base::starts_with(command->value, "[");
     // bash and busybox replace themselves by a single command; /bin/sh of Debian and Ubuntu (dash) stays as pid 1.
@@ -235,13 +317,16 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
   unknown_keys(all, drafts);
   bind_ignored(all, drafts);
   runtime_directories(all, drafts);
+  socket_folders(all, drafts);
+  entrypoints(all, drafts);
+  procfile_ports(all, drafts);
   images(all, drafts);
 }
 
 }  // namespace
 
 namespace lints_of {
-extern const Lint units = {"units", {"systemd.unknown-key", "systemd.socket-unit-mismatch", "systemd.runtime-directory-takes-socket", "container.cmd-missing-brackets", "container.shell-form-cmd", "container.dev-server"}, look};
+extern const Lint units = {"units", {"systemd.unknown-key", "systemd.socket-unit-mismatch", "systemd.runtime-directory-takes-socket", "systemd.privatetmp-socket", "systemd.runtime-directory-missing", "container.entrypoint-no-exec", "container.procfile-port", "container.cmd-missing-brackets", "container.shell-form-cmd", "container.dev-server"}, look};
 }
 
 }  // namespace rule

@@ -1,0 +1,159 @@
+"""triage-lint as CI calls it: exit codes, formats, suppressions, baseline, fixes. Speaks TAP.
+
+usage: lint_program.py TRIAGE_LINT
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+LINT = os.path.abspath(sys.argv[1])
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CLICOLOR_FORCE")}
+results = []
+
+
+def run(folder, *words):
+    done = subprocess.run([LINT, *words], cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check(name, good, detail=""):
+    results.append(good)
+    print("%s %d - %s" % ("ok" if good else "not ok", len(results), name))
+    if not good:
+        print("# " + str(detail).replace("\n", "\n# "))
+
+
+def written(folder, **files):
+    for name, text in files.items():
+        path = os.path.join(folder, name.replace("__", "."))
+        with open(path, "w") as file:
+            file.write(text)
+
+
+SITE = """events {}
+http {
+  access_log off;
+  upstream app {
+    server 127.0.0.1:8000 fail_timeout=0; # one server
+  }
+  server {
+    listen 127.0.0.1:23081;
+    location / {
+      proxy_pass http://localhost:8000;   # keep me
+      proxy_read_timeout 1.5s;
+    }
+    location /app { proxy_pass http://app; }
+  }
+}
+"""
+
+
+def exit_codes(folder):
+    written(folder, nginx__conf=SITE)
+    check("errors give 1", run(folder)[0] == 1)
+    check("--exit-zero gives 0", run(folder, "--exit-zero")[0] == 0)
+    check("--fail-on a rule that is not there gives 0", run(folder, "--fail-on", "gunicorn.*")[0] == 0)
+    check("--fail-on a rule that is there gives 1", run(folder, "--fail-on", "nginx.proxy-pass-localhost")[0] == 1)
+    check("a wrong option gives 2", run(folder, "--nonsense")[0] == 2)
+    check("a format that does not exist gives 2", run(folder, "--format", "nonsense")[0] == 2)
+    check("a path that does not exist gives 3", run(folder, "/nonsense")[0] == 3)
+    check("--select leaves one rule", run(folder, "--select", "nginx.proxy-pass-localhost", "--format", "gcc", ".")[1].count("\n") == 1)
+    check("--ignore takes rules out", "localhost" not in run(folder, "--ignore", "proxy-pass-localhost,parse.*", "--format", "gcc", ".")[1])
+    code, out, _ = run(folder, "--color", "never")
+    check("text has at most 80 columns and is ASCII", out.isascii() and max(len(line) for line in out.split("\n")) <= 80, out)
+    check("text shows the line and its place", "nginx.conf:10:18" in out and "proxy_pass http://localhost:8000;" in out, out)
+    broken = SITE.replace("proxy_read_timeout 1.5s;", "proxy_read_timeout 5s")
+    written(folder, nginx__conf=broken)
+    code, out, _ = run(folder, "--format", "gcc")
+    check("what cannot be parsed is an error", code == 1 and "parse.syntax-error" in out, out)
+
+
+def formats(folder):
+    written(folder, nginx__conf=SITE)
+    code = run(folder)[0]
+    for name in ("json", "jsonl", "sarif", "github", "gitlab", "gcc", "junit", "text"):
+        answer = run(folder, "--format", name)
+        check("%s has the same exit code" % name, answer[0] == code, answer[0])
+    report = json.loads(run(folder, "--format", "json")[1])
+    check("json is triage.report/1", report["schema"] == "triage.report/1" and report["verdict"] == "fault" and report["source"] == "files", report["verdict"])
+    rules = [finding["rule"] for finding in report["findings"]]
+    check("json has every finding", sorted(set(rules)) == ["nginx.fail-timeout-noop-single", "nginx.proxy-pass-localhost", "parse.bad-time-unit"], rules)
+    sarif = json.loads(run(folder, "--format", "sarif")[1])["runs"][0]
+    declared = [rule["id"] for rule in sarif["tool"]["driver"]["rules"]]
+    check("sarif declares every rule once", len(declared) == len(set(declared)) > 70 and "chain.ghost-work" in declared)
+    check("sarif results name their rule by index", all(declared[result["ruleIndex"]] == result["ruleId"] for result in sarif["results"]))
+    uris = [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in sarif["results"]]
+    check("sarif paths are relative", uris == ["nginx.conf"] * len(rules), uris)
+    check("sarif has fingerprints", all(result["partialFingerprints"] for result in sarif["results"]))
+    xml.etree.ElementTree.fromstring(run(folder, "--format", "junit")[1])
+    check("github has a line a finding", len([line for line in run(folder, "--format", "github")[1].split("\n") if line.startswith("::")]) == len(rules))
+    issues = json.loads(run(folder, "--format", "gitlab")[1])
+    check("gitlab has an issue a finding", len(issues) == len(rules) and issues[0]["location"]["path"] == "nginx.conf")
+    written(folder, nginx__conf=SITE.replace("localhost", "127.0.0.1").replace("1.5s", "2s").replace(" fail_timeout=0", ""))
+    empty = json.loads(run(folder, "--format", "sarif")[1])["runs"][0]
+    check("sarif declares the rules without findings too", empty["results"] == [] and len(empty["tool"]["driver"]["rules"]) == len(declared))
+    check("a clean file is clean", json.loads(run(folder, "--format", "json")[1])["verdict"] == "clean")
+
+
+def wishes(folder):
+    written(folder, nginx__conf=SITE.replace("      proxy_pass http://localhost", "      # triage: ignore[nginx.proxy-pass-localhost] the host has no ::1\n      proxy_pass http://localhost"))
+    out = run(folder, "--format", "gcc")[1]
+    check("a comment above the line suppresses", "localhost becomes" not in out, out)
+    written(folder, nginx__conf=SITE.replace("# keep me", "# triage: ignore[proxy-pass-localhost, parse.*] both"))
+    out = run(folder, "--format", "gcc")[1]
+    check("a comment on the line suppresses that line only", "localhost becomes" not in out and "bad-time-unit" in out, out)
+    written(folder, nginx__conf="# triage: file-ignore[nginx] generated\n" + SITE)
+    out = run(folder, "--format", "gcc")[1]
+    check("file-ignore holds for the file and the area", "[nginx." not in out and "bad-time-unit" in out, out)
+    written(folder, nginx__conf=SITE.replace("# one server", "# triage: ignore[nginx.connect-timeout-large] old"))
+    check("a suppression without effect is said", "parse.unused-suppression" in run(folder, "--format", "gcc")[1])
+    written(folder, nginx__conf=SITE, **{"__triage__json": "{ \"per-file-ignores\": { \"*.conf\": [\"nginx.*\", \"parse.*\"] } }"})
+    check(".triage.json takes rules out by file", run(folder)[0] == 0, run(folder)[1])
+    written(folder, **{"__triage__json": "{ \"per-file-ignore\": {} }"})
+    code, _, error = run(folder)
+    check("a misspelt key of .triage.json is an error at its place", code == 2 and ".triage.json:1:3" in error, error)
+    os.remove(os.path.join(folder, ".triage.json"))
+    run(folder, "--write-baseline", "known.json", "nginx.conf")
+    check("what the baseline knows is not said again", run(folder, "--baseline", "known.json", "nginx.conf")[0] == 0)
+    written(folder, nginx__conf="# moved\n\n" + SITE.replace("listen", "listen"))
+    check("moved lines are still known", run(folder, "--baseline", "known.json", "nginx.conf")[0] == 0)
+    written(folder, nginx__conf=SITE.replace("location /app { proxy_pass http://app; }", "location /b { proxy_pass http://localhost:9000; }"))
+    check("a new one is said", run(folder, "--baseline", "known.json", "nginx.conf")[0] == 1)
+    os.remove(os.path.join(folder, "known.json"))
+
+
+def fixes(folder):
+    written(folder, nginx__conf=SITE)
+    out = run(folder, "--diff")[1]
+    check("--diff shows and changes nothing", "-      proxy_read_timeout 1.5s;" in out and "+      proxy_read_timeout 1500ms;" in out and open(os.path.join(folder, "nginx.conf")).read() == SITE, out)
+    run(folder, "--fix", ".")
+    mended = open(os.path.join(folder, "nginx.conf")).read()
+    wanted = SITE.replace("localhost", "127.0.0.1").replace("1.5s", "1500ms").replace(" fail_timeout=0", "")
+    check("--fix mends and keeps comments and layout", mended == wanted, mended)
+    run(folder, "--fix", ".")
+    check("--fix again changes nothing", open(os.path.join(folder, "nginx.conf")).read() == wanted)
+    check("and nothing is left to mend", run(folder)[0] == 0, run(folder)[1])
+    if NGINX:
+        answer = subprocess.run([NGINX, "-t", "-q", "-e", "stderr", "-c", os.path.join(folder, "nginx.conf"), "-g", "pid %s/pid;" % folder], capture_output=True, text=True)
+        check("nginx accepts what was mended", answer.returncode == 0, answer.stderr)
+    written(folder, gunicorn__conf__py="# mine\npreload = True  # one\nworkers = 3\n")
+    run(folder, "--fix", ".")
+    check("what changes behaviour is left alone by --fix", "preload = True" in open(os.path.join(folder, "gunicorn.conf.py")).read())
+    run(folder, "--fix=unsafe", ".")
+    check("--fix=unsafe does it", open(os.path.join(folder, "gunicorn.conf.py")).read() == "# mine\npreload_app = True  # one\nworkers = 3\n")
+
+
+for part in (exit_codes, formats, wishes, fixes):
+    folder = tempfile.mkdtemp(prefix="lint-")
+    try:
+        part(folder)
+    finally:
+        shutil.rmtree(folder)
+print("1..%d" % len(results))
+sys.exit(0 if all(results) else 1)
