@@ -7,7 +7,6 @@
 #include "base/text.hpp"
 #include "probe/limits.hpp"
 #include "probe/look.hpp"
-#include "probe/proc.hpp"
 
 namespace probe {
 
@@ -15,7 +14,7 @@ namespace {
 
 using namespace evidence;
 
-constexpr std::size_t most_gone = 256, most_open = 100'000;
+constexpr std::size_t most_gone = 256;
 
 std::int64_t boot_now() {
   timespec now{};
@@ -47,7 +46,8 @@ CallWatch::Noted CallWatch::note(int pid, int error) const {
     const MachineFiles files = machine_files(*host_);
     return {files.used, files.most};
   }
-  const auto open = read_descriptors(*host_, pid, most_open);
+  // Their number alone: where a limit of 65,536 is used up, reading where each leads would take longer than we have.
+  const auto open = host_->list("/proc/" + std::to_string(pid) + "/fd");
   return {open ? open->size() : 0, file_limits(*host_, pid).soft};
 }
 
@@ -58,7 +58,7 @@ bool CallWatch::drain() {
   for (const CallEvent& event : events) {
     if (event.what == CallEvent::What::refused) {
       news = true;
-      for (const int error : {EMFILE, ENFILE}) noted_.try_emplace({event.pid, event.call, error}, note(event.pid, error));
+      noted_.insert_or_assign({event.pid, event.call, event.error}, note(event.pid, event.error));
       continue;
     }
     const auto found = asked_.find(event.inode);

@@ -21,6 +21,7 @@ struct CallEvent {
   std::uint64_t inode = 0;                   // read, wrote: of the socket
   int pid = 0;                               // initial namespace
   long call = 0;                             // its number; -1 one that is not translated
+  int error = 0;                             // refused: EMFILE ENFILE
 };
 
 /// How often a process was refused a descriptor by one call.

@@ -39,6 +39,7 @@ int on_event(void* into, void* bytes, std::size_t size) {
   event.inode = raw.inode;
   event.pid = static_cast<int>(raw.tgid);
   event.call = number_of(raw.call);
+  if (event.what == CallEvent::What::refused) event.error = static_cast<int>(raw.way);
   static_cast<std::vector<CallEvent>*>(into)->push_back(event);
   return 0;
 }

@@ -3,15 +3,16 @@
 share (with replies that reach the wrong one), descriptors that grow. Each with a twin that looks like it and is healthy."""
 import argparse
 import functools
+import json
 import os
 import resource
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 import threading
 
-from harness import LOOPBACK, Gunicorn, Process, Skip, connect, free_port, get, report, run_cases, wait_until
+from harness import LOOPBACK, Gunicorn, Process, Request, Skip, connect, free_port, get, report, run_cases, triage, wait_until
 from now_live import Peer, same, says
 from watch_live import Watch
 
@@ -71,6 +72,75 @@ def out_of_descriptors(asked, folder):
         server.stop()
 
 
+def dies_of_it(asked, folder):
+    """A sync worker asks for a descriptor before it looks for a connection: refused there, it ends. Its calls are told all the same."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    server = Gunicorn(folder / 'site', workers=1)
+    on = None
+    try:
+        on = watch(asked, server)
+        worker = server.workers()[0]
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, hard))  # not one more than it has
+        request = Request(server.port, '/ok')
+        server.wait_dead(worker)
+        found = told(on, 'limit.descriptors', worker)
+        same('sure', found['sure'], 'certain')
+        says(found, 'ran out of file descriptors', 'with EMFILE')
+        if 'accept4 failed' not in ' '.join(row['text'] for row in found['because']):
+            raise AssertionError(f'the call is not named: {found["because"]}')
+        wait_until('its successor has answered', lambda: request.answer == 200)
+    finally:
+        if on:
+            on.stop()
+        server.stop()
+
+
+def refused_by_the_kernel(asked, folder):
+    """Without BPF no system call is seen: that is said, and deaths are told all the same."""
+    server = Gunicorn(folder / 'site')
+    on = None
+    try:
+        on = Watch(asked, 'bpf', server.pid, arguments=('--syscalls',))
+        wait_until('the gap is told', lambda: [line for line in on.lines if line['type'] == 'gap' and 'system calls' in line['wanted']])
+        same('follows', on.events('syscalls'), [])
+        worker = server.workers()[0]
+        os.kill(worker, signal.SIGKILL)
+        on.verdict(worker)
+    finally:
+        if on:
+            on.stop()
+        server.stop()
+
+
+def nothing_is_left(asked, folder):
+    """Killed, not ended: programs, maps and rings go with it."""
+    bpftool = shutil.which('bpftool', path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+    if not bpftool:
+        raise Skip('bpftool is not installed')
+
+    def of_ours(kind, ids):
+        rows = json.loads(subprocess.run([bpftool, '-j', kind, 'show'], capture_output=True, text=True, check=True).stdout)
+        return {row['id'] for row in rows} & ids
+
+    def held(pid, word):
+        texts = [open(f'/proc/{pid}/fdinfo/{fd}').read() for fd in os.listdir(f'/proc/{pid}/fdinfo')]
+        return {int(line.split()[1]) for text in texts for line in text.splitlines() if line.startswith(word)}
+    server = Gunicorn(folder / 'site')
+    on = None
+    try:
+        on = watch(asked, server)
+        programs, maps = held(on.process.pid, 'prog_id:'), held(on.process.pid, 'map_id:')
+        if len(programs) < 6 or len(maps) < 8:
+            raise AssertionError(f'it holds {len(programs)} programs and {len(maps)} maps: what is counted here is wrong')
+        on.process.process.kill()
+        on.process.process.wait(20)
+        wait_until('the kernel has taken them back', lambda: not of_ours('prog', programs) and not of_ours('map', maps))
+    finally:
+        if on:
+            on.stop()
+        server.stop()
+
+
 def many_and_none_refused(asked, folder):
     server = Gunicorn(folder / 'site', workers=1)
     on = None
@@ -121,6 +191,27 @@ def descriptors_grow(asked, folder):
         server.stop()
 
 
+def grown_since_a_bundle(asked, folder):
+    """What the first step of every advice kept ("collect a bundle first") tells a later look whether it goes on."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    server = Gunicorn(folder / 'site', workers=1)
+    try:
+        worker = server.workers()[0]
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (400, hard))
+        same('opened', get(server.port, '/open?n=150', 20), 200)
+        bundle, printed = folder / 'before.tar.zst', folder / 'before.ndjson'
+        triage(asked.triage, 'bundle', server.pid, '-o', bundle)
+        printed.write_text(triage(asked.triage, server.pid, '--show', 'evidence')[1])
+        same('nothing grew', of(report(asked.triage, server.pid, '--against', bundle), 'limit.descriptors'), [])
+        same('opened', get(server.port, '/open?n=100', 20), 200)
+        for earlier in bundle, printed:
+            found = of(report(asked.triage, server.pid, '--against', earlier), 'limit.descriptors')
+            same('who', [(one['subject']['host_pid'], one['sure']) for one in found], [(worker, 'likely')])
+            says(found[0], 'opens file descriptors and does not close them', 'of 400', 'at this pace the limit comes in')
+    finally:
+        server.stop()
+
+
 # ---- a connection that was opened before the fork -------------------------------------------------------------------
 class Redis:
     def __init__(self, folder):
@@ -149,7 +240,7 @@ class Redis:
 
 
 # Two requests meet: whoever asked first waits until the other one has read. Every step is a line in a file, so nothing depends on who is quicker.
-CLIENT = """import os, socket, time
+CLIENT = """import fcntl, os, socket, time
 from urllib.parse import parse_qs
 WHERE = os.path.join(os.path.dirname(__file__), 'steps')
 LINK
@@ -174,8 +265,10 @@ def application(environ, start_response):
         return [b'fine']
     pair, me = asked['pair'][0], str(os.getpid())
     link = connection()
-    link.sendall(b'ECHO %05d' % (os.getpid() % 100000) + b'\\r\\n')
-    note('wrote', pair, me)
+    with open(WHERE) as alone:  # so that the lines stand in the order of the questions
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        link.sendall(b'ECHO %05d' % (os.getpid() % 100000) + b'\\r\\n')
+        note('wrote', pair, me)
     until(lambda: len([one for one in steps(pair) if one[0] == 'wrote']) == 2)
     if steps(pair)[0][2] == me:
         until(lambda: any(one[0] == 'read' for one in steps(pair)))
@@ -289,7 +382,8 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [replies_are_mixed, a_connection_each, shared_and_unused, out_of_descriptors, many_and_none_refused, descriptors_grow]
+    cases = [replies_are_mixed, a_connection_each, shared_and_unused, out_of_descriptors, dies_of_it, many_and_none_refused, descriptors_grow, grown_since_a_bundle, refused_by_the_kernel,
+             nothing_is_left]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=2)
 
 

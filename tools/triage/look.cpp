@@ -8,6 +8,7 @@
 #include "bundle.hpp"
 #include "evidence/vocabulary.hpp"
 #include "model/build.hpp"
+#include "probe/calls.hpp"
 #include "probe/probe.hpp"
 #include "probe/window.hpp"
 #include "report/report.hpp"
@@ -86,6 +87,30 @@ bool is_evidence(const source::Host& host, const std::string& path) {
   return head && base::starts_with(*head, "{\"word\":\"source\"");
 }
 
+// What has grown since then; a look that cannot be read is a Gap of this one, which stays worth having.
+void compare(const source::Host& host, const Options& options, evidence::Evidence& evidence) {
+  const auto earlier = [&]() -> base::Result<evidence::Evidence> {
+    base::Instant then;
+    if (source::is_bundle(options.against)) return replay(options.against, target_of(options), then);
+    TRY(text, host.read(options.against, most_evidence));
+    return evidence::read_ndjson(text);
+  }();
+  if (!earlier) {
+    evidence.gap({"what has grown since " + base::printable(options.against, 120), base::sentence(earlier.error()), "give a bundle, or what triage --show evidence printed", 1, {}});
+    return;
+  }
+  auto grown = probe::grown_since(*earlier, evidence);
+  if (grown.empty()) evidence.gap({"what has grown since " + base::printable(options.against, 120), "no process that runs now is in it", "compare with a look at the same processes: a restart begins anew", 1, {}});
+  evidence::Source source;
+  source.name = options.against;
+  source.kind = evidence::SourceKind::proc;
+  const auto id = evidence.add_source(std::move(source));
+  for (evidence::Fact& fact : grown) {
+    fact.origin.source = id;
+    evidence.add(std::move(fact));
+  }
+}
+
 }  // namespace
 
 base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at) {
@@ -102,6 +127,7 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
       first_words("once more in " + base::duration_text(static_cast<std::int64_t>(*options.for_s * 1e9)) + (options.syscalls ? ", system calls meanwhile ..." : " ..."));
       probe::look_again(host, target, {*options.for_s, options.syscalls}, evidence);
     }
+    if (!options.against.empty()) compare(host, options, evidence);
     return evidence;
   }
   source = "files";

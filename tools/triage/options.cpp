@@ -19,7 +19,9 @@ constexpr const char* look_footer =
     "                                  the same from what was left behind; folders and bundles too\n"
     "  journalctl -k -o json | triage --from error.log -\n"
     "  triage 450 --for 10s            looks twice: which descriptors grow\n"
-    "  triage 450 --syscalls           and follows system calls for 5 s meanwhile\n"
+    "  triage --against incident.tar.zst\n"
+    "                                  and since a bundle was made\n"
+    "  triage 450 --syscalls           follows system calls for 5 s\n"
     "  triage --from logs --since 2h --format json --fail-on death.oom-cgroup\n"
     "Commands: watch bundle doctor explain; lint timeouts repro server run the program triage-NAME beside this one.\n"
     "Exit: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 could not look.";
@@ -53,6 +55,7 @@ base::Result<> settle(Options& o, const Words& words) {
     if (!o.from.empty()) return base::fail({base::Kind::usage, o.syscalls ? "reading --syscalls" : "reading --for", "what was left behind cannot be looked at a second time", "leave --from away", 0});
     if (!o.for_s) o.for_s = 5;             // --syscalls alone: a bounded window
   }
+  if (!o.against.empty() && !o.from.empty()) return base::fail({base::Kind::usage, "reading --against", "what was left behind is not compared", "leave --from away, or look at both one after the other", 0});
   if (!report::writer(o.format)) {
     std::string known;
     for (const report::Writer* writer : report::writers()) known += (known.empty() ? "" : " ") + std::string(writer->name);
@@ -150,6 +153,7 @@ Asked read_options(int count, char** words) {
       app.add_option("--until", more.until, "only until this time");
       app.add_option("--tz", more.zone, "zone of logs that print none: +02:00");
       app.add_option("--for", more.span, "look a second time after this long (10s), and say what has grown: descriptors that are opened and not closed");
+      app.add_option("--against", o.against, "an earlier look at this host, a bundle or what --show evidence printed: say what has grown since");
       app.add_flag("--syscalls", o.syscalls, calls_help);
       app.add_option("--budget", more.budget, "stop looking after this long and say what was left out");
       app.footer(look_footer);

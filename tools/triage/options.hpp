@@ -34,6 +34,7 @@ struct Options {
   bool redact = true;                          // bundle
   std::string rule;                            // explain RULE
   std::optional<double> for_s;                 // watch --for; look --for: a second look, this long after the first
+  std::string against;                         // look --against: an earlier look to compare with
   bool syscalls = false;                       // --syscalls: follow system calls meanwhile
   std::string without;                         // watch --without bpf,connector
 };

@@ -141,7 +141,7 @@ static __always_inline void refuse(u32 tgid, u32 call, s32 error) {
   if (!row) {
     struct call_refusals first = {1, now, now};
     if (!bpf_map_update_elem(&refusals, &key, &first, BPF_NOEXIST)) {
-      tell(call_event_refused, tgid, call, 0, 0, BPF_RB_FORCE_WAKEUP);
+      tell(call_event_refused, tgid, call, 0, (u32)error, BPF_RB_FORCE_WAKEUP);
       return;
     }
     row = bpf_map_lookup_elem(&refusals, &key); /* another thread was first, or the table is full */

@@ -14,7 +14,7 @@ struct call_event {
   unsigned int type;
   unsigned int tgid; /* initial namespace */
   unsigned int call; /* its number; CALL_OF_OTHER_ABI */
-  unsigned int way;  /* used: CALL_READS or CALL_WRITES */
+  unsigned int way;  /* used: CALL_READS or CALL_WRITES; refused: the error */
 };
 
 /* A row of the table: who was refused what. */

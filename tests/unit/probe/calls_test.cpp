@@ -16,7 +16,7 @@ struct Step { char who; char what; };  // r reads, w writes
 SocketUse after(const std::vector<Step>& steps) {
   SocketUse use;
   std::int64_t at = 1000;
-  for (const Step& step : steps) use.step({step.what == 'r' ? CallEvent::What::read : CallEvent::What::wrote, at += 1000, 77, step.who, 0});
+  for (const Step& step : steps) use.step({step.what == 'r' ? CallEvent::What::read : CallEvent::What::wrote, at += 1000, 77, step.who, 0, 0});
   return use;
 }
 
@@ -68,15 +68,15 @@ TEST_CASE("a read of what another asked for is stray") {
 TEST_CASE("whoever has ended waits no more") {
   SocketUse use = after({{1, 'w'}});
   use.ended(1);
-  use.step({CallEvent::What::wrote, 9000, 77, 2, 0});
+  use.step({CallEvent::What::wrote, 9000, 77, 2, 0, 0});
   CHECK(use.mixed == 0);
 }
 
 TEST_CASE("a connection is followed for so many calls and then said to be full") {
   SocketUse use;
-  for (std::uint64_t i = 0; i < SocketUse::most; ++i) CHECK(use.step({i % 2 ? CallEvent::What::read : CallEvent::What::wrote, static_cast<std::int64_t>(i + 1), 77, 5, 0}));
+  for (std::uint64_t i = 0; i < SocketUse::most; ++i) CHECK(use.step({i % 2 ? CallEvent::What::read : CallEvent::What::wrote, static_cast<std::int64_t>(i + 1), 77, 5, 0, 0}));
   CHECK_FALSE(use.full);
-  CHECK_FALSE(use.step({CallEvent::What::wrote, 1 << 20, 77, 6, 0}));
+  CHECK_FALSE(use.step({CallEvent::What::wrote, 1 << 20, 77, 6, 0, 0}));
   CHECK(use.full);
   CHECK(use.users == std::set<int>{5});
 }
