@@ -118,7 +118,7 @@ std::vector<Fact> grown_since(const Evidence& earlier, const Evidence& now) {
     Fact fact;
     fact.about = late.fact->about;
     fact.when = late.fact->when;
-    fact.text = fmt::format("pid {}: {} open, {} {} before", pid, grown.used, grown.before, base::duration_text(static_cast<std::int64_t>(grown.seconds * 1e9)));
+    fact.text = fmt::format("pid {}: {} open ({} before: {})", pid, grown.used, base::duration_text(static_cast<std::int64_t>(grown.seconds * 1e9)), grown.before);
     if (grown.most_count > 9) fact.text += fmt::format("; {} x {}, {} then", grown.most_count, grown.most, early.seen->most == grown.most ? std::to_string(grown.most_before) : "fewer");
     fact.what = std::move(grown);
     facts.push_back(std::move(fact));

@@ -110,7 +110,7 @@ void of_process(const Look& look, const LiveServer& live, const LiveProcess& pro
       draft.sure_because = "they were counted twice; whether what was opened is closed later was not seen";
       draft.values["kind"] = " opens file descriptors and does not close them";
     }
-    if (left) draft.values["limit"] += fmt::format(", {} {} before", grown->before, span(grown->seconds)) + (open.used < open.soft ? fmt::format(": at this pace the limit comes in {}", span(*left)) : "");
+    if (left) draft.values["limit"] += fmt::format(" ({} before: {})", span(grown->seconds), grown->before) + (open.used < open.soft ? fmt::format("; at this pace the limit comes in {}", span(*left)) : "");
   }
   if (!draft.own_steps) {
     if (open.most_count * 2 > open.used && open.most_count > 4) {

@@ -125,12 +125,12 @@ TEST_CASE("what grew is told of the same life of a process only") {
   now.add(counted(454, 90, "/srv/app/x.txt", 70, 160));
   const auto facts = grown_since(before, now);
   REQUIRE(facts.size() == 2);
-  CHECK(facts[0].text == "pid 451: 400 open, 300 1 min before; 379 x connections to 10.0.0.2:5432, 280 then");
+  CHECK(facts[0].text == "pid 451: 400 open (1 min before: 300); 379 x connections to 10.0.0.2:5432, 280 then");
   const auto& first = std::get<evidence::DescriptorsGrown>(facts[0].what);
   CHECK(first.most_before == 280);
   CHECK(first.seconds == 60);
   CHECK(facts[1].about.pid == 452);
-  CHECK(facts[1].text == "pid 452: 90 open, 20 1 min before; 70 x /srv/app/x.txt, fewer then");
+  CHECK(facts[1].text == "pid 452: 90 open (1 min before: 20); 70 x /srv/app/x.txt, fewer then");
   CHECK(std::get<evidence::DescriptorsGrown>(facts[1].what).most_before == 5);  // at most
 }
 
