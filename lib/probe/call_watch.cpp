@@ -3,6 +3,8 @@
 #include <time.h>
 
 #include <cerrno>
+#include <set>
+#include <vector>
 
 #include "base/text.hpp"
 #include "probe/limits.hpp"
@@ -30,6 +32,14 @@ base::Result<CallWatch> CallWatch::open(const source::Host& host, const BpfWatch
 }
 
 void CallWatch::share(const Evidence& looked) {
+  std::set<std::uint64_t> present;
+  for (const FactId id : looked.ids_of<DescriptorShared>()) present.insert(std::get<DescriptorShared>(looked.facts[id].what).inode);
+  std::erase_if(asked_, [&](const auto& one) {
+    if (present.contains(one.first)) return false;
+    bpf_.forget(one.first);
+    return true;
+  });
+  not_asked_ = 0;
   for (const Fact& fact : looked.facts) {
     const auto* shared = as<DescriptorShared>(fact);
     if (!shared || shared->kind != "socket" || !shared->inode || asked_.contains(shared->inode)) continue;
@@ -75,26 +85,36 @@ bool CallWatch::drain() {
 bool CallWatch::any() const {
   for (const auto& [inode, asked] : asked_)
     if (!asked.use.users.empty()) return true;
-  return !noted_.empty();
+  return !noted_.empty() || !gone_.empty();
 }
 
 void CallWatch::ended(int pid) {
   for (auto& [inode, asked] : asked_) asked.use.ended(pid);
   const auto mine = noted_.lower_bound({pid, -1, 0});
   if (mine == noted_.end() || std::get<0>(mine->first) != pid) return;
-  for (const Refusals& row : bpf_.refusals())
-    if (row.pid == pid && gone_.size() < most_gone) gone_.push_back(row);
+  for (const Refusals& row : bpf_.refusals()) {
+    if (row.pid != pid) continue;
+    const auto noted = noted_.find({row.pid, row.call, row.error});
+    gone_.emplace_back(row, noted == noted_.end() ? Noted{} : noted->second);
+  }
+  std::erase_if(noted_, [&](const auto& one) { return std::get<0>(one.first) == pid; });
+  while (gone_.size() > most_gone) gone_.pop_front();
   bpf_.ended(pid);
+}
+
+void CallWatch::began(int pid) {
+  std::erase_if(gone_, [&](const auto& one) { return one.first.pid == pid; });
 }
 
 void CallWatch::tell(Evidence& into) const {
   const SourceId source = add_live_source(into, "system calls", SourceKind::watch, *host_);
-  std::vector<Refusals> rows = bpf_.refusals();
-  rows.insert(rows.end(), gone_.begin(), gone_.end());
-  const std::int64_t to_wall = host_->now().at - boot_now();
-  for (const Refusals& row : rows) {
+  std::vector<std::pair<Refusals, Noted>> rows(gone_.begin(), gone_.end());
+  for (const Refusals& row : bpf_.refusals()) {
     const auto noted = noted_.find({row.pid, row.call, row.error});
-    const Noted open = noted == noted_.end() ? Noted{} : noted->second;
+    rows.emplace_back(row, noted == noted_.end() ? Noted{} : noted->second);
+  }
+  const std::int64_t to_wall = host_->now().at - boot_now();
+  for (const auto& [row, open] : rows) {
     DescriptorRefused refused;
     refused.call = name_of_call(row.call);
     refused.error = row.error == ENFILE ? "ENFILE" : "EMFILE";

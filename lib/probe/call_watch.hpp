@@ -1,9 +1,10 @@
 // The calls of some servers as they come, for `--syscalls`: what BPF saw, joined with what a look says of their descriptors.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <tuple>
-#include <vector>
+#include <utility>
 
 #include "evidence/evidence.hpp"
 #include "probe/calls.hpp"
@@ -18,13 +19,16 @@ class CallWatch {
   static base::Result<CallWatch> open(const source::Host& host, const BpfWatch& deaths);
 
   int fd() const { return bpf_.fd(); }               // readable at a first refusal; drain() must also be called every 100 ms
-  /// Asks from now on about every connection that a look found open in several processes (DescriptorShared). Those known already go on.
+  /// Asks from now on about every connection that a look found open in several processes (DescriptorShared), and about no other: those known
+  /// already go on, those that are gone are let go.
   void share(const evidence::Evidence& looked);
   /// Takes in what came. True when it is news: a call was refused for the first time, or a connection got its second user.
   bool drain();
   /// Did anything come that a rule would speak of?
   bool any() const;
   void ended(int pid);
+  /// Its number belongs to another process from now on.
+  void began(int pid);
   /// The facts until now, from a source of their own; what was lost is a Gap.
   void tell(evidence::Evidence& into) const;
   std::uint64_t lost() const { return bpf_.lost(); }
@@ -41,7 +45,7 @@ class CallWatch {
   const source::Host* host_;
   CallsBpf bpf_;
   std::map<Key, Noted> noted_;                       // what was open when it was refused first
-  std::vector<Refusals> gone_;                       // of processes that have ended
+  std::deque<std::pair<Refusals, Noted>> gone_;      // of processes that have ended, oldest first
   std::map<std::uint64_t, Asked> asked_;             // by inode
   std::size_t not_asked_ = 0;
 };

@@ -67,9 +67,9 @@ void look_again(const source::Host& host, const Target& target, const Window& wi
   while (Steady::now() < end) {
     wait_until(end, calls ? calls->fd() : -1);
     if (!calls) continue;
-    calls->drain();
     ends.clear();
     deaths->drain(ends);
+    calls->drain();                          // after the ends, so that whoever has ended had its last call counted
     for (const Event& event : ends)
       if (event.what == Event::What::exit) calls->ended(event.pid);
   }

@@ -247,6 +247,7 @@ void Session::consider_exec(const probe::Event& event) {
 void Session::take(const probe::Event& event) {
   scene_.take(event);
   if (event.what == probe::Event::What::exec) consider_exec(event);
+  if (calls_ && event.what == probe::Event::What::fork) calls_->began(event.pid);
   if (event.what != probe::Event::What::exit) return;
   if (calls_) calls_->ended(event.pid);
   const bool master = scene_.is_master(event.pid), worker = scene_.master_of(event.pid) != 0;

@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto amend_after = 2600ms;       // CONTRACT: amended at the latest after 3 s
-constexpr std::size_t most_told = 1024;    // as many as the kernel's table of refusals has rows
+constexpr std::size_t most_told = 1024;    // then those that are done are forgotten; the kernel's table of refusals has as many rows
 
 /// The id of a finding that rests on system calls, the same at each judgement; "" for another one.
 std::string id_of(const rule::Finding& finding, const evidence::Evidence& evidence) {
@@ -56,6 +56,12 @@ std::string WatchedCalls::look(const probe::Target& target) {
   return (shared ? base::counted(shared, "connection") + (shared == 1 ? " is" : " are") : std::string("no connection is")) + " open in several processes";
 }
 
+void WatchedCalls::began(int pid) {
+  calls_.began(pid);
+  const std::string start = "c-" + std::to_string(pid) + "-";
+  std::erase_if(told_, [&](const auto& one) { return one.second.done && base::starts_with(one.first, start); });
+}
+
 bool WatchedCalls::due(bool all) const {
   const auto now = Steady::now();
   if (all) return calls_.any();
@@ -80,7 +86,7 @@ WatchedCalls::Said WatchedCalls::say(const Options& options, const probe::Target
   for (rule::Finding finding : findings) {
     const std::string id = id_of(finding, evidence);
     if (id.empty()) continue;
-    if (!told_.contains(id) && told_.size() >= most_told) continue;
+    if (told_.size() >= most_told && !told_.contains(id)) std::erase_if(told_, [](const auto& one) { return one.second.done; });
     const auto [found, fresh] = told_.try_emplace(id);
     Told& told = found->second;
     if (told.done) continue;

@@ -23,7 +23,12 @@ class WatchedCalls {
   int fd() const { return calls_.fd(); }
   /// Looks at the servers' descriptors for connections that they share by now. The text says how many.
   std::string look(const probe::Target& target);
-  void ended(int pid) { calls_.ended(pid); }
+  void ended(int pid) {
+    drain();                                 // what it was refused just before
+    calls_.ended(pid);
+  }
+  /// Forked: a number that was another process's is told anew.
+  void began(int pid);
   void drain() { news_ |= calls_.drain(); }
   std::uint64_t lost() const { return calls_.lost(); }
 
