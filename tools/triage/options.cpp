@@ -29,7 +29,8 @@ constexpr const char* look_footer =
 // Figures: docs/decisions/0003, "What --syscalls costs".
 constexpr const char* calls_help =
     "follow system calls through BPF: descriptors that the kernel refuses (EMFILE, ENFILE), who really uses a connection that processes share. "
-    "Costs every call of this machine, so it is never on by default";
+    "Never on by default: it costs every system call of this machine about 30 ns, reads of whoever is watched 130 ns while a connection is shared "
+    "(1.5 % of a processor at 9,000 requests a second of gunicorn, 1.9 %)";
 
 void common(CLI::App& app, Options& o) {
   app.add_option("--format", o.format, "text plain json jsonl sarif github gitlab gcc junit html md")->capture_default_str();
