@@ -66,6 +66,7 @@ struct Block {
   int parent = -1;
   std::string context;                       // main events http server location if upstream limit_except stream types map...
   const std::vector<parse::nginx::Node>* children = nullptr;
+  std::vector<const parse::nginx::Node*> lines;  // those that open no block: an http block of 200 sites is asked often and has few of them
 };
 
 struct Peer { std::string address; Spot at; bool down = false, backup = false; double max_fails = 1, fail_timeout = 10; bool max_fails_set = false, fail_timeout_set = false; };

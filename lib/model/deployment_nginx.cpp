@@ -39,9 +39,12 @@ void add_blocks(Nginx& nginx, const std::vector<Node>& nodes, int parent) {
   for (const Node& node : nodes) {
     const std::string& name = node.directive.name();
     if (name == "early_hints" || name == "add_header_inherit" || name == "add_trailer_inherit" || name == "max_headers") nginx.recent = true;
-    if (!node.directive.block) continue;
+    if (!node.directive.block) {
+      nginx.blocks[static_cast<std::size_t>(parent)].lines.push_back(&node);
+      continue;
+    }
     const int own = static_cast<int>(nginx.blocks.size());
-    nginx.blocks.push_back({&node, parent, context_inside(nginx.blocks[static_cast<std::size_t>(parent)].context, node.directive.name()), &node.children});
+    nginx.blocks.push_back({&node, parent, context_inside(nginx.blocks[static_cast<std::size_t>(parent)].context, node.directive.name()), &node.children, {}});
     const std::string& inside = nginx.blocks.back().context;
     if (inside == "map" || inside == "geo" || inside == "types" || inside == "split_clients" || inside == "charset_map") continue;  // their contents are data
     add_blocks(nginx, node.children, own);
@@ -94,12 +97,15 @@ void add_upstreams(Nginx& nginx) {
 
 void add_passes(Nginx& nginx) {
   constexpr std::array<std::string_view, 5> prefixes{"proxy", "uwsgi", "fastcgi", "grpc", "scgi"};
+  std::map<std::string_view, int> by_name;
+  for (std::size_t u = 0; u < nginx.upstreams.size(); ++u) by_name.emplace(nginx.upstreams[u].name, static_cast<int>(u));
   for (std::size_t i = 0; i < nginx.blocks.size(); ++i) {
     const Block& block = nginx.blocks[i];
     if (base::starts_with(block.context, "stream") || base::starts_with(block.context, "mail") || block.context == "map" || block.context == "types" || block.context == "geo") continue;
-    for (const Node& node : *block.children) {
+    for (const Node* line : block.lines) {
+      const Node& node = *line;
       const std::string& name = node.directive.name();
-      if (node.directive.block || !name.ends_with("_pass") || node.directive.words.size() != 2) continue;
+      if (!name.ends_with("_pass") || node.directive.words.size() != 2) continue;
       const std::string prefix = name.substr(0, name.size() - 5);
       if (std::ranges::find(prefixes, prefix) == prefixes.end()) continue;
       Pass pass;
@@ -115,8 +121,7 @@ void add_passes(Nginx& nginx) {
         pass.address = parse::nginx::address_of(pass.target);
         pass.variable = false;
       }
-      for (std::size_t u = 0; u < nginx.upstreams.size(); ++u)
-        if (nginx.upstreams[u].name == pass.address) pass.upstream = static_cast<int>(u);
+      if (const auto known = by_name.find(pass.address); known != by_name.end()) pass.upstream = known->second;
       nginx.passes.push_back(std::move(pass));
     }
   }
@@ -172,9 +177,10 @@ InForce in_force(const Nginx& nginx, int block, std::string_view name) {
   InForce found;
   for (; block >= 0; block = nginx.blocks[static_cast<std::size_t>(block)].parent) {
     const Block& here = nginx.blocks[static_cast<std::size_t>(block)];
-    for (const Node& node : *here.children) {
+    for (const Node* line : here.lines) {
+      const Node& node = *line;
       if (node.directive.name() == name) { found.node = &node; found.block = block; found.unsure = false; return found; }
-      if (node.directive.name() == "include" && !node.directive.block) {
+      if (node.directive.name() == "include") {
         // What the packages put beside every nginx.conf sets none of what the rules ask about, but for proxy_params.
         const std::string& file = node.directive.argument(0);
         const std::string_view last = std::string_view(file).substr(file.rfind('/') == std::string::npos ? 0 : file.rfind('/') + 1);
@@ -190,8 +196,8 @@ InForce in_force(const Nginx& nginx, int block, std::string_view name) {
 std::vector<const Node*> own(const Nginx& nginx, int block, std::string_view name) {
   std::vector<const Node*> all;
   if (block < 0) return all;
-  for (const Node& node : *nginx.blocks[static_cast<std::size_t>(block)].children)
-    if (node.directive.name() == name) all.push_back(&node);
+  for (const Node* node : nginx.blocks[static_cast<std::size_t>(block)].lines)
+    if (node->directive.name() == name) all.push_back(node);
   return all;
 }
 
@@ -217,7 +223,7 @@ void add_nginx(Deployment& all, const source::Host& host, const parse::nginx::Lo
     const std::string context = context_of_fragment(nginx->tree.top);
     nginx->whole = any_of_names(nginx->tree.top, {"http", "events"});
     nginx->version = version;
-    nginx->blocks.push_back({nullptr, -1, context, &nginx->tree.top});
+    nginx->blocks.push_back({nullptr, -1, context, &nginx->tree.top, {}});
     add_blocks(*nginx, nginx->tree.top, 0);
     add_upstreams(*nginx);
     all.nginx.push_back(std::move(nginx));

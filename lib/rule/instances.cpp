@@ -92,6 +92,14 @@ class PassWords {
   bool keepalive_set() const { return keepalive().front().from == From::configured; }
 
  private:
+  // A default holds for the whole server block: said there, it is said once and not for each location.
+  model::Spot server_spot() const {
+    for (int block = pass_.block; block >= 0; block = nginx_.blocks[static_cast<std::size_t>(block)].parent) {
+      const auto& here = nginx_.blocks[static_cast<std::size_t>(block)];
+      if (here.context == "server" && here.node) return nginx_.spot(*here.node);
+    }
+    return pass_.at;
+  }
   model::InForce setting(std::string_view word) const { return model::in_force(nginx_, pass_.block, pass_.prefix + "_" + std::string(word)); }
 
   Choices time(std::string_view word, const std::string& built_in) const {
@@ -133,7 +141,7 @@ class PassWords {
     const auto found = setting("http_version");
     if (found.node) return one(model::text_value(found.node->directive.argument(0)), nginx_.spot(*found.node));
     if (found.unsure || nginx_.version.empty()) return open(pass_.at);
-    return one(model::text_value(old_version(nginx_, true) ? "1.0" : "1.1"), pass_.at, From::built_in);
+    return one(model::text_value(old_version(nginx_, true) ? "1.0" : "1.1"), server_spot(), From::built_in);
   }
   Choices connection_cleared() const {
     if (!old_version(nginx_, true)) return one(model::truth_value(true), pass_.at, From::built_in);

@@ -229,9 +229,10 @@ void logs(const Deployment& all, const Nginx& nginx, std::vector<Draft>& drafts)
   for (std::size_t i = 0; i < nginx.blocks.size(); ++i) {
     const Block& block = nginx.blocks[i];
     const bool wide = block.context == "main" || block.context == "http" || block.context == "server";
-    const bool passes = std::ranges::any_of(nginx.passes, [&](const Pass& pass) { return pass.block == static_cast<int>(i); });
-    if (!wide && !(block.context == "location" && passes)) continue;
+    if (!wide && block.context != "location") continue;
     for (const Node* node : model::own(nginx, static_cast<int>(i), "error_log")) {
+      // A location that answers by itself (/health, favicon.ico) may well be silent.
+      if (!wide && std::ranges::none_of(nginx.passes, [&](const Pass& pass) { return pass.block == static_cast<int>(i); })) continue;
       const std::string &file = node->directive.argument(0), &level = node->directive.argument(1);
       if (base::contains(file, "$") || base::contains(level, "$")) { drafts.push_back(lint_unknown(all, "nginx.error-log-off-or-crit", nginx.spot(*node, 1), "where the log goes")); continue; }
       const bool nowhere = file == "off" || file == "/dev/null";
