@@ -103,6 +103,9 @@ std::string command_text(const std::vector<std::string>& argv) {
 base::Result<ProcessTable> read_processes(const source::Host& host, std::size_t most) {
   TRY(entries, host.list("/proc"));
   ProcessTable table;
+  // In a pid namespace 2 is a process like others.
+  const auto second = host.read(folder(2) + "/stat", 4096);
+  const bool threads = second && base::starts_with(*second, "2 (kthreadd) ");
   for (const auto& entry : entries) {
     const auto pid = base::read_number(entry.name);
     if (!pid || *pid <= 0 || *pid > INT32_MAX) continue;
@@ -111,7 +114,7 @@ base::Result<ProcessTable> read_processes(const source::Host& host, std::size_t 
     const auto stat = host.read(at + "/stat", 4096);
     Process process;
     if (!stat || !read_stat(*stat, process)) { ++table.refused; continue; }
-    if (process.ppid == 2 || process.pid == 2) continue;  // kthreadd and its children
+    if (threads && (process.ppid == 2 || process.pid == 2)) continue;  // kernel threads
     if (const auto cmdline = host.read(at + "/cmdline", 1 << 17)) process.argv = read_cmdline(*cmdline);
     table.all.emplace(process.pid, std::move(process));
   }

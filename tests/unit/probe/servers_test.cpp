@@ -173,3 +173,19 @@ TEST_CASE("no /proc is a gap, not a crash") {
   REQUIRE(found.gaps.size() == 1);
   CHECK(found.gaps[0].reason == "opening /proc: No such file or directory");
 }
+
+TEST_CASE("in a pid namespace process 2 is one like others, elsewhere it is the parent of kernel threads") {
+  Machine machine;
+  machine.process(2, 1, script, Machine::master);
+  machine.process(3, 2, script, Machine::worker);
+  const auto servers = probe::find_servers(*machine.host());
+  REQUIRE(servers.size() == 1);
+  CHECK(servers[0].master.pid == 2);
+  CHECK(pids(servers[0].workers) == Pids{3});
+
+  machine.process(2, 0, {"kthreadd"}, Machine::starting);
+  machine.process(3, 2, {"kworker/0:0"}, Machine::starting);
+  const auto table = probe::read_processes(*machine.host());
+  REQUIRE(table);
+  CHECK(table->all.empty());
+}
