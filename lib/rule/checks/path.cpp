@@ -19,6 +19,8 @@ namespace {
 const SocketWalk& walk_of(const Look& look, FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what); }
 const ListenerSeen& listener_of(const Look& look, FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what); }
 
+constexpr double just_now_s = 600;
+
 std::string path_of(std::string_view address) { return std::string(base::starts_with(address, "unix:") ? address.substr(5) : address); }
 
 Draft about(const Look& look, std::string rule, const Peer& peer) {
@@ -85,6 +87,31 @@ Draft denied(const Look& look, const Peer& peer, FactId id) {
   return draft;
 }
 
+// SELinux and AppArmor answer 13 too, after every mode has granted. Their decision cannot be redone from here: what is known is that nginx was
+// refused, that no mode refuses, and that a policy confines it.
+std::optional<Draft> by_policy(const Look& look, const Peer& peer, FactId id) {
+  const SocketWalk& walk = walk_of(look, id);
+  if (walk.confined.empty() || walk.result != "open") return std::nullopt;
+  Draft draft = about(look, "socket.permission", peer);
+  add_rows(look, peer, "denied", draft);
+  const auto row = std::find_if(draft.because.begin(), draft.because.end(), [&](FactId one) { return as<ProxyError>(look.evidence.facts[one]); });
+  if (row == draft.because.end()) return std::nullopt;
+  const auto ago = seconds_between(look.evidence.facts[*row].when, look.evidence.facts[id].when);
+  if (ago && *ago > just_now_s) return std::nullopt;  // it may have been mended since
+  const std::string label = base::printable(walk.confined, 80);
+  draft.sure = Confidence::likely;
+  draft.sure_because = "nginx was refused, every mode and ACL on the way lets " + base::printable(walk.walker, 40) + " pass, and a policy confines it; the policy's own decision is not seen";
+  draft.values["reason"] = fmt::format("; no mode on the way refuses, so it is the policy that confines nginx as {}", label);
+  draft.own_steps = true;
+  because(draft, id);
+  rule_out(draft, "the mode of the socket", "all of the way lets it pass: chmod does not help");
+  draft.missing.push_back("the policy's own record: ausearch -m avc -ts recent, or journalctl -k | grep -i -e avc: -e apparmor");
+  draft.first.push_back({"now", "what it refused: ausearch -m avc -ts recent | audit2why; or journalctl -k | grep -i apparmor", "", "nothing", ""});
+  if (base::contains(label, ":")) draft.first.push_back({"then", "give the socket's folder a type that nginx may connect to: semanage fcontext -a -t httpd_var_run_t 'FOLDER(/.*)?' && restorecon -R FOLDER", "", "nothing", ""});
+  else draft.first.push_back({"then", "add the socket's path to its profile in /etc/apparmor.d, then apparmor_parser -r PROFILE", "", "nothing", ""});
+  return draft;
+}
+
 // The fact that the unix listeners of every network namespace were seen, if they were.
 FactId searched(const Look& look) {
   for (FactId id = 0; id < look.evidence.facts.size(); ++id)
@@ -108,7 +135,7 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
     else if (seen.named == "yes") elsewhere = listener;
   }
   if (here != no_fact) {
-    if (nameless == no_fact) return std::nullopt;
+    if (nameless == no_fact) return by_policy(look, peer, id);
     Draft draft = about(look, "socket.stolen", peer);
     draft.sure_because = "two sockets listen under this path, and only one of them has the file";
     draft.values["reason"] = fmt::format("; {} has the file now, {} listens where nobody can reach it", holder_text(look, listener_of(look, here)), holder_text(look, listener_of(look, nameless)));

@@ -123,3 +123,44 @@ TEST_CASE("a listener on the same file under another name is found") {
   evidence.add(std::move(fact));
   CHECK(told(evidence).empty());
 }
+
+namespace {
+
+// Made by hand, for no kernel with SELinux runs the tests: nginx is confined, every mode lets it pass, and its log says 13.
+Evidence confined(const std::string& label, std::int64_t refused_s) {
+  Evidence evidence = scene({{"unix:/run/app.sock", ""}});
+  const auto add = [&](What what, std::int64_t at) {
+    Fact fact;
+    fact.what = std::move(what);
+    fact.about = {812, PidSpace::host, {}};
+    fact.when = base::Instant{base::Clock::wall, at * base::second_ns, 0};
+    evidence.add(std::move(fact));
+  };
+  SocketWalk walk;
+  walk.path = walk.wall = "/run/app.sock";
+  walk.result = "open";
+  walk.file = "31@5";
+  walk.walker = "nginx";
+  walk.confined = label;
+  add(walk, 10'000);
+  ProxyError row;
+  row.kind = "denied";
+  row.code = 13;
+  row.upstream = "http://unix:/run/app.sock:/";
+  add(row, refused_s);
+  return evidence;
+}
+
+}  // namespace
+
+TEST_CASE("refused though every mode grants: the policy that confines nginx, as likely at most") {
+  const auto findings = [](const Evidence& evidence) { return rule::judge(model::build(evidence), evidence, rule::built_in_cards()); };
+  const auto found = findings(confined("system_u:system_r:httpd_t:s0", 9'990));
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].rule == "socket.permission");
+  CHECK(found[0].sure == rule::Confidence::likely);
+  CHECK(found[0].message == "nginx may not open /run/app.sock (13: Permission denied), while the server is healthy: clients get 502; no mode on the way refuses, so it is the policy that confines nginx as system_u:system_r:httpd_t:s0");
+  // Long ago, it may have been mended; without a policy nothing is left that could refuse.
+  CHECK(findings(confined("system_u:system_r:httpd_t:s0", 100)).empty());
+  CHECK(findings(confined("", 9'990)).empty());
+}
