@@ -100,6 +100,23 @@ def serves(pid):
     return bool(caught) and not caught[0] >> (signal.SIGHUP - 1) & 1 and bool(caught[0] >> (signal.SIGTERM - 1) & 1)
 
 
+def same(what, got, wanted):
+    if got != wanted:
+        raise AssertionError(f'{what}: got {got}, wanted {wanted}')
+
+
+def first_in_a_pid_namespace(script, *arguments):
+    """(the Process, the host pid of PID 1) of a pid namespace with its own /proc whose PID 1 runs this Python text; Skip where none can be made."""
+    if subprocess.run(['unshare', '--pid', '--fork', '--mount-proc', 'true'], capture_output=True).returncode:
+        raise Skip('no pid namespace of our own can be made here')
+    outer = Process(['unshare', '--pid', '--fork', '--mount-proc', '--kill-child', PYTHON, '-c', script, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        return outer, wait_until('PID 1 runs', lambda: children(outer.pid))[0]
+    except BaseException:
+        outer.stop()
+        raise
+
+
 class Process:
     """A process of ours in a session of its own, so that its children can be ended with it and nobody else's."""
 
@@ -304,9 +321,9 @@ class Gunicorn:
 
 class Nginx:
     """An nginx before `server`: a port on loopback, or what stands in its proxy_pass. With a user of its own its folder must let that user in.
-    `http`: more lines for the http block; `location`: for the location."""
+    `http`: more lines for the http block; `location`: for the location; `inside`: a command that starts it elsewhere (nsenter)."""
 
-    def __init__(self, folder, server, user='root', http='', location=''):
+    def __init__(self, folder, server, user='root', http='', location='', inside=(), answers=True):
         to = f'{LOOPBACK}:{server}' if isinstance(server, int) else server
         self.folder, self.port = pathlib.Path(folder), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -337,9 +354,12 @@ http {{
         if not program:
             raise Skip('nginx is not installed')
         with open(self.folder / 'nginx-stdio.log', 'wb') as stdio:
-            self.process = Process([program, '-p', str(self.folder), '-c', str(self.folder / 'nginx.conf'), '-e', str(self.folder / 'nginx-error.log'), '-g', 'daemon off;'],
+            self.process = Process([*inside, program, '-p', str(self.folder), '-c', str(self.folder / 'nginx.conf'), '-e', str(self.folder / 'nginx-error.log'), '-g', 'daemon off;'],
                                    stdin=subprocess.DEVNULL, stdout=stdio, stderr=stdio)
         self.pid = self.process.pid
+        if not answers:
+            wait_until('nginx listens', lambda: (self.folder / 'nginx.pid').exists())
+            return
         wait_until('nginx answers', lambda: get(self.port, '/ok', 10) == 200 if isinstance(server, int) else isinstance(get(self.port, '/ok', 10), int))
 
     def stop(self):
@@ -383,6 +403,15 @@ def triage(program, *arguments, seconds=60):
     if got.returncode not in (0, 1, 3):
         raise AssertionError(f'triage {arguments}: exit {got.returncode}: {got.stderr[-400:]}')
     return got.returncode, got.stdout
+
+
+def unpacked(bundle, folder):
+    """The bundle as a plain tar in that folder."""
+    if not shutil.which('zstd'):
+        raise Skip('zstd is not installed')
+    plain = folder / 'bundle.tar'
+    subprocess.run(['zstd', '-qdf', str(bundle), '-o', str(plain)], check=True)
+    return plain
 
 
 def report(program, *arguments):

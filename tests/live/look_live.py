@@ -13,7 +13,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import LOOPBACK, Cgroup, Gunicorn, PYTHON, Process, Skip, alive, children, free_port, get, report, run_cases, serves, triage, wait_until, without_titles
+from harness import LOOPBACK, PYTHON, Cgroup, Gunicorn, Process, Skip, alive, children, free_port, get, report, run_cases, serves, triage, unpacked, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -177,7 +177,7 @@ def into_a_pipe(asked, folder):
     ports = [free_port(), free_port()]
     out = folder / 'out.log'
     with open(out, 'ab') as written:
-        reader = Process(['cat'], stdin=subprocess.PIPE, stdout=written)
+        reader = Process(['cat'], stdin=subprocess.PIPE, stdout=written, stderr=subprocess.DEVNULL)  # ours may be a file too
     command = [PYTHON, '-m', 'gunicorn', '-w', '1', 'faulty', '-b']
     piped = Process(command + [f'{LOOPBACK}:{ports[0]}'], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=reader.process.stdin, stderr=reader.process.stdin)
     mute = Process(command + [f'{LOOPBACK}:{ports[1]}'], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -235,14 +235,6 @@ def doctor(asked, folder):
     same('schema', told['schema'], 'triage.doctor/1')
     same('states', {row['state'] for row in told['sources']} - {'ok', 'partial', 'no'}, set())
     same('blind spots', told['blind_spots'], sum(row['state'] != 'ok' for row in told['sources']))
-
-
-def unpacked(bundle, folder):
-    if not shutil.which('zstd'):
-        raise Skip('zstd is not installed')
-    plain = folder / 'bundle.tar'
-    subprocess.run(['zstd', '-qdf', str(bundle), '-o', str(plain)], check=True)
-    return plain
 
 
 def no_secret_leaves(asked, folder):

@@ -4,20 +4,17 @@ opened before the fork and is shared. Each with a twin that looks like it and is
 import argparse
 import functools
 import os
+import re
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
-from harness import LOOPBACK, Cgroup, Gunicorn, Request, Skip, connect, get, report, run_cases, serves, wait_until, without_titles
+from harness import HERE, LOOPBACK, PYTHON, Cgroup, Gunicorn, Request, Skip, connect, first_in_a_pid_namespace, free_port, get, report, run_cases, same, serves, triage, unpacked, wait_until, without_titles
 
 MIB = 1 << 20
-
-
-def same(what, got, wanted):
-    if got != wanted:
-        raise AssertionError(f'{what}: got {got}, wanted {wanted}')
 
 
 def findings(asked, server, *rules):
@@ -182,6 +179,165 @@ def master_is_gone(asked, folder):
         server.stop()
 
 
+# ---- what it was started with --------------------------------------------------------------------------------------
+def pid_file_is_stale(asked, folder):
+    file = folder / 'app.pid'
+    server = Gunicorn(folder / 'site', '--pid', str(file), workers=1, packages=without_titles(folder))
+    try:
+        same('findings', findings(asked, server, 'reload.stale-code'), [])
+        right = file.read_text()
+        for text, part in ((f'{os.getpid()}\n', 'which is another process'), ('no number', 'there is no pid in'), (None, 'is not there any more')):
+            if text is None:
+                file.unlink()
+            else:
+                file.write_text(text)
+            finding = one(asked, server, 'reload.stale-code')
+            same('sure', finding['sure'], 'certain')
+            says(finding, part, f'its master is {server.pid}')
+        file.write_text(right)
+        same('findings after', findings(asked, server, 'reload.stale-code'), [])
+    finally:
+        server.stop()
+
+
+ASYNC = """async def app(scope, receive, send):
+    raise RuntimeError('nobody asked it')
+"""
+PLAIN = """from faulty import application
+def app(environ, start_response):
+    return application(environ, start_response)
+"""
+
+
+def of_application(asked, folder, code):
+    (folder / 'site').mkdir()
+    (folder / 'site' / 'served.py').write_text(code)
+    server = Gunicorn(folder / 'site', workers=1, app='served:app', ready=False, packages=without_titles(folder))
+    try:
+        wait_until('its worker serves', lambda: any(serves(pid) for pid in server.workers()))
+        return findings(asked, server, 'worker.class-mismatch')
+    finally:
+        server.stop()
+
+
+def asgi_on_a_wsgi_class(asked, folder):
+    """Before any request: its own file makes it."""
+    found = of_application(asked, folder, ASYNC)
+    same('findings', [(one['rule'], one['sure']) for one in found], [('worker.class-mismatch', 'likely')])
+    says(found[0], 'served:app is an ASGI application')
+
+
+def wsgi_on_a_wsgi_class(asked, folder):
+    same('findings', of_application(asked, folder, PLAIN), [])
+
+
+# ---- PID 1 ---------------------------------------------------------------------------------------------------------
+# Orphans: a child forks and ends, so that PID 1 inherits what it forked. `reap`: PID 1 waits for whatever ends.
+FIRST = """import os, signal, sys
+if sys.argv[1] == 'reaps':
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+server = os.fork()
+if server == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.waitpid(child, 0)
+while True:
+    if sys.argv[1] == 'reaps':
+        os.wait()
+    else:
+        signal.pause()
+"""
+
+
+def of_first(asked, folder, how):
+    (folder / 'faulty.py').write_bytes((HERE / 'faulty.py').read_bytes())
+    port = free_port()
+    outer, first = first_in_a_pid_namespace(FIRST, how, PYTHON, '-m', 'gunicorn', '-w', '1', '--chdir', folder, '-b', f'{LOOPBACK}:{port}', 'faulty')
+    try:
+        wait_until('gunicorn answers', lambda: get(port, '/ok', 10) == 200, 40)
+
+        def zombies():
+            return [pid for pid in os.listdir('/proc') if pid.isdigit() and dead_child(pid, first)]
+        wait_until('the orphans have ended', lambda: (len(zombies()) == 0) == (how == 'reaps'))
+        return [one for one in report(asked.triage)['findings'] if one['rule'] == 'worker.zombies' and one['subject']['host_pid'] == first]
+    finally:
+        os.kill(first, signal.SIGKILL)  # and with it all of its namespace
+        outer.stop()
+
+
+def dead_child(pid, parent):
+    try:
+        with open(f'/proc/{pid}/stat', 'rb') as stat:
+            state, ppid = stat.read().rpartition(b') ')[2].split()[:2]
+    except OSError:
+        return False
+    return state == b'Z' and int(ppid) == parent
+
+
+def first_process_never_waits(asked, folder):
+    found = of_first(asked, folder, 'never')
+    same('findings', [one['sure'] for one in found], ['likely'])
+    says(found[0], 'PID 1 (python3', '3 zombies')
+    if not any('--init' in step['text'] for step in found[0]['fix']):
+        raise AssertionError(found[0]['fix'])
+
+
+def first_process_waits(asked, folder):
+    same('findings', of_first(asked, folder, 'reaps'), [])
+
+
+# ---- a queue for each worker ---------------------------------------------------------------------------------------
+OWN_QUEUE = """import socket
+def post_fork(server, worker):
+    own = socket.socket()
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind(('127.0.0.1', HERE))
+    own.listen(64)
+    worker.sockets = [own]
+"""
+
+
+def with_own_queues(folder):
+    port = free_port()
+    folder.joinpath('own.py').write_text(OWN_QUEUE.replace('HERE', str(port)))
+    server = Gunicorn(folder / 'site', '-c', str(folder / 'own.py'), '--timeout', '60', '--graceful-timeout', '1', ready=False)
+    server.port = port
+    wait_until('both workers serve', lambda: len([pid for pid in server.workers() if serves(pid)]) == 2 and get(port, '/ok', 10) == 200, 40)
+    return server
+
+
+def one_queue_is_stuck(asked, folder):
+    server = with_own_queues(folder)
+    links = []
+    try:
+        _, stuck = server.ask('/sleep?s=50')
+
+        def uneven():
+            for _ in range(4):  # the kernel spreads them by their ports
+                links.append(Request(server.port, '/ok'))
+            return findings(asked, server, 'socket.uneven')
+        finding = wait_until('socket.uneven is found', uneven, 40)[0]
+        same('sure', finding['sure'], 'certain')
+        says(finding, f'wait for process {stuck} at 127.0.0.1:{server.port}')
+    finally:
+        server.stop()
+
+
+def both_queues_are_served(asked, folder):
+    server = with_own_queues(folder)
+    try:
+        asked_for = [Request(server.port, '/ok') for _ in range(12)]
+        wait_until('all are answered', lambda: all(each.answer == 200 for each in asked_for), 40)
+        same('findings', findings(asked, server, 'socket.uneven'), [])
+    finally:
+        server.stop()
+
+
 # ---- limits ---------------------------------------------------------------------------------------------------------
 def descriptors_near_the_limit(asked, folder):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -213,6 +369,52 @@ def memory_near_the_limit(asked, folder):
             server.stop()
     finally:
         cgroup.remove()
+
+
+def recorded_in_swap(asked, folder, pressure):
+    """A recording of a real gunicorn, made by hand into one on a host with swap: 200 MiB of its worker are out, and so much pressure."""
+    server = Gunicorn(folder / 'site', workers=1)
+    try:
+        worker = server.workers()[0]
+        bundle = folder / 'incident.tar.zst'
+        same('exit', triage(asked.triage, 'bundle', '-o', bundle, server.pid)[0], 0)
+    finally:
+        server.stop()
+    tree = folder / 'tree'
+    tree.mkdir()
+    subprocess.run(['tar', '-xf', str(unpacked(bundle, folder)), '-C', str(tree)], check=True)
+
+    def edit(name, pattern, text):
+        file = next(tree.rglob(name), None)
+        if file is None:
+            raise Skip(f'this kernel has no /{name}')
+        file.chmod(0o644)
+        before = file.read_text()
+        after = re.sub(pattern, text, before, flags=re.M)
+        if before == after:
+            raise AssertionError(f'{name} is as it was: {before[:300]}')
+        file.write_text(after)
+    next(tree.rglob('evidence.ndjson')).unlink()  # so that the files are looked at anew
+    edit(f'proc/{worker}/smaps_rollup', r'^Swap: .*', 'Swap:             204800 kB')
+    edit('proc/meminfo', r'^SwapTotal: .*', 'SwapTotal:       1048577 kB')
+    try:
+        edit('proc/pressure/memory', r'^some avg10=\S+', f'some avg10={pressure}')
+    except Skip:
+        pressures = tree / next(tree.rglob('proc/meminfo')).parent.relative_to(tree) / 'pressure'
+        pressures.mkdir(exist_ok=True)
+        (pressures / 'memory').write_text(f'some avg10={pressure} avg60=0.00 avg300=0.00 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1\n')
+    return [one for one in report(asked.triage, '--from', tree)['findings'] if one['rule'] == 'memory.swapping']
+
+
+def swapped_out_and_missed(asked, folder):
+    found = recorded_in_swap(asked, folder, '7.25')
+    same('sure', [one['sure'] for one in found], ['certain'])
+    says(found[0], '200 MiB')
+
+
+def swapped_out_and_not_missed(asked, folder):
+    """That is what swap is for."""
+    same('findings', recorded_in_swap(asked, folder, '0.01'), [])
 
 
 # ---- opened before the fork -----------------------------------------------------------------------------------------
@@ -288,7 +490,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, shared_before_the_fork, one_connection_each]
+    cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

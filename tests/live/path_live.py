@@ -12,14 +12,9 @@ import signal
 import subprocess
 import sys
 
-from harness import PYTHON, Gunicorn, Nginx, Process, Skip, alive, free_port, get, report, run_cases, triage, wait_until
+from harness import LOOPBACK, PYTHON, Gunicorn, Nginx, Process, Request, Skip, alive, first_in_a_pid_namespace, free_port, get, report, run_cases, same, triage, wait_until
 
 WALKER = 'www-data'
-
-
-def same(what, got, wanted):
-    if got != wanted:
-        raise AssertionError(f'{what}: got {got}, wanted {wanted}')
 
 
 def open_folder(folder):
@@ -82,6 +77,13 @@ class Stack:
     def status(self):
         return get(self.proxy.port, '/ok', 10)
 
+    def kill_server(self):
+        workers = self.server.workers()
+        for pid in [self.server.pid] + workers:
+            os.kill(pid, signal.SIGKILL)
+        self.server.process.process.wait()
+        wait_until('its workers are gone', lambda: not any(alive(pid) for pid in workers))
+
 
 def healthy(asked, folder):
     with Stack(folder) as stack:
@@ -99,6 +101,9 @@ def folder_is_the_wall(asked, folder):
             raise AssertionError(finding['message'])
         if not any('chmod 777 on the socket does not help' in row['because'] for row in finding['ruled_out']):
             raise AssertionError(f'not ruled out: {finding["ruled_out"]}')
+        steps = [row['rows'] for row in finding['because'] if row.get('rows')]
+        if not steps or not steps[0][-2].endswith(f'DENIED  {stack.run}  <-- here') or not steps[0][-1].endswith(f'ok      {stack.socket}'):
+            raise AssertionError(f'the walk is not shown: {steps}')
         apply(finding, 'or through its group')
         same('status after the fix', stack.status(), 200)
         same('findings after the fix', of_path(asked, stack.socket), [])
@@ -184,11 +189,7 @@ def never_made(asked, folder):
 
 def left_behind(asked, folder):
     with Stack(folder) as stack:
-        workers = stack.server.workers()
-        for pid in [stack.server.pid] + workers:
-            os.kill(pid, signal.SIGKILL)
-        stack.server.process.process.wait()
-        wait_until('its workers are gone', lambda: not any(alive(pid) for pid in workers))
+        stack.kill_server()
         same('status', stack.status(), 502)
         finding = one(asked, stack.socket, 'socket.refused')
         if 'left behind by a server that is gone' not in finding['message']:
@@ -198,11 +199,7 @@ def left_behind(asked, folder):
 def left_behind_unasked(asked, folder):
     """nginx has not tried yet: that no network namespace of the host has a listener on the file settles it."""
     with Stack(folder) as stack:
-        workers = stack.server.workers()
-        for pid in [stack.server.pid] + workers:
-            os.kill(pid, signal.SIGKILL)
-        stack.server.process.process.wait()
-        wait_until('its workers are gone', lambda: not any(alive(pid) for pid in workers))
+        stack.kill_server()
         finding = one(asked, stack.socket, 'socket.refused')
         unseen = [gap['reason'] for gap in report(asked.triage)['gaps'] if gap['wanted'].startswith('whether anybody listens on')]
         if unseen:
@@ -254,6 +251,54 @@ def stolen(asked, folder):
                     raise AssertionError(f'{pid} is not named: {finding["message"]}')
         finally:
             thief.stop()
+
+
+HOLDS = """import os, signal, socket, subprocess, sys, time
+listener = socket.create_server((sys.argv[1], int(sys.argv[2])))
+if sys.argv[3] == 'serves':
+    os.set_inheritable(listener.fileno(), True)
+    subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], close_fds=False)
+while True:
+    signal.pause()
+"""
+
+
+def held(asked, folder, how):
+    """The findings about a listener that PID 1 of a namespace has open, while a request waits in it."""
+    open_folder(folder)
+    port = free_port()
+    outer, first = first_in_a_pid_namespace(HOLDS, LOOPBACK, port, how)
+    inside = ['nsenter', '-t', str(first), '-p', '-m']
+    try:
+        proxy = Nginx(folder / 'nginx', f'{LOOPBACK}:{port}', WALKER, inside=inside, answers=False)
+        try:
+            wait_until('PID 1 listens', lambda: any(line.split()[3] == '0A' and line.split()[1].endswith(f':{port:04X}') for line in open('/proc/net/tcp').readlines()[1:]))
+            Request(proxy.port, '/ok')
+            program = folder / 'look'
+            program.write_text(f'#!/bin/sh\nexec {" ".join(inside)} {os.path.realpath(asked.triage)} "$@"\n')
+            program.chmod(0o755)
+            address = f'{LOOPBACK}:{port}'
+
+            def queued():
+                rows = triage(program, '--show', 'evidence')[1].splitlines()
+                seen = [json.loads(row) for row in rows]
+                return any(row['word'] == 'listener.seen' and row['f.address'] == address and row['f.queue'] > 0 for row in seen)
+            wait_until('the request waits in the queue', queued)
+            return [(finding['rule'], finding['sure']) for finding in report(program)['findings'] if (finding.get('subject') or {}).get('where') == address]
+        finally:
+            proxy.stop()
+    finally:
+        os.kill(first, signal.SIGKILL)
+        outer.stop()
+
+
+def held_by_process_1(asked, folder):
+    same('findings', held(asked, folder, 'alone'), [('socket.held-by-supervisor', 'certain')])
+
+
+def held_by_a_service_too(asked, folder):
+    """The service has it open as well: it is busy, not absent."""
+    same('findings', held(asked, folder, 'serves'), [])
 
 
 def nobody_on_the_port(asked, folder):
@@ -359,7 +404,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, left_behind_unasked, listens_in_another_network_namespace, stolen, nobody_on_the_port, one_of_several_is_dead, one_is_dead_and_no_other_is_asked, the_backup_is_dead, only_the_backup_lives, another_network_namespace, url]
+    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, left_behind_unasked, listens_in_another_network_namespace, stolen, held_by_process_1, held_by_a_service_too, nobody_on_the_port, one_of_several_is_dead, one_is_dead_and_no_other_is_asked, the_backup_is_dead, only_the_backup_lives, another_network_namespace, url]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 
