@@ -139,6 +139,7 @@ struct Deployment {
   std::vector<Backend> servers;
   std::vector<Holder> holders;
   std::vector<Link> links;
+  std::vector<Spot> check_runs;              // commands that only check a configuration (--check-config), which start no server
 };
 
 /// Versions that the user fixed; "" = what the files say.

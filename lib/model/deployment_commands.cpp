@@ -65,6 +65,11 @@ class Commands {
     server.holder = holder;
     server.version = targets_.gunicorn;
     const auto read = flavour::gunicorn_settings(command, environment);
+    if (std::ranges::any_of(read, [](const auto& one) { return one.name == "check_config"; })) {
+      all_.check_runs.push_back(at);
+      return;
+    }
+    if (std::ranges::any_of(read, [](const auto& one) { return one.name == "print_config"; })) return;
     const std::string config = flavour::gunicorn_config(read);
     server.config_named = !config.empty();
     for (const auto& one : read) {

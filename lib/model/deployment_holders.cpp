@@ -1,4 +1,4 @@
-// Units, images, services, pods, processes and programs, with what they say about starting and stopping. Defaults: systemd's and supervisor's
+// One reader for each kind of holder, hence over 300 lines. Units, images, services, pods, processes and programs, with what they say about starting and stopping. Defaults: systemd's and supervisor's
 // manuals, docker stop (10 s), Kubernetes (30 s).
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// What the words of each scope hold in a deployment. Each word is computed when a condition asks for it: a tree of 200 sites has many passes and a
+// What the words of each scope hold in a deployment: one place for all of them, hence over 300 lines. Each word is computed when a condition asks for it: a tree of 200 sites has many passes and a
 // card asks for three words.
 #include <algorithm>
 #include <cctype>

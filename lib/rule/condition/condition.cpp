@@ -1,4 +1,4 @@
-// One reader by precedence, one evaluator. Three values as in SQL: `no and unknown` is no, `yes or unknown` is yes, the rest with an unknown in it
+// One reader by precedence, one evaluator; over 300 lines because they are one grammar. Three values as in SQL: `no and unknown` is no, `yes or unknown` is yes, the rest with an unknown in it
 // is unknown.
 #include "rule/condition/condition.hpp"
 

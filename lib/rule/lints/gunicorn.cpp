@@ -1,4 +1,5 @@
-// gunicorn's settings where names, packages, versions and text matter, not only values.
+// gunicorn's settings where names, packages, versions and text matter, not only values. Over 300 lines: ten small checks that share how a command
+// and a file are read.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -357,6 +358,12 @@ void shadowed(const Deployment& all, std::vector<Draft>& drafts) {
   }
 }
 
+void check_runs(const Deployment& all, std::vector<Draft>& drafts) {
+  for (const Spot& at : all.check_runs) drafts.push_back(lint_draft(all, "gunicorn.check-config-trusted", at));
+  for (std::uint32_t i = 0; i < all.files.size(); ++i)
+    if (all.files[i].document.dialect == Dialect::script && !all.files[i].template_language.empty() && base::contains(all.files[i].text, "--check-config")) drafts.push_back(lint_unknown(all, "gunicorn.check-config-trusted", {i, 1, 1, 0, 0}, "what the template becomes"));
+}
+
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   names(all, drafts);
   options(all, drafts);
@@ -367,6 +374,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
   umasks(all, drafts);
   signals(all, drafts);
   shadowed(all, drafts);
+  check_runs(all, drafts);
 }
 
 }  // namespace
@@ -374,7 +382,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
 namespace lints_of {
 extern const Lint gunicorn = {"gunicorn",
                               {"gunicorn.unknown-setting", "gunicorn.unknown-option", "gunicorn.setting-not-in-version", "gunicorn.workers-vs-cores", "gunicorn.worker-class-dependency", "gunicorn.app-path-syntax", "gunicorn.umask-decimal",
-                               "gunicorn.umask-blocks-nginx", "gunicorn.sigterm-overridden", "gunicorn.dead-setting-duplicate"},
+                               "gunicorn.umask-blocks-nginx", "gunicorn.sigterm-overridden", "gunicorn.dead-setting-duplicate", "gunicorn.check-config-trusted"},
                               look};
 }
 

@@ -1,4 +1,4 @@
-// systemd units and containers: keys that systemd passes over, forms of CMD, servers that are for development.
+// Over 300 lines: eight small checks over the same holders. systemd units and containers: keys that systemd passes over, forms of CMD, servers that are for development.
 #include <algorithm>
 #include <array>
 #include <cctype>
