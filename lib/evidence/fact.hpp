@@ -142,6 +142,16 @@ struct ServerCommand   { std::string args, environment; };               // how 
 /// One setting where it is set; possible values when it depends on a condition. from: file command-line environment environment-default (weaker
 /// than a file: WEB_CONCURRENCY) default (under this condition the file leaves it). literal: the value can be told without running the file.
 struct SettingRead     { std::string name, value, from, condition; bool literal = true; };
+/// The systemd unit (about.unit) that the subject was started by at the fact's time, and the files that make it: its own, then its drop-ins in
+/// the order in which they are read, blanks between; empty when none was found. manager: system user.
+struct UnitSeen        { std::string manager, files; };
+/// What says that the subject runs in a container. runtime: docker podman containerd cri-o lxc "" ; pod: its uid; marks: the files and the names
+/// of variables that show it ("/.dockerenv KUBERNETES_SERVICE_HOST"), never their values.
+struct ContainerSeen   { std::string runtime, id, pod, marks; };
+/// Soft limits that the subject runs under (/proc/PID/limits), with the hard one of its descriptors; nullopt unlimited. memory: address space, bytes.
+struct ProcessLimits   { std::optional<std::uint64_t> files, files_hard, processes, memory, core; };
+/// CPU quota of a cgroup in processors (0 none), and how often it held the group back, since the group was made.
+struct CgroupCpu       { std::string path; double quota = 0; std::uint64_t periods = 0, throttled = 0; };
 struct FileChanged     { std::string path, kind; };                      // kind: config, unit, app, package
 struct LogDeleted     { std::string path; };                            // the open file has no name any more; what is written to it goes away with the process
 /// role: "backup" for a member that nginx asks only when all others failed, else "".
@@ -231,7 +241,7 @@ struct EventsLost      { std::uint64_t count = 0; std::string where; };
 using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
-                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, FileChanged, LogDeleted, ProxyRoute,
+                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, UnitSeen, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
                           RequestRouted, RequestSent, ListenerSeen, SocketWalk, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
