@@ -181,8 +181,13 @@ class Log {
     if (record.when && record.from_kernel_form && record.facility <= 0) sink_.saw_kernel(*record.when);
     if (record.from_kernel_form && record.facility >= 0) source.kernel_facility_known = true;
     if (record.sequence) {
-      if (sequence_ && *record.sequence > *sequence_ + 1) source.lost = true;
-      sequence_ = record.sequence;
+      // Counted here, over all formats: systemd's records stand among the kernel's, and another format takes them.
+      if (sequence_ && *record.sequence > *sequence_ + 1) {
+        source.lost = true;
+        sink_.gap({"kernel log", "records are missing inside it (the ring was overrun, or it was filtered)", "read it as it grows: `dmesg --follow` or journald; a larger log_buf_len= keeps more",
+                   static_cast<std::size_t>(*record.sequence - *sequence_ - 1), {}});
+      }
+      if (!sequence_ || *record.sequence > *sequence_) sequence_ = record.sequence;
     }
     const std::size_t first = sticky_;
     if (first < known_.size() && ((asked_ | collecting_) & bit(first) || asked() & bit(first)) && ask(first, record)) return true;

@@ -62,7 +62,6 @@ struct KernelState : State {
   evidence::Origin torn_origin;
   std::uint64_t torn_at = 0;
   std::uint64_t records = 0;
-  std::optional<std::uint64_t> sequence;
   bool no_victim_said = false;
   std::optional<std::int64_t> tie;                // wall minus boot of the last pair that was told
   int ties = 0;
@@ -425,16 +424,6 @@ constexpr std::string_view marks[] = {
 
 std::unique_ptr<State> start() { return std::make_unique<KernelState>(); }
 
-void count_sequence(KernelState& state, const Record& record, Sink& sink) {
-  if (!record.sequence) return;
-  if (state.sequence && *record.sequence > *state.sequence + 1) {
-    const std::uint64_t missing = *record.sequence - *state.sequence - 1;
-    sink.source().lost = true;
-    sink.gap({"kernel log", "records are missing inside it (the ring was overrun, or it was filtered)", "read it as it grows: `dmesg --follow` or journald; a larger log_buf_len= keeps more", static_cast<std::size_t>(missing), {}});
-  }
-  if (!state.sequence || *record.sequence > *state.sequence) state.sequence = record.sequence;
-}
-
 bool step(State& raw, const Record& record, Sink& sink) {
   auto& state = static_cast<KernelState&>(raw);
   std::string_view text = record.text;
@@ -454,7 +443,6 @@ bool step(State& raw, const Record& record, Sink& sink) {
   }
   ++state.records;
   if (record.facility >= 0 && record.from_kernel_form) sink.source().kernel_facility_known = true;
-  count_sequence(state, record, sink);
   if (record.facility > 0 && !audit) {
     // Not the kernel's own record: only a kill is worth telling, as the forgery it is.
     if (const auto kill = kernel::read_kill(text)) add_kill(state, *kill, record, sink);

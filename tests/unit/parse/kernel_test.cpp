@@ -337,21 +337,6 @@ TEST_CASE("the page size of another machine is told by the victim's row") {
   CHECK(reader.all<evidence::OomTask>().at(0).rss == 500ull * 65536);
 }
 
-TEST_CASE("records that are missing in /dev/kmsg are counted") {
-  Reader reader;
-  Record record;
-  record.from_kernel_form = true;
-  record.facility = 0;
-  record.text = record.line = "x";
-  for (const std::uint64_t sequence : {5u, 6u, 9u}) {
-    record.sequence = sequence;
-    formats_of::kernel.step(*reader.state, record, reader.sink);
-  }
-  CHECK(reader.evidence.sources[0].lost);
-  REQUIRE(reader.evidence.gaps.size() == 1);
-  CHECK(reader.evidence.gaps[0].count == 2);
-}
-
 TEST_CASE("any bytes are read without harm") {
   std::mt19937 random(20261122);
   const std::string_view seeds[] = {

@@ -122,3 +122,15 @@ TEST_CASE("stamps without a year take it from the other logs") {
   CHECK(base::iso(*looked.evidence.facts[1].when) == "2026-11-22T10:31:05");
   CHECK(base::iso(*looked.evidence.sources[1].last) == "2026-11-22T10:31:05");
 }
+
+TEST_CASE("records that are missing in /dev/kmsg are counted, whoever reads those between") {
+  const std::string kernel = "6,5,1000000,-;Linux version 6.1.0\n6,6,1100000,-;x\n", own = "30,7,1200000,-;systemd[1]: Starting x.service - X...\n30,8,1300000,-;systemd[1]: Mounted y.mount - Y.\n";
+  const auto told = [](std::string text) {
+    evidence::Evidence evidence;
+    const auto stream = source::memory_stream(std::move(text));
+    parse::read_stream(*stream, "/dev/kmsg", {}, evidence);
+    return std::pair{evidence.sources.at(0).lost, evidence.gaps.empty() ? std::size_t{0} : evidence.gaps[0].count};
+  };
+  CHECK(told(kernel + own + "6,9,1400000,-;y\n") == std::pair{false, std::size_t{0}});
+  CHECK(told(kernel + own + "6,11,1400000,-;y\n") == std::pair{true, std::size_t{2}});
+}
