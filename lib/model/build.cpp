@@ -10,6 +10,7 @@
 #include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "model/settings.hpp"
+#include "model/unit.hpp"
 
 namespace model {
 
@@ -420,7 +421,8 @@ void finish_server(Stack& stack, const Evidence& evidence, Server& server) {
   }
 }
 
-// Does this start command start this very server? It names the log or the address that the server's own lines name.
+}  // namespace
+
 bool starts(const Server& server, const Evidence& evidence, const ServerCommand& command) {
   const std::string& log = evidence.sources[server.source].name;
   for (const SettingRead& setting : flavour::gunicorn_settings(command.args, command.environment)) {
@@ -430,6 +432,8 @@ bool starts(const Server& server, const Evidence& evidence, const ServerCommand&
   }
   return false;
 }
+
+namespace {
 
 void read_settings(Stack& stack, const Evidence& evidence, Server& server) {
   std::vector<const Fact*> commands;
@@ -521,10 +525,16 @@ Stack build(const Evidence& evidence) {
   }
   make_masters(stack, evidence);
   join_witnesses(stack, evidence);
+  read_units(stack, evidence);
   for (std::size_t i = 0; i < stack.servers.size(); ++i) {
     const Server& server = stack.servers[i];
-    Hop hop{"server", server.flavour, server.version, server.master, i, {}};
+    Hop hop{"server", server.flavour, server.version, server.master, i, {}, SIZE_MAX};
     if (!server.listening.empty()) hop.listeners.push_back(server.listening);
+    stack.hops.push_back(std::move(hop));
+  }
+  for (std::size_t i = 0; i < stack.units.size(); ++i) {
+    Hop hop{"supervisor", "systemd", "", stack.units[i].master, SIZE_MAX, {}, i};
+    if (const auto listen = text_setting(stack.units[i], "ListenStream")) hop.listeners.push_back(*listen);
     stack.hops.push_back(std::move(hop));
   }
   return stack;

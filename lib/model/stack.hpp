@@ -84,6 +84,7 @@ struct Server {
   std::vector<Happening> happenings;
   std::optional<base::Instant> first, last;              // of its log lines
   evidence::SourceId source = 0;                         // its log
+  std::size_t unit = SIZE_MAX;                           // index into Stack::units; SIZE_MAX = of no unit we know
   bool seen_start = false;                               // "Starting gunicorn" is in the log: nothing of this run is before it
   bool namespaced = false;                               // its pids are of a pid namespace other than the host's
   bool host_pids = false;                                // a host-side witness names its pids: the namespaces are one
@@ -93,7 +94,18 @@ struct Server {
   std::vector<FactId> failures, symptoms;                // AppFailed in requests, AppSymptom
 };
 
-struct Hop { std::string role, flavour, version; int master = 0; std::size_t server = SIZE_MAX; std::vector<std::string> listeners; };
+/// A systemd unit as its files say it. Settings by systemd's own names ("TimeoutStopSec"), a drop-in over the unit's file, the manager's defaults
+/// below both; TimeoutSec= counts as TimeoutStopSec= and TimeoutStartSec=. Time spans in seconds, sizes in bytes, "infinity" as it is.
+/// From::unknown: the file that sets it was changed after the unit was started, and systemd may not have been told (daemon-reload).
+struct Unit {
+  std::string name, manager;                             // "web.service"; "system", "user", "" not known
+  int master = 0;                                        // host pid of the server it started; 0 = not known
+  FactId seen = evidence::no_fact;                       // UnitSeen, of a live look
+  std::vector<std::string> files;                        // that make it, in the order in which they count; its socket's after them
+  std::map<std::string, Setting> settings;
+};
+
+struct Hop { std::string role, flavour, version; int master = 0; std::size_t server = SIZE_MAX; std::vector<std::string> listeners; std::size_t unit = SIZE_MAX; };
 
 /// A witness of killing that could be joined to no life of any server, and why.
 struct Unjoined { FactId fact = evidence::no_fact; std::string why; };
@@ -110,6 +122,7 @@ struct KernelLog {
 struct Stack {
   std::vector<Hop> hops;                                 // client side first
   std::vector<Server> servers;
+  std::vector<Unit> units;                               // that start servers
   std::vector<Life> lives;
   std::unordered_map<int, std::vector<LifeId>> by_pid;   // workers, as their server names them, in the order they appeared
   std::vector<Unjoined> unjoined;
@@ -123,5 +136,8 @@ std::optional<std::size_t> covering_kernel_log(const Stack& stack, const evidenc
 /// The value of a setting where it is certain; nullopt when it is unknown or depends.
 std::optional<double> number_setting(const Server& server, std::string_view name);
 std::optional<std::string> text_setting(const Server& server, std::string_view name);
+/// The same of a unit. seconds: HUGE_VAL for infinity.
+std::optional<std::string> text_setting(const Unit& unit, std::string_view name);
+std::optional<double> number_setting(const Unit& unit, std::string_view name);
 
 }  // namespace model

@@ -77,6 +77,7 @@ Json hop_json(const model::Stack& stack, const model::Hop& hop, std::size_t& omi
   const model::Server* server = hop.server < stack.servers.size() ? &stack.servers[hop.server] : nullptr;
   Json settings = Json::object(), listeners = texts(hop.listeners);
   if (server) for (const auto& [name, setting] : server->settings) settings[utf8(name)] = setting_json(setting);
+  if (hop.unit < stack.units.size()) for (const auto& [name, setting] : stack.units[hop.unit].settings) settings[utf8(name)] = setting_json(setting);
   if (server && listeners.empty())
     for (const auto part : base::split(server->listening, ',')) if (!base::trim(part).empty()) listeners.push_back(utf8(base::trim(part)));
   const std::string& version = hop.version.empty() && server ? server->version : hop.version;
