@@ -4,20 +4,11 @@
 
 #include "base/text.hpp"
 #include "flavour/gunicorn_args.hpp"
+#include "flavour/systemd.hpp"
 
 namespace probe {
 
 namespace {
-
-// In the order of precedence, systemd.unit(5).
-constexpr std::string_view unit_folders[] = {"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"};
-
-// web@blue.service is made from web@.service.
-std::string as_template(const std::string& unit) {
-  const std::size_t at = unit.find('@'), dot = unit.rfind('.');
-  if (at == std::string::npos || dot == std::string::npos || dot <= at + 1) return {};
-  return unit.substr(0, at + 1) + unit.substr(dot);
-}
 
 // The words of Environment=, with the quotes taken off; nothing is expanded.
 std::vector<std::string> words_of(std::string_view line) {
@@ -97,29 +88,25 @@ std::string config_path(const source::Host& host, const FoundServer& server, con
   return path;
 }
 
-std::vector<std::string> unit_files(const source::Host& host, const std::string& unit) {
+std::vector<std::string> unit_files(const source::Host& host, const std::string& unit, const std::string& root) {
   std::vector<std::string> files;
   if (unit.empty() || unit.find('/') != std::string::npos) return files;
-  std::vector<std::string> names{unit};
-  if (const auto made_from = as_template(unit); !made_from.empty()) names.push_back(made_from);
-  for (const auto& name : names) {
-    for (const auto folder : unit_folders) {
-      const std::string path = std::string(folder) + "/" + name;
-      if (!host.stat(path)) continue;
-      files.push_back(path);
-      break;
-    }
-    if (!files.empty()) break;
-  }
-  for (const auto& name : names)
-    for (const auto folder : unit_folders) {
-      const std::string path = std::string(folder) + "/" + name + ".d";
-      const auto entries = host.list(path);
+  const auto drop_ins = flavour::drop_in_folders(unit);
+  for (const auto folder : flavour::unit_folders()) {
+    const std::string at = root + std::string(folder) + "/";
+    // /lib is /usr/lib on most machines, and then nothing of its own.
+    if (folder == "/lib/systemd/system")
+      if (const auto here = host.stat(root + "/lib/systemd"), there = host.stat(root + "/usr/lib/systemd"); here && there && here->inode == there->inode && here->device == there->device) continue;
+    for (const auto& name : flavour::unit_names(unit))
+      if (host.stat(at + name)) files.push_back(at + name);
+    for (const auto& name : drop_ins) {
+      const auto entries = host.list(at + name);
       if (!entries) continue;
       for (const auto& entry : *entries)
-        if (entry.name.size() > 5 && entry.name.substr(entry.name.size() - 5) == ".conf" && files.size() < 50) files.push_back(path + "/" + entry.name);
+        if (entry.name.ends_with(".conf") && files.size() < 200) files.push_back(at + name + "/" + entry.name);
     }
-  return files;
+  }
+  return flavour::files_of_unit(files, unit);
 }
 
 }  // namespace probe

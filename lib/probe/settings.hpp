@@ -20,7 +20,7 @@ std::vector<evidence::SettingRead> settings_of(const Command& command);
 /// path), else ./gunicorn.conf.py where there is one (gunicorn 20.0+, config.py:get_default_config_file). "" = none.
 std::string config_path(const source::Host& host, const FoundServer& server, const std::vector<evidence::SettingRead>& settings);
 
-/// The files that define a systemd unit: the fragment that counts and its drop-ins, in the order systemd reads them.
-std::vector<std::string> unit_files(const source::Host& host, const std::string& unit);
+/// The files that define a systemd unit: the fragment that counts and its drop-ins, in the order systemd reads them. `root`: "" or "/proc/PID/root".
+std::vector<std::string> unit_files(const source::Host& host, const std::string& unit, const std::string& root = {});
 
 }  // namespace probe
