@@ -10,7 +10,7 @@
 #include "base/text.hpp"
 #include "model/build.hpp"
 #include "model/timeline.hpp"
-#include "rule/draft.hpp"
+#include "rule/supervisor.hpp"
 
 namespace rule {
 
@@ -113,6 +113,20 @@ std::string constraint_near(const Case& c, const Fact& mark) {
   return found;
 }
 
+// Where the limit is set, when the group is a unit's own.
+void name_limit(Draft& draft, const Case& c, std::string_view group) {
+  const model::Unit* const unit = unit_of(c.look, c.server);
+  const std::string key = unit && unit->settings.contains("MemoryMax") && unit->settings.at("MemoryMax").because != no_fact ? "MemoryMax" : "MemoryLimit";
+  if (!unit || !memory_max(*unit) || !group.ends_with("/" + unit->name) || !stood_then(c.look, *unit, key, c.life.ended)) return;
+  because(draft, unit->settings.at(key).because, "the limit is set here");
+  draft.first.push_back({"then", fmt::format("the limit is {}: raise it there (systemctl edit {}), or run fewer workers", set_at(c.look, *unit, key), base::printable(unit->name, 80)), "", "a restart", ""});
+  const Ended ended = ended_by_systemd(c.look, unit->name, c.life.ended ? std::optional(base::Instant{c.life.ended->clock, c.life.ended->at + 2 * base::second_ns, c.life.ended->give}) : std::nullopt);
+  const auto policy = model::text_setting(*unit, "OOMPolicy");
+  if (ended.oom == no_fact || policy == "continue") return;
+  because(draft, ended.oom, policy ? "" : "systemd then stops the whole unit (OOMPolicy=stop is its default)");
+  draft.first.push_back({"then", fmt::format("let the other workers go on when one is killed: OOMPolicy=continue in {}", base::printable(unit->name, 80)), "", "nothing", "[Service]\nOOMPolicy=continue"});
+}
+
 std::optional<Draft> by_oom(const Case& c) {
   if (c.life.oom == no_fact) return std::nullopt;
   const Fact& fact = fact_of(c, c.life.oom);
@@ -132,6 +146,7 @@ std::optional<Draft> by_oom(const Case& c) {
   if (marked && !marked->cgroup.empty()) draft.values["cgroup"] = base::printable(marked->cgroup, 120);
   if (kill) memory_values(draft, *kill);
   because(draft, c.life.oom);
+  if (cgroup && kill) name_limit(draft, c, kill->oom_memcg.empty() ? kill->task_memcg : kill->oom_memcg);
   because(draft, c.life.reaped, c.server.family == "20.1" ? "gunicorn 20.1 names no cause" : "");
   if (c.life.reaped == no_fact) because(draft, c.life.timed_out);
   if (c.life.oom_join == Join::by_elimination) {
@@ -300,14 +315,43 @@ std::optional<Draft> by_userspace(const Case& c) {
   return draft;
 }
 
+// Why systemd killed it: the time that the unit gives to a stop, and what began that stop.
+void explain_stop(Draft& draft, const Case& c, const std::string& name) {
+  const Ended ended = ended_by_systemd(c.look, name, when_of(c.look, c.life.unit_kill));
+  if (ended.stop_timeout == no_fact) return;
+  because(draft, ended.stop_timeout);
+  draft.values["sender"] = "systemd, because the stop of " + base::printable(name, 80) + " took longer than TimeoutStopSec=";
+  const model::Unit* const unit = unit_of(c.look, c.server);
+  const double stop = unit && unit->name == name ? model::number_setting(*unit, "TimeoutStopSec").value_or(-1) : -1;  // -1: not known
+  const auto graceful = model::number_setting(c.server, "graceful_timeout");
+  if (stop >= 0 && stood_then(c.look, *unit, "TimeoutStopSec", c.life.ended ? c.life.ended : when_of(c.look, c.life.unit_kill))) {
+    const std::string at = set_at(c.look, *unit, "TimeoutStopSec");
+    const std::string said = at.empty() ? fmt::format("TimeoutStopSec={:g} s, systemd's default,", stop) : at;
+    draft.values["sender"] = fmt::format("systemd, which gave {} {} to stop", base::printable(name, 80), seconds_text(stop));
+    if (graceful && stop < *graceful) {
+      because(draft, unit->settings.at("TimeoutStopSec").because, fmt::format("shorter than graceful_timeout {:g} s", *graceful));
+      draft.caused_by_rule = "systemd.stop-timeout-below-graceful";
+      draft.first.push_back({"then", fmt::format("{} is shorter than graceful_timeout {:g} s: give it more (systemctl edit {}), then systemctl daemon-reload", said, *graceful, base::printable(name, 80)), "", "slower stops when a worker hangs",
+                             fmt::format("[Service]\nTimeoutStopSec={:g}", std::ceil(*graceful + 5))});
+    } else {
+      because(draft, unit->settings.at("TimeoutStopSec").because);
+    }
+  }
+  if (ended.oom == no_fact) return;
+  because(draft, ended.oom, "systemd stops the whole unit for it (OOMPolicy=stop)");
+  draft.caused_by_rule = "death.oom-cgroup";
+}
+
 std::optional<Draft> by_supervisor(const Case& c) {
   if (c.life.unit_kill == no_fact) return std::nullopt;
   Draft draft = draft_about(c.look, "death.killed-by-other", c.life);
   draft.sure = Confidence::certain;
   draft.sure_because = "systemd's own line names this pid and the signal";
   draft.values["sender"] = "systemd";
-  draft.values["unit"] = base::printable(fact_of(c, c.life.unit_kill).about.unit, 80);
+  const std::string& name = fact_of(c, c.life.unit_kill).about.unit;
+  draft.values["unit"] = base::printable(name, 80);
   because(draft, c.life.unit_kill);
+  explain_stop(draft, c, name);
   own_lines(draft, c);
   exclude_timeout(draft, c);
   return draft;

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "rule/live.hpp"
+#include "rule/supervisor.hpp"
 
 namespace rule {
 
@@ -111,6 +111,10 @@ void of_process(const Look& look, const LiveServer& live, const LiveProcess& pro
       draft.values["kind"] = " opens file descriptors and does not close them";
     }
     if (left) draft.values["limit"] += fmt::format(" ({} before: {})", span(grown->seconds), grown->before) + (open.used < open.soft ? fmt::format("; at this pace the limit comes in {}", span(*left)) : "");
+  }
+  if (const model::Unit* known = unit_of(look, live); known && sets_files(*known, open.soft)) {
+    because(draft, known->settings.at("LimitNOFILE").because, "the limit is set here; limits.conf does not apply to systemd services");
+    draft.values["limit"] += fmt::format("; the limit is {}", set_at(look, *known, "LimitNOFILE"));
   }
   if (!draft.own_steps) {
     if (open.most_count * 2 > open.used && open.most_count > 4) {

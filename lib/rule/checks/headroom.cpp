@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "rule/live.hpp"
+#include "rule/supervisor.hpp"
 
 namespace rule {
 
@@ -87,6 +87,11 @@ std::optional<Draft> of_group(const Look& look, const LiveServer& live) {
     because(draft, id);
     because(draft, largest(look, live));
     say_shared(look, live, draft);
+    if (const model::Unit* unit = unit_of(look, live); unit && limit->where.ends_with("/" + unit->name) && memory_max(*unit) == limit->limit) {
+      const std::string key = unit->settings.at("MemoryMax").because != no_fact ? "MemoryMax" : "MemoryLimit";
+      because(draft, unit->settings.at(key).because, "the limit is set here");
+      draft.first.push_back({"then", fmt::format("the limit is {}: raise it there (systemctl edit {}), or run fewer workers", set_at(look, *unit, key), base::printable(unit->name, 80)), "", "a restart", ""});
+    }
     return draft;
   }
   return std::nullopt;

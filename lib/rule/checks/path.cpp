@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "rule/draft.hpp"
 #include "rule/path.hpp"
+#include "rule/supervisor.hpp"
 #include "rule/upstream.hpp"
 
 namespace rule {
@@ -119,6 +120,20 @@ FactId searched(const Look& look) {
   return no_fact;
 }
 
+// The unit of its holder has a /tmp of its own.
+void name_private_tmp(const Look& look, const ListenerSeen& listener, Draft& draft) {
+  for (const LiveServer& live : live_servers(look)) {
+    const model::Unit* unit = unit_of(look, live);
+    const bool holds = std::any_of(live.listeners.begin(), live.listeners.end(), [&](FactId id) { return listener_of(look, id).inode == listener.inode && listener.inode; });
+    if (!unit || !holds) continue;
+    const std::string at = set_at(look, *unit, "PrivateTmp");
+    if (at.empty()) continue;
+    because(draft, unit->settings.at("PrivateTmp").because, "its unit has a /tmp of its own");
+    draft.caused_by_rule = "systemd.privatetmp-socket";
+    return;
+  }
+}
+
 std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
   for (const FactId id : peer.walks)
     if (walk_of(look, id).result == "denied") return denied(look, peer, id);
@@ -155,6 +170,7 @@ std::optional<Draft> of_socket(const Look& look, const Peer& peer) {
     } else if (elsewhere != no_fact) {
       draft.values["reason"] = fmt::format("; {} has it, in another mount namespace (PrivateTmp=, a container): the two do not see the same files", holder_text(look, listener_of(look, elsewhere)));
       because(draft, elsewhere, "its file is there for its holder");
+      name_private_tmp(look, listener_of(look, elsewhere), draft);
       draft.first.push_back({"then", "put the socket where both see it: RuntimeDirectory= in /run, not /tmp; a volume that both mount", "", "a restart", ""});
     } else if (wall != path) {
       draft.values["reason"] = fmt::format("; already {} does not exist", wall);
