@@ -43,7 +43,8 @@ Unit unit_of(const FoundServer& server) {
   Unit unit;
   const Process& process = server.master.pid ? server.master : server.workers.front();
   bool inside = false;
-  for (const auto part : base::split(service_path(process.cgroup), '/')) {
+  const std::string path = service_path(process.cgroup);
+  for (const auto part : base::split(path, '/')) {
     auto id = part;
     if (id.ends_with(".scope")) id.remove_suffix(6);
     if (const auto cut = id.find_last_of("-:"); cut != std::string_view::npos) id.remove_prefix(cut + 1);
