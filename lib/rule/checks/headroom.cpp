@@ -133,6 +133,18 @@ std::optional<Draft> swapping(const Look& look, const LiveServer& live) {
   draft.values["usage"] = base::bytes_text(swapped);
   draft.values["workers"] = base::counted(workers, "worker");
   because(draft, most);
+  // A unit may be swapped out on a machine that has memory to spare: MemoryHigh= holds it down.
+  if (const model::Unit* unit = unit_of(look, live)) {
+    const std::string at = set_at(look, *unit, "MemoryHigh");
+    const auto high = model::number_setting(*unit, "MemoryHigh");
+    for (FactId id = 0; !at.empty() && high && id < look.evidence.facts.size(); ++id) {
+      const auto* group = as<LimitSeen>(look.evidence.facts[id]);
+      if (!group || group->what != "memory" || !group->where.ends_with("/" + unit->name) || static_cast<double>(group->used) < close * *high) continue;
+      because(draft, unit->settings.at("MemoryHigh").because, "above this the kernel takes memory back from the unit, however much the machine has");
+      draft.first.push_back({"then", fmt::format("what holds it down is {}: raise it there (systemctl edit {}), or run fewer workers", at, base::printable(unit->name, 80)), "", "a restart", ""});
+      break;
+    }
+  }
   const HostMemory* host = nullptr;
   for (FactId id = 0; id < look.evidence.facts.size(); ++id)
     if (const auto* seen = as<HostMemory>(look.evidence.facts[id])) { host = seen; because(draft, id); }
