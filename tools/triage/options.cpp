@@ -171,6 +171,7 @@ Asked read_options(int count, char** words) {
       app.description("Collects the evidence into one tar.zst, with secrets redacted. `triage --from FILE` reads it.");
       app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
       app.add_option("-o,--output", o.output, "FILE, or - for standard output")->required();
+      app.add_option("--since", more.since, "logs from this time on: an ISO time, HH:MM (UTC), or 30m, 2h, 1d back; default: the server's life");
       app.add_flag("!--no-redact", o.redact, "keep environment values, passwords and tokens as they are");
       app.footer("Examples:\n  triage bundle -o /tmp/incident.tar.zst\n  ssh web1 triage bundle -o - > web1.tar.zst");
       break;
