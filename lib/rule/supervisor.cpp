@@ -66,7 +66,7 @@ Ended ended_by_systemd(const Look& look, const std::string& unit, const std::opt
     if (!event || fact.about.unit != unit || !fact.when || fact.when->clock != when->clock) continue;
     const std::int64_t before = when->at - fact.when->at, give = when->give + fact.when->give + base::second_ns;
     if (before < -give || before > 150 * base::second_ns) continue;
-    if (event->event == "started" || event->event == "starting") ended = {};  // what was before is another run
+    if (before > 0 && (event->event == "started" || event->event == "starting")) ended = {};  // what was before is another run
     if (event->event == "stop-timeout") ended.stop_timeout = id;
     if (event->event == "oom-kill" && event->result.empty()) ended.oom = id;
   }
