@@ -49,6 +49,8 @@ bool read_stat(std::string_view text, Process& process) {
   process.threads = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(20)));
   process.started_ns = number(22) * tick_ns;
   process.rss = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(24))) * page;
+  // Of the first 31 signals (fs/proc/array.c, do_task_stat); status has them all.
+  if (fields.size() >= 32) process.caught = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(34)));
   if (fields.size() >= 50 && (process.state == 'Z' || process.state == 'X')) process.exit_code = static_cast<int>(number(52));
   return true;
 }

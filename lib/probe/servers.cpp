@@ -131,7 +131,7 @@ Found find(const source::Host& host, const Target& target) {
     if (server_started_by(process.argv) == "gunicorn") {
       read_more(host, process);
       ours.insert(pid);
-    } else if (may_be_python(process)) {
+    } else if (may_be_python(process) && process.caught && catches_as_master(*process.caught)) {
       if (const auto status = host.read("/proc/" + std::to_string(pid) + "/status", 1 << 16)) read_status(*status, process);
       if (process.caught && catches_as_master(*process.caught) && holds_heartbeat(host, pid)) {
         read_more(host, process);

@@ -18,7 +18,7 @@ struct Machine {
     std::string comm = argv.empty() ? "gunicorn" : argv[0].substr(argv[0].rfind('/') + 1).substr(0, 15), cmdline;
     for (const auto& word : argv) cmdline += word + '\0';
     files[at + "/stat"] = std::to_string(pid) + " (" + comm + ") " + state + " " + std::to_string(ppid) +
-                          " 1 1 0 -1 4194560 1 0 0 0 5 5 0 0 20 0 1 0 " + std::to_string(50'000 + pid) + " 1000000 2500 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 " + std::to_string(exit_code) + "\n";
+                          " 1 1 0 -1 4194560 1 0 0 0 5 5 0 0 20 0 1 0 " + std::to_string(50'000 + pid) + " 1000000 2500 0 0 0 0 0 0 0 0 0 " + std::to_string(std::stoull(caught, nullptr, 16) & 0x7fffffff) + " 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 " + std::to_string(exit_code) + "\n";
     files[at + "/cmdline"] = cmdline;
     files[at + "/status"] = "Name:\t" + comm + "\nUid:\t33\t33\t33\t33\nNSpid:\t" + std::to_string(pid) + (ns_pid ? "\t" + std::to_string(ns_pid) : "") + "\nVmRSS:\t   10240 kB\nThreads:\t1\nSigCgt:\t" + caught + "\n";
     files[at + "/cgroup"] = "0::/system.slice/web.service\n";
