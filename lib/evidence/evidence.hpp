@@ -14,6 +14,22 @@
 
 namespace evidence {
 
+/// Where a kind stands among all of them.
+template <class T>
+constexpr std::size_t index_of = [] {
+  std::size_t index = 0;
+  const auto is = [&]<class Kept>() { return std::is_same_v<typename Unboxed<Kept>::Type, T> || (++index, false); };
+  [&]<class... Kept>(const std::variant<Kept...>*) { (is.template operator()<Kept>() || ...); }(static_cast<const What*>(nullptr));
+  return index;
+}();
+
+/// The fact's own words when it is of that kind, else null.
+template <class T>
+const T* as(const Fact& fact) {
+  const auto* const kept = std::get_if<index_of<T>>(&fact.what);
+  return kept ? &unboxed(*kept) : nullptr;
+}
+
 /// What kind of witness a source is; decides what its silence means.
 enum class SourceKind : std::uint8_t { unknown, server_log, kernel_log, stdio, access_log, proxy_error_log, proxy_access_log, journal, container, process_list, command, config, proc, cgroup, watch };
 
@@ -49,7 +65,7 @@ class Evidence {
   void gap(Gap gap);
   /// The ids of all facts of a kind, rising. Most questions are about a few facts of one kind among many thousands of others.
   template <class T>
-  const std::vector<FactId>& ids_of() const { return of_kind_[What(std::in_place_type<T>).index()]; }
+  const std::vector<FactId>& ids_of() const { return of_kind_[index_of<T>]; }
   /// Puts the facts from `first` on into another order: `order` holds their ids of now, each once.
   void reorder(std::size_t first, std::span<const FactId> order);
 
@@ -66,7 +82,5 @@ class Evidence {
 /// The most facts of one kind that are kept; a kind that is only decoration (task table rows) keeps fewer.
 constexpr std::size_t kind_cap = 50'000;
 
-template <class T>
-const T* as(const Fact& fact) { return std::get_if<T>(&fact.what); }
 
 }  // namespace evidence

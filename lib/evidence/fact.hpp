@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/instant.hpp"
+#include "evidence/boxed.hpp"
 
 namespace evidence {
 
@@ -238,11 +239,12 @@ struct ProcessExited   { int status = 0, ns_pid = 0, parent = 0; std::string com
 struct OomMarked       { std::string constraint, cgroup; };              // mark_victim
 struct EventsLost      { std::uint64_t count = 0; std::string where; };
 
+// Boxed: those that are large and few.
 using What = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
-                          WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, AppFailed, BootRefused, BindFailed, ControlSocket,
+                          WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, Boxed<AppFailed>, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
-                          KernelBooted, UnitEvent, UserspaceKill, ContainerState, ClusterEvent, ProxyError, ProxyEvent, ProcessSeen, ServerCommand, SettingRead, UnitSeen, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
-                          RequestRouted, RequestSent, ListenerSeen, SocketWalk, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          KernelBooted, UnitEvent, UserspaceKill, Boxed<ContainerState>, ClusterEvent, ProxyError, ProxyEvent, Boxed<ProcessSeen>, ServerCommand, SettingRead, Boxed<UnitSeen>, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
+                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 struct Fact {
   What what;

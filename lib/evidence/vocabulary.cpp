@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 
 // Row<T>: the word, what it means, and its fields by name for both directions.
 template <class T> struct Row;
+template <class T> using Kind = typename Unboxed<std::decay_t<T>>::Type;
 #define ROW(TYPE, WORD, MEANS, ...)                                    \
   template <> struct Row<TYPE> {                                      \
     static constexpr std::string_view word = WORD, means = MEANS;    \
@@ -145,14 +146,14 @@ Json json_of(const Evidence& evidence, FactId id) {
   if (fact.origin.line) json["line"] = fact.origin.line;
   if (fact.origin.column) json["column"] = fact.origin.column;
   json["offset"] = fact.origin.offset;
-  std::visit([&](const auto& what) { Row<std::decay_t<decltype(what)>>::fields(what, [&](std::string_view name, const auto& value) { put(json, std::string("f.") + std::string(name), value); }); }, fact.what);
+  std::visit([&](const auto& what) { Row<Kind<decltype(what)>>::fields(unboxed(what), [&](std::string_view name, const auto& value) { put(json, std::string("f.") + std::string(name), value); }); }, fact.what);
   if (!fact.text.empty()) put(json, "text", fact.text);
   return json;
 }
 
 template <std::size_t I = 0> bool make(std::string_view word, What& what) {
   if constexpr (I < std::variant_size_v<What>) {
-    using T = std::variant_alternative_t<I, What>;
+    using T = typename Unboxed<std::variant_alternative_t<I, What>>::Type;
     if (Row<T>::word == word) { what = T{}; return true; }
     return make<I + 1>(word, what);
   } else return false;
@@ -161,7 +162,7 @@ template <std::size_t I = 0> bool make(std::string_view word, What& what) {
 template <std::size_t... I> std::vector<Word> words(std::index_sequence<I...>) {
   std::vector<Word> all;
   (([&] {
-     using T = std::variant_alternative_t<I, What>;
+     using T = typename Unboxed<std::variant_alternative_t<I, What>>::Type;
      Word word{Row<T>::word, Row<T>::means, {}};
      T empty{};
      Row<T>::fields(empty, [&](std::string_view name, auto&) { word.fields.push_back(name); });
@@ -180,14 +181,14 @@ base::Error bad_line(std::size_t line, std::string answer) { return {base::Kind:
 
 }  // namespace
 
-std::string_view word_of(const What& what) { return std::visit([](const auto& w) { return Row<std::decay_t<decltype(w)>>::word; }, what); }
+std::string_view word_of(const What& what) { return std::visit([](const auto& w) { return Row<Kind<decltype(w)>>::word; }, what); }
 std::vector<Word> vocabulary() { return words(std::make_index_sequence<std::variant_size_v<What>>()); }
 
 void each_text(What& what, const std::function<void(std::string&)>& change) {
   const auto text = [&](std::string_view, auto& field) {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, std::string>) change(field);
   };
-  std::visit([&](auto& kind) { Row<std::decay_t<decltype(kind)>>::fields(kind, text); }, what);
+  std::visit([&](auto& kind) { Row<Kind<decltype(kind)>>::fields(unboxed(kind), text); }, what);
 }
 
 std::string to_ndjson(const Evidence& evidence, FactId id) { return json_of(evidence, id).dump(); }
@@ -286,7 +287,7 @@ base::Result<Evidence> read_ndjson(std::string_view text) {
     }
     take(json, "source", fact.origin.source); take(json, "line", fact.origin.line); take(json, "column", fact.origin.column); take(json, "offset", fact.origin.offset);
     if (fact.origin.source >= evidence.sources.size()) return base::fail(bad_line(number, "its source is not listed before it"));
-    std::visit([&](auto& what) { Row<std::decay_t<decltype(what)>>::fields(what, [&](std::string_view name, auto& value) { take(json, std::string("f.") + std::string(name), value); }); }, fact.what);
+    std::visit([&](auto& what) { Row<Kind<decltype(what)>>::fields(unboxed(what), [&](std::string_view name, auto& value) { take(json, std::string("f.") + std::string(name), value); }); }, fact.what);
     evidence.add(std::move(fact));
   }
   return evidence;

@@ -512,7 +512,7 @@ std::vector<FactId> folding_order(const Evidence& evidence) {
 
 void step(Stack& stack, const Evidence& evidence, FactId id) {
   const Fact& fact = evidence.facts[id];
-  std::visit(Step{stack, evidence, fact, id}, fact.what);
+  std::visit([step = Step{stack, evidence, fact, id}](const auto& what) mutable { step(unboxed(what)); }, fact.what);
 }
 
 Stack build(const Evidence& evidence) {

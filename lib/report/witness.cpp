@@ -300,7 +300,7 @@ std::string bare_line(std::string_view line) {
 }
 
 std::string fact_text(const evidence::Fact& fact) {
-  std::string text = std::visit(Sentence{fact}, fact.what);
+  std::string text = std::visit([sentence = Sentence{fact}](const auto& what) { return sentence(evidence::unboxed(what)); }, fact.what);
   if (text.empty()) text = bare_line(fact.text);
   if (text.empty()) text = evidence::word_of(fact.what);
   return text;

@@ -68,11 +68,11 @@ std::vector<Peer> peers(const Look& look) {
   std::vector<Peer> all;
   for (auto& [address, peer] : by_address) {
     for (const FactId id : walks)
-      if ("unix:" + std::get<SocketWalk>(look.evidence.facts[id].what).path == address) peer.walks.push_back(id);
+      if ("unix:" + as<SocketWalk>(look.evidence.facts[id])->path == address) peer.walks.push_back(id);
     for (const FactId id : listeners) {
       const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
       // A container may have bound the same file under another path.
-      const bool same_file = !listener.file.empty() && std::any_of(peer.walks.begin(), peer.walks.end(), [&](FactId walk) { return std::get<SocketWalk>(look.evidence.facts[walk].what).file == listener.file; });
+      const bool same_file = !listener.file.empty() && std::any_of(peer.walks.begin(), peer.walks.end(), [&](FactId walk) { return as<SocketWalk>(look.evidence.facts[walk])->file == listener.file; });
       if (!same_file && !takes(listener.address, address)) continue;
       const bool here = base::starts_with(address, "unix:") || dialled_in.empty() || dialled_in.contains(listener.net_namespace);
       (here ? peer.listeners : peer.elsewhere).push_back(id);
@@ -103,10 +103,10 @@ bool another_file(const ListenerSeen& listener, std::string_view file) { return 
 
 bool reachable_now(const Look& look, const Peer& peer) {
   if (!sockets_listed(look)) return false;
-  const bool open = std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what).result == "open"; });
+  const bool open = std::all_of(peer.walks.begin(), peer.walks.end(), [&](FactId id) { return as<SocketWalk>(look.evidence.facts[id])->result == "open"; });
   if (!open || (base::starts_with(peer.address, "unix:") && peer.walks.empty())) return false;
   if (peer.walks.empty()) return !peer.listeners.empty();
-  const auto& file = std::get<SocketWalk>(look.evidence.facts[peer.walks.front()].what).file;
+  const auto& file = as<SocketWalk>(look.evidence.facts[peer.walks.front()])->file;
   return std::any_of(peer.listeners.begin(), peer.listeners.end(), [&](FactId id) { return !another_file(std::get<ListenerSeen>(look.evidence.facts[id].what), file); });
 }
 

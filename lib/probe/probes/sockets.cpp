@@ -212,8 +212,8 @@ class Sockets {
       }
     }
     for (const auto& [file, walk] : lost)
-      if (!plain_files(host_, walk->about.pid, std::get<evidence::SocketWalk>(walk->what).wall)) missed(1, "the file system of " + std::get<evidence::SocketWalk>(walk->what).wall + " may number files in its own way");
-    if (spaces.unseen) evidence_.gap({"whether anybody listens on " + std::get<evidence::SocketWalk>(lost.begin()->second->what).path, spaces.why, "run as root on the host", spaces.unseen, {}});
+      if (!plain_files(host_, walk->about.pid, evidence::as<evidence::SocketWalk>(*walk)->wall)) missed(1, "the file system of " + evidence::as<evidence::SocketWalk>(*walk)->wall + " may number files in its own way");
+    if (spaces.unseen) evidence_.gap({"whether anybody listens on " + evidence::as<evidence::SocketWalk>(*lost.begin()->second)->path, spaces.why, "run as root on the host", spaces.unseen, {}});
     auto whole = seen(evidence::NamespacesListed{looked, spaces.unseen}, 0, source(), host_);
     whole.text = "unix listeners of " + base::counted(looked, "network namespace") + (spaces.unseen ? ", not of all" : "");
     evidence_.add(std::move(whole));

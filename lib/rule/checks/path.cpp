@@ -17,7 +17,7 @@ using namespace evidence;
 
 namespace {
 
-const SocketWalk& walk_of(const Look& look, FactId id) { return std::get<SocketWalk>(look.evidence.facts[id].what); }
+const SocketWalk& walk_of(const Look& look, FactId id) { return *as<SocketWalk>(look.evidence.facts[id]); }
 const ListenerSeen& listener_of(const Look& look, FactId id) { return std::get<ListenerSeen>(look.evidence.facts[id].what); }
 
 constexpr double just_now_s = 600;

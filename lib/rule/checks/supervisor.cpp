@@ -179,7 +179,7 @@ void private_tmp(const Case& c, std::vector<Draft>& drafts) {
     for (const Peer& peer : peers(c.look))
       if (peer.address == "unix:" + path)
         for (const FactId walk : peer.walks)
-          if (std::get<SocketWalk>(c.look.evidence.facts[walk].what).result == "missing") { draft.level = Level::warning; because(draft, walk, "the proxy finds nothing there"); }
+          if (as<SocketWalk>(c.look.evidence.facts[walk])->result == "missing") { draft.level = Level::warning; because(draft, walk, "the proxy finds nothing there"); }
   }
   drafts.push_back(std::move(draft));
 }

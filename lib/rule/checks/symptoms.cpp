@@ -147,7 +147,7 @@ std::vector<Draft> look_at(const Look& look) {
       all.insert(all.end(), ids.begin(), ids.end());
     }
     for (const FactId id : server.failures)
-      if (const auto rule = rule_of(std::get<AppFailed>(look.evidence.facts[id].what)); !rule.empty()) of_rule[rule].push_back(id);
+      if (const auto rule = rule_of(*as<AppFailed>(look.evidence.facts[id])); !rule.empty()) of_rule[rule].push_back(id);
     // Before the first worker it is a failed boot, and the boot check has the words.
     const bool booted = !server.lives.empty();
     for (const auto& [rule, ids] : of_rule) {
@@ -186,14 +186,14 @@ std::vector<Draft> look_at(const Look& look) {
     // Exceptions in requests: a note, grouped by type and place.
     std::map<std::string, std::vector<FactId>> by_place;
     for (const FactId id : server.failures) {
-      const auto& failed = std::get<AppFailed>(look.evidence.facts[id].what);
+      const auto& failed = *as<AppFailed>(look.evidence.facts[id]);
       // The server's own way out at INT, QUIT or a timeout is no fault of the application.
       if (failed.type == "SystemExit" && base::contains(failed.where, "gunicorn/workers/")) continue;
       if (!failed.type.empty()) by_place[failed.type + " " + failed.where].push_back(id);
     }
     for (const auto& [place, ids] : by_place) {
       const Fact& first = look.evidence.facts[ids.front()];
-      const auto& failed = std::get<AppFailed>(first.what);
+      const auto& failed = *as<AppFailed>(first);
       Draft draft = draft_about(look, "app.exception", server);
       draft.subject.role = "worker";
       draft.subject.pid = first.by;
