@@ -467,6 +467,33 @@ std::string log_level(const Evidence& evidence, const Server& server) {
   return info ? "info" : warning ? "warning" : "error";
 }
 
+// A watched server whose log cannot be read (it goes to the journal, a pipe, a container's runtime) is one all the same: signals, wait statuses
+// and counters tell how its workers end.
+void add_silent(Stack& stack, const Evidence& evidence) {
+  if (std::none_of(evidence.sources.begin(), evidence.sources.end(), [](const Source& source) { return source.kind == SourceKind::watch; })) return;
+  struct Seen { const ProcessSeen* what; const Fact* fact; const flavour::Flavour* flavour; };
+  std::map<int, Seen> processes;  // the watched servers' own, by host pid
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
+    const Fact& fact = evidence.facts[id];
+    const auto* const seen = as<ProcessSeen>(fact);
+    for (const flavour::Flavour* const known : flavour::flavours())
+      if (known->recognise && known->recognise(seen->args)) processes.insert_or_assign(fact.about.pid, Seen{seen, &fact, known});
+  }
+  for (const auto& [host, process] : processes) {
+    if (processes.contains(process.what->ppid)) continue;  // a worker
+    const int own = process.what->ns_pid ? process.what->ns_pid : host;
+    // A log that names no master may be this one's.
+    if (std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& server) { return server.master == host || server.master == own || server.master == 0; })) continue;
+    Server server;
+    server.flavour = process.flavour->name;
+    server.master = own;
+    server.source = process.fact->origin.source;
+    server.silent = true;
+    server.namespaced = own != host;
+    stack.servers.push_back(std::move(server));
+  }
+}
+
 void make_masters(Stack& stack, const Evidence& evidence) {
   for (Server& server : stack.servers) {
     if (server.master == 0) continue;
@@ -518,6 +545,7 @@ void step(Stack& stack, const Evidence& evidence, FactId id) {
 Stack build(const Evidence& evidence) {
   Stack stack;
   for (const FactId id : folding_order(evidence)) step(stack, evidence, id);
+  add_silent(stack, evidence);
   for (Server& server : stack.servers) {
     read_settings(stack, evidence, server);
     server.log_level = log_level(evidence, server);

@@ -85,6 +85,7 @@ struct Server {
   std::optional<base::Instant> first, last;              // of its log lines
   evidence::SourceId source = 0;                         // its log
   std::size_t unit = SIZE_MAX;                           // index into Stack::units; SIZE_MAX = of no unit we know
+  bool silent = false;                                   // watched, and no log of it can be read: what it does not say means nothing
   bool seen_start = false;                               // "Starting gunicorn" is in the log: nothing of this run is before it
   bool namespaced = false;                               // its pids are of a pid namespace other than the host's
   bool host_pids = false;                                // a host-side witness names its pids: the namespaces are one

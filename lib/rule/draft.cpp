@@ -67,7 +67,7 @@ void rule_out(Draft& draft, std::string cause, std::string why) {
 
 std::optional<bool> would_log(const Server& server, flavour::Ending ending) {
   const flavour::Flavour* const known = flavour::flavour(server.flavour);
-  if (!known || server.family.empty()) return std::nullopt;
+  if (!known || server.family.empty() || server.silent) return std::nullopt;
   return known->would_log(server.family, server.log_level.empty() ? "info" : server.log_level, ending);
 }
 

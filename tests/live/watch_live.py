@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from harness import Cgroup, Gunicorn, Process, PYTHON, Skip, alive, children, get, kernel_log, kernel_names_our_pids, run_cases, wait_until
+from harness import Cgroup, Gunicorn, Process, PYTHON, Skip, alive, children, get, kernel_log, kernel_names_our_pids, run_cases, copy_program, wait_until
 
 MIB = 1 << 20
 # CONTRACT: the first line comes within 100 ms of the death, its amendment within 3 s. ./dev bench holds us to the first; here other tests and
@@ -149,7 +149,7 @@ def killed_by_named_process(site, folder):
         pid = on.server.workers()[-1]
         # `exec -a` would change argv only; the name the kernel knows is the file's.
         named = folder / 'grim-reaper'
-        shutil.copy(os.path.realpath(PYTHON), named)
+        copy_program(PYTHON, named)
         struck = time.time()
         killer = Process([named, '-c', 'import os,sys,time\nprint(time.time(), flush=True)\n' + KILLER, str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
@@ -239,6 +239,31 @@ def exit_code(site, folder):
     with site(folder, '--timeout', '30') as on:
         request, pid = on.server.ask('/exit?code=7')
         on.watch.expect(pid, 'death.exited', 'certain')
+
+
+def without_its_log(site, folder):
+    """Its log goes where nobody can read it (a pipe, a container's runtime): signals and wait statuses are told all the same, and no more than they."""
+    with site(folder, '--timeout', '2', '--error-logfile', '/dev/null', workers=3) as on:
+        request, stuck = on.server.ask('/sleep')
+        killed = next(pid for pid in on.server.workers() if pid != stuck)
+        os.kill(killed, signal.SIGKILL)
+        if on.watch.without:
+            for pid in (stuck, killed):
+                on.watch.expect(pid, 'death.unknown', 'unknown')
+        else:
+            on.watch.expect(stuck, 'death.timeout', 'certain', sender=on.server.pid)
+            on.watch.expect(killed, 'death.killed-by-other', 'certain', sender=os.getpid())
+        wait_until('three workers again', lambda: len(on.server.workers()) == 3 and get(on.server.port, '/ok', 10) == 200)
+        before = set(on.server.workers())
+        os.kill(on.server.pid, signal.SIGHUP)
+        wait_until('the workers are new', lambda: not before & set(on.server.workers()))
+        on.server.process.process.terminate()
+        on.server.process.process.wait(20)
+        wait_until('the ends are told', lambda: len(on.watch.events('ended')) + len(on.watch.findings(provisional=False)) >= 8, 20)
+        # A second SIGTERM may end a worker that is on its way out; only BPF sees that the master sent it.
+        loud = [one for one in on.watch.findings() if one['subject']['pid'] not in (stuck, killed) and (not on.watch.without or one['sure'] != 'unknown')]
+        if loud:
+            raise AssertionError(f'an alarm where nothing is wrong: {json.dumps(loud)[:1500]}')
 
 
 def several_at_once(site, folder):
@@ -428,7 +453,7 @@ def sees_a_server_that_starts_later(site, folder):
             server.stop()
 
 
-CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace]
+CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, without_its_log, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace]
 BPF_ONLY = [leaves_nothing_behind, sees_a_server_that_starts_later]
 FALLBACK_ONLY = [out_of_memory_by_counter]
 WAYS = {'': 'bpf', 'bpf': 'connector', 'bpf,connector': 'pidfd', 'bpf,connector,pidfd': 'proc'}

@@ -109,7 +109,12 @@ void Scene::add_logs(const probe::FoundServer& server) {
     if (std::none_of(logs_.begin(), logs_.end(), [&](const LogTail& log) { return log.path() == path; })) logs_.emplace_back(path, target);
   }
   if (!file && !piped.empty())
-    gaps_.push_back({"the log of server " + std::to_string(pid), "it writes to " + base::printable(piped, 60), "set errorlog to a file, or read its journal or container log beside this", 1, {}});
+    miss({"the log of server " + std::to_string(pid), "it writes to " + base::printable(piped, 60), "set errorlog to a file, or read its journal or container log beside this", 1, {}});
+}
+
+// A server is looked at again and again: what could not be seen is said once.
+void Scene::miss(Gap gap) {
+  if (std::none_of(gaps_.begin(), gaps_.end(), [&](const Gap& known) { return known.wanted == gap.wanted && known.reason == gap.reason; })) gaps_.push_back(std::move(gap));
 }
 
 void Scene::count_oom_kills(const probe::FoundServer& server) {

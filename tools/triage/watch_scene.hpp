@@ -47,6 +47,7 @@ class Scene {
 
  private:
   void add_logs(const probe::FoundServer& server);
+  void miss(evidence::Gap gap);
 
   const source::Host& host_;
   std::string method_;

@@ -405,8 +405,38 @@ std::optional<Draft> by_stop(const Case& c) {
   return draft;
 }
 
+// Was its own master seen sending it this signal?
+bool sent_by_master(const Case& c, int signal) {
+  const int master = master_host_pid(c);
+  return master && std::any_of(c.life.witnesses.begin(), c.life.witnesses.end(), [&](FactId id) {
+    const auto* sent = as<SignalSent>(fact_of(c, id));
+    return sent && sent->signal == signal && sent->sender == master;
+  });
+}
+
+// Of a server whose log cannot be read, some ends look alike from outside: a stop that the master asked for and a stranger's SIGTERM, the exit of
+// a timeout's first stage (1) or of a boot that failed (3, 4) and one of the application's own. Where signals are seen (BPF) the first two are told
+// apart.
+std::optional<Draft> by_unheard(const Case& c) {
+  if (!c.server.silent || c.life.role != Role::worker || c.life.exited == no_fact) return std::nullopt;
+  const bool signals_seen = as<ProcessExited>(fact_of(c, c.life.exited))->by == "bpf";
+  const bool stop = c.life.signal && *c.life.signal == 15 && !signals_seen;
+  const int code = c.life.exit_code.value_or(0);
+  if (!stop && !(code == 1 && !signals_seen) && code != 3 && code != 4) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.unknown", c.life);
+  draft.truth = Truth::unknown;
+  draft.sure_because = stop        ? "it ended by SIGTERM, which its master sends at a stop or a reload, and anybody else may have sent"
+                       : code == 1 ? "it exited with 1, as after its master's SIGABRT (a timeout), and as an application may by itself"
+                                   : fmt::format("it exited with {}, as a worker that failed to boot does, and as an application may by itself", code);
+  draft.missing.push_back("the server's own log, which says which");
+  if (!signals_seen) draft.missing.push_back("who sends signals: triage watch with BPF");
+  because(draft, c.life.exited);
+  rule_out(draft, "death.oom-cgroup", "the kernel kills for memory with SIGKILL");
+  return draft;
+}
+
 std::optional<Draft> by_signal(const Case& c) {
-  if (!c.life.signal || *c.life.signal == 9 || is_fault(*c.life.signal)) return std::nullopt;
+  if (!c.life.signal || *c.life.signal == 9 || is_fault(*c.life.signal) || sent_by_master(c, *c.life.signal)) return std::nullopt;
   // manage_workers repeats SIGTERM, and the second one may meet the interpreter at its end (gunicorn PR #2908): the worker had been asked,
   // or had said goodbye.
   if (*c.life.signal == 15 && (c.life.asked != Asked::nobody || c.life.exiting != no_fact)) return std::nullopt;
@@ -574,7 +604,7 @@ std::optional<Draft> by_leaving(const Case& c) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr std::array<Cause, 14> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_signal, by_counter, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
+constexpr std::array<Cause, 15> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {
