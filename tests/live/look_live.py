@@ -13,7 +13,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from harness import LOOPBACK, PYTHON, Cgroup, Gunicorn, Process, Skip, alive, children, free_port, get, report, run_cases, serves, triage, unpacked, wait_until, without_titles
+from harness import LOOPBACK, PYTHON, Cgroup, Gunicorn, Process, Skip, alive, children, copy_program, free_port, get, report, run_cases, serves, triage, unpacked, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -203,7 +203,7 @@ def without_root(asked, folder):
         raise Skip('needs root and setpriv to become another user')
     server = Gunicorn(folder / 'site')
     program = folder / 'triage'
-    shutil.copy(asked.triage, program)
+    copy_program(asked.triage, program)
     folder.chmod(0o755)
     program.chmod(0o755)
     try:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from harness import Cgroup, Gunicorn, Process, PYTHON, Skip, alive, children, get, kernel_log, kernel_names_our_pids, run_cases, copy_program, wait_until
+from harness import Cgroup, Gunicorn, Process, PYTHON, Skip, alive, children, copy_program, get, kernel_log, kernel_names_our_pids, run_cases, wait_until
 
 MIB = 1 << 20
 # CONTRACT: the first line comes within 100 ms of the death, its amendment within 3 s. ./dev bench holds us to the first; here other tests and
