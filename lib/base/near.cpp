@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace base {
 
@@ -27,6 +28,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::size_t changes_between(std::string_view a, std::string_view b) { return a.size() > longest || b.size() > longest ? SIZE_MAX : distance(a, b); }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& known) {
   if (word.empty() || word.size() > longest) return {};

@@ -1,3 +1,4 @@
+// What each kind of fact says as a line of evidence; over 300 lines because it is a list, a sentence a kind.
 #include "report/witness.hpp"
 
 #include <fmt/format.h>

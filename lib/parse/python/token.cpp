@@ -1,3 +1,4 @@
+// One scanner, a state a kind of token, hence a little over 300 lines.
 #include "parse/python/token.hpp"
 
 #include <algorithm>

@@ -102,29 +102,13 @@ std::string bad_words(const Block& block, const Node& node, std::size_t& word) {
   return {};
 }
 
-// Insertions, deletions and replacements; words of configuration are short.
-std::size_t changes_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t k = 0; k <= b.size(); ++k) row[k] = k;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t before = row[0];
-    row[0] = i;
-    for (std::size_t k = 1; k <= b.size(); ++k) {
-      const std::size_t here = row[k];
-      row[k] = std::min({row[k] + 1, row[k - 1] + 1, before + (a[i - 1] == b[k - 1] ? 0 : 1)});
-      before = here;
-    }
-  }
-  return row[b.size()];
-}
-
 std::string_view slip_of(std::string_view name) {
   std::string_view best;
   std::size_t least = name.size() < 8 ? 2 : 3;  // one letter of a short word, two of a long one
   if (name.size() < 3 || base::starts_with(name, "subs_filter") || base::starts_with(name, "echo")) return best;  // ngx_http_substitutions_filter, echo-nginx-module
   for (const NginxDirective& row : flavour::nginx_directives()) {
     if (row.name.size() + 2 < name.size() || name.size() + 2 < row.name.size()) continue;
-    if (const std::size_t changes = changes_between(name, row.name); changes < least) { least = changes; best = row.name; }
+    if (const std::size_t changes = base::changes_between(name, row.name); changes < least) { least = changes; best = row.name; }
   }
   return best;
 }

@@ -32,22 +32,6 @@ std::string_view section_of(std::string_view key) {
   return {};
 }
 
-// Insertions, deletions and replacements.
-std::size_t changes_between(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t k = 0; k <= b.size(); ++k) row[k] = k;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t before = row[0];
-    row[0] = i;
-    for (std::size_t k = 1; k <= b.size(); ++k) {
-      const std::size_t here = row[k];
-      row[k] = std::min({row[k] + 1, row[k - 1] + 1, before + (a[i - 1] == b[k - 1] ? 0 : 1)});
-      before = here;
-    }
-  }
-  return row[b.size()];
-}
-
 void unknown_keys(const Deployment& all, std::vector<Draft>& drafts) {
   const std::vector<std::string_view> known(systemd_keys().begin(), systemd_keys().end());
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
@@ -65,7 +49,7 @@ void unknown_keys(const Deployment& all, std::vector<Draft>& drafts) {
         continue;
       }
       const std::string_view near = base::nearest(entry.key, known);
-      if (near.size() < 4 || changes_between(near, entry.key) > 2) continue;  // a key of a newer systemd, more likely
+      if (near.size() < 4 || base::changes_between(near, entry.key) > 2) continue;  // a key of a newer systemd, more likely
       Draft draft = lint_draft(all, "systemd.unknown-key", at, {{"setting", entry.key}, {"detail", "did you mean " + std::string(near) + "?"}, {"kind", "[" + entry.section + "]"}});
       edit(all, draft, i, at.at, at.end, std::string(near), false);
       drafts.push_back(std::move(draft));
