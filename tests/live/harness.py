@@ -288,7 +288,7 @@ class Gunicorn:
         def answer():
             if self.process.process.poll() is not None:
                 raise AssertionError(f'gunicorn ended: {(self.folder / "stdio.log").read_text()[-500:]} {self.text()[-500:]}')
-            return self.booted() >= self.wanted and get(self.port, '/ok', 10) == 200
+            return self.booted() >= self.wanted and get(self.port, '/ok', 10) == 200 and self.all_serve()
         wait_until('gunicorn answers', answer, 40)
 
     def text(self):
@@ -301,6 +301,11 @@ class Gunicorn:
 
     def workers(self):
         return children(self.pid)
+
+    def all_serve(self):
+        """As many workers as wanted, each with its own signal handlers: one that has none yet takes a signal to stop as a master would, lays it aside, and runs on for the whole graceful timeout."""
+        pids = self.workers()
+        return len(pids) == self.wanted and all(serves(pid) for pid in pids)
 
     def seen(self, path):
         """pids that began to serve `path`"""
@@ -320,7 +325,7 @@ class Gunicorn:
 
     def wait_replaced(self, seconds=20):
         """The master has seen it: as many living workers as wanted, each with its line."""
-        wait_until('the worker is replaced', lambda: len(self.workers()) == self.wanted and all(f'Booting worker with pid: {pid}\n' in self.text() for pid in self.workers()), seconds)
+        wait_until('the worker is replaced', lambda: self.all_serve() and all(f'Booting worker with pid: {pid}\n' in self.text() for pid in self.workers()), seconds)
 
     def stop(self):
         self.process.stop()
