@@ -1,5 +1,6 @@
-// A load of processes at a steady pace: each is forked, sent SIGTERM and reaped. Catches the signals that a gunicorn master catches, and
-// wears its name, so that it can also stand in for a watched server. churn PER_SECOND SECONDS [EXIT_CODE]
+// A load of processes at a steady pace: each is forked, sent SIGTERM ($CHURN_SIGNAL: another one) and reaped. Catches the signals that a
+// gunicorn master catches, and wears its name, so that it can also stand in for a watched server. churn PER_SECOND SECONDS
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,10 @@ int main(int argc, char** argv) {
     action.sa_handler = ignore_it;
     sigaction(signal, &action, nullptr);
   }
+  const char* const asked = std::getenv("CHURN_SIGNAL");
+  const int deadly = asked ? std::atoi(asked) : SIGTERM;
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
   const long long began = now_ns(), pause = 1'000'000'000 / per_second;
   long long made = 0;
   while (now_ns() - began < seconds * 1'000'000'000) {
@@ -40,7 +45,7 @@ int main(int argc, char** argv) {
       for (;;) ::pause();
     }
     if (child < 0) return 3;
-    kill(child, SIGTERM);
+    kill(child, deadly);
     int status = 0;
     while (waitpid(child, &status, 0) < 0) {}
     ++made;

@@ -27,12 +27,13 @@ SAME_TRACEPOINTS = ('tracepoint:signal:signal_generate { @s = count(); } tracepo
 
 
 def churn_as(folder, asked, per_second, seconds, server=False):
-    """The load. As a server it stands in for a gunicorn master whose workers die."""
+    """The load. As a server it stands in for a gunicorn master that ends its workers as after a timeout: by SIGABRT."""
     program = folder / ('gunicorn' if server else 'churn')
     if not program.exists():
         shutil.copy(asked.churn, program)
     # argv as a master's title and arguments look; the numbers come last.
-    return Process([str(program), *(['-w', '1', 'app:app'] if server else []), str(per_second), str(seconds)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return Process([str(program), *(['-w', '1', 'app:app'] if server else []), str(per_second), str(seconds)],
+                   env=dict(os.environ, CHURN_SIGNAL=str(int(signal.SIGABRT if server else signal.SIGTERM))), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
 
 def first_line(command, wanted, seen=None):
