@@ -50,23 +50,31 @@ bool has_option(const Mount& mount, std::string_view option) {
 }
 
 namespace {
-const Mount* memory(const std::vector<Mount>& mounts, int version) {
+
+const Mount* mount_of(const std::vector<Mount>& mounts, std::string_view controller) {
   for (const auto& mount : mounts)
-    if (version == 1 ? mount.type == "cgroup" && has_option(mount, "memory") : version == 2 && mount.type == "cgroup2") return &mount;
+    if (controller.empty() ? mount.type == "cgroup2" : mount.type == "cgroup" && has_option(mount, controller)) return &mount;
   return nullptr;
 }
+
+std::string_view memory_controller(int version) { return version == 1 ? "memory" : ""; }
+
 }  // namespace
 
 std::string memory_mount(const std::vector<Mount>& mounts, int version) {
-  const Mount* const mount = memory(mounts, version);
+  const Mount* const mount = version ? mount_of(mounts, memory_controller(version)) : nullptr;
   return mount ? mount->at : "";
 }
 
 std::optional<std::string> folder_of(const std::vector<Mount>& mounts, const Cgroup& cgroup) {
-  const Mount* const mount = memory(mounts, cgroup.version);
+  if (!cgroup.version) return std::nullopt;
+  return folder_of(mounts, memory_controller(cgroup.version), cgroup.memory);
+}
+
+std::optional<std::string> folder_of(const std::vector<Mount>& mounts, std::string_view controller, std::string_view path) {
+  const Mount* const mount = mount_of(mounts, controller);
   // "/../x": seen from another cgroup namespace, the path leads out of ours.
-  if (!mount || base::starts_with(cgroup.memory, "/..")) return std::nullopt;
-  std::string_view path = cgroup.memory;
+  if (!mount || base::starts_with(path, "/..")) return std::nullopt;
   if (mount->root != "/") {
     if (!base::starts_with(path, mount->root) || (path.size() > mount->root.size() && path[mount->root.size()] != '/')) return std::nullopt;
     path.remove_prefix(mount->root.size());

@@ -20,5 +20,7 @@ bool has_option(const Mount& mount, std::string_view option);
 std::string memory_mount(const std::vector<Mount>& mounts, int version);
 /// The folder of a cgroup's memory files; nullopt when it lies outside of the mounted part (another cgroup namespace).
 std::optional<std::string> folder_of(const std::vector<Mount>& mounts, const Cgroup& cgroup);
+/// The folder of a path of /proc/PID/cgroup under the mount of a v1 controller ("freezer"; "" = the unified hierarchy, v2); nullopt as above.
+std::optional<std::string> folder_of(const std::vector<Mount>& mounts, std::string_view controller, std::string_view path);
 
 }  // namespace probe

@@ -4,6 +4,7 @@ opened before the fork and is shared. Each with a twin that looks like it and is
 import argparse
 import functools
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -486,12 +487,56 @@ def one_connection_each(asked, folder):
         peer.close()
 
 
+# ---- frozen ---------------------------------------------------------------------------------------------------------
+HIERARCHIES = {  # where its groups are, the file that freezes and what it takes, and what stands there only in that version
+    'v1': ('/sys/fs/cgroup/freezer', 'freezer.state', 'FROZEN', 'THAWED', 'tasks'),
+    'v2': ('/sys/fs/cgroup', 'cgroup.freeze', '1', '0', 'cgroup.controllers'),
+}
+
+
+def frozen_with_its_group(asked, folder, version):
+    """docker pause, a checkpoint: the states look asleep. The printed command thaws it, and the finding goes."""
+    base, switch, frozen, thawed, mark = HIERARCHIES[version]
+    if not (pathlib.Path(base) / mark).exists():
+        raise Skip(f'no cgroup hierarchy of this kind is mounted at {base}')
+    group = pathlib.Path(base) / f'triage-frozen-{os.getpid()}'
+    try:
+        group.mkdir()
+    except OSError as error:
+        raise Skip(f'no cgroup of our own: {error}') from None
+    server = Gunicorn(folder / 'site', '--timeout', '60')
+    pids = [server.pid, *server.workers()]
+    try:
+        for pid in pids:
+            (group / 'cgroup.procs').write_text(str(pid))
+        same('before', findings(asked, server, 'worker.frozen'), [])
+        try:
+            (group / switch).write_text(frozen)
+        except OSError as error:
+            raise Skip(f'nothing is frozen here: {error}') from None
+        finding = until(asked, server, 'worker.frozen')
+        same('sure', finding['sure'], 'certain')
+        says(finding, 'frozen with its whole cgroup')
+        steps = [step['text'] for step in finding['fix'] if step['text'].startswith('if nobody froze it')]
+        command = steps[0].partition(': ')[2].partition(' (a container')[0]
+        subprocess.run(['sh', '-c', command], check=True)
+        wait_until('it runs again', lambda: not findings(asked, server, 'worker.frozen'))
+        same('it answers', get(server.port, '/ok', 10), 200)
+    finally:
+        (group / switch).write_text(thawed)
+        server.stop()
+        wait_until('the group is empty', lambda: not (group / 'cgroup.procs').read_text())
+        group.rmdir()
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
     cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each]
-    return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
+    named = [(case.__name__, functools.partial(case, asked)) for case in cases]
+    named += [(f'frozen_with_its_group [{version}]', functools.partial(frozen_with_its_group, asked, version=version)) for version in HIERARCHIES]
+    return run_cases(named, together=3)
 
 
 if __name__ == '__main__':

@@ -12,14 +12,28 @@ namespace probe {
 
 namespace {
 
-// v2: cgroup.events of the group itself says it for its ancestors too.
-void see_frozen(const source::Host& host, const std::string& folder, const std::string& path, int pid, std::optional<evidence::SourceId>& source, const std::string& mount, evidence::Evidence& evidence) {
-  const auto events = host.read(folder + "/cgroup.events", 4096);
-  if (!events || !base::contains(*events, "frozen 1")) return;
-  if (!source) source = add_live_source(evidence, mount, evidence::SourceKind::cgroup, host);
-  auto fact = seen(evidence::CgroupFrozen{path, 2}, pid, *source, host);
-  fact.text = folder + "/cgroup.events: frozen 1";
-  evidence.add(std::move(fact));
+// Both hierarchies may freeze it (hybrid mode), and each says in the group's own file what an ancestor does to it: v2 cgroup.events, v1
+// freezer.state (kernel/cgroup/legacy_freezer.c, freezer_read: FREEZING while some are still on their way).
+void see_frozen(const source::Host& host, const std::vector<Mount>& mounts, const Process& process, const std::string& unit, int pid, std::optional<evidence::SourceId>& source, evidence::Evidence& evidence) {
+  for (const auto line : base::split(process.cgroup, '\n')) {
+    const std::size_t first = line.find(':'), second = first == std::string_view::npos ? first : line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const auto controllers = base::split(line.substr(first + 1, second - first - 1), ',');
+    const bool unified = controllers.size() == 1 && controllers[0].empty();
+    if (!unified && std::find(controllers.begin(), controllers.end(), "freezer") == controllers.end()) continue;
+    const std::string path(line.substr(second + 1));
+    const auto folder = folder_of(mounts, unified ? "" : "freezer", path);
+    if (!folder) continue;
+    const std::string file = *folder + (unified ? "/cgroup.events" : "/freezer.state");
+    const auto state = host.read(file, 4096);
+    if (!state || !base::contains(*state, unified ? "frozen 1" : "FROZEN")) continue;
+    if (!source) source = add_live_source(evidence, "/sys/fs/cgroup", evidence::SourceKind::cgroup, host);
+    auto fact = seen(evidence::CgroupFrozen{path, unified ? 2 : 1}, pid, *source, host);
+    fact.about.unit = unit;
+    fact.text = file + (unified ? ": frozen 1" : ": FROZEN");
+    evidence.add(std::move(fact));
+    return;
+  }
 }
 
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
@@ -30,7 +44,10 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
   std::set<std::string> done;
   for (const auto& server : servers) {
     std::set<std::string> groups;
-    for (const Process* process : {&server.master}) if (process->pid) groups.insert(process->cgroup);
+    if (server.master.pid) {
+      groups.insert(server.master.cgroup);
+      see_frozen(host, mounts, server.master, read_cgroup(server.master.cgroup).unit, server.master.pid, source, evidence);
+    }
     for (const auto& worker : server.workers) groups.insert(worker.cgroup);
     for (const auto& text : groups) {
       const Cgroup group = read_cgroup(text);
@@ -46,7 +63,6 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       for (int depth = 0; depth < 24; ++depth) {
         const bool first = depth == 0;
         if (done.insert(at).second) {
-          if (first && group.version == 2) see_frozen(host, at, path, server.master.pid, source, mount, evidence);
           const auto memory = read_cgroup_memory(host, at, path, group.version);
           if (!memory && first) evidence.gap({"memory counters of " + name_of(server), "cannot read " + at, group.version == 2 ? "enable the memory controller for it (cgroup.subtree_control)" : "run as root", 1, {}});
           if (memory && (first || memory->limit > 0)) {

@@ -31,7 +31,11 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
     draft.sure_because = "the kernel says that the whole cgroup is frozen";
     draft.values["kind"] = "frozen with its whole cgroup";
     draft.values["cgroup"] = base::printable(as<CgroupFrozen>(look.evidence.facts[group])->path, 120);
-    draft.first.push_back({"now", "if nobody froze it on purpose: echo 0 > /sys/fs/cgroup" + draft.values["cgroup"] + "/cgroup.freeze (docker unpause)", "", "nothing", ""});
+    const bool first_version = as<CgroupFrozen>(look.evidence.facts[group])->version == 1;
+    const std::string unit = base::printable(look.evidence.facts[group].about.unit, 120);
+    draft.first.push_back({"now", "if nobody froze it on purpose: " + (!unit.empty() && !first_version ? "systemctl thaw " + unit :
+                                  first_version ? "echo THAWED > /sys/fs/cgroup/freezer" + draft.values["cgroup"] + "/freezer.state" : "echo 0 > /sys/fs/cgroup" + draft.values["cgroup"] + "/cgroup.freeze") +
+                                  " (a container: docker unpause)", "", "nothing", ""});
     draft.when = look.evidence.facts[group].when;
     because(draft, group);
     drafts.push_back(std::move(draft));
