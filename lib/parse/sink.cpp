@@ -57,7 +57,9 @@ evidence::FactId Sink::add(evidence::What what, evidence::Subject about, const R
   fact.by = by ? by : record.pid;
   fact.server = std::string(record.ident.substr(0, 64));
   fact.level = std::string(record.level.substr(0, 16));
-  fact.text = std::string(record.line.substr(0, evidence::excerpt_limit));
+  // A journal record has forty fields in no order that helps: an excerpt of one may end before its message begins.
+  const bool cut_json = record.line.size() > evidence::excerpt_limit && record.line.front() == '{' && !record.text.empty();
+  fact.text = std::string((cut_json ? record.text : record.line).substr(0, evidence::excerpt_limit));
   return evidence_.add(std::move(fact));
 }
 
