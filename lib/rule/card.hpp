@@ -45,12 +45,31 @@ struct Card {
 struct CardText { std::string_view file, text; };
 std::span<const CardText> built_in_texts();
 
-/// The cards compiled in, by id. One that could not be read is left out (a test holds that there is none).
+/// The cards compiled in, by id, whole. One that could not be read is left out (a test holds that there is none).
 const std::map<std::string, Card>& built_in_cards();
 /// One card's text; the error names file:line:column.
 base::Result<Card> read_card(std::string_view text, const std::string& file);
-/// built_in_cards() and those of every *.json below `folder`; a card with a known id takes the place of ours.
-base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, const std::string& folder);
+
+/// What judges ask for a rule's words: ours, or the given ones. Of ours a card is read when somebody asks for it, and without its examples
+/// (two thirds of the text): a death needs one card of two hundred, and its line is waited for. An object belongs to one thread.
+class Cards {
+ public:
+  Cards() = default;
+  Cards(std::map<std::string, Card> given) : given_(std::move(given)), ours_(false) {}
+  /// The given cards stand before ours.
+  static Cards before_ours(std::map<std::string, Card> given);
+
+  const Card* find(const std::string& id) const;         // null when there is none
+  const std::map<std::string, Card>& all() const;
+
+ private:
+  mutable std::map<std::string, Card> given_;            // and those of ours that were asked for
+  bool ours_ = true;
+  mutable bool all_ = false;
+};
+
+/// Those of every *.json below `folder`, before ours.
+base::Result<Cards> cards_with(const source::Host& host, const std::string& folder);
 
 /// The names a card may write between braces, with what each holds. A check fills those it knows.
 struct Slot { std::string_view name, means; };

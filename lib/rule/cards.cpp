@@ -63,8 +63,51 @@ const std::map<std::string, Card>& built_in_cards() {
   return cards;
 }
 
-base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, const std::string& folder) {
-  std::map<std::string, Card> all = built_in_cards();
+namespace {
+
+// rules/<area>/<problem>.json holds <area>.<problem>, and its examples come last (tests hold both).
+std::string id_of(std::string_view file) {
+  file.remove_prefix(std::min(file.find('/') + 1, file.size()));
+  std::string id(file.substr(0, file.rfind('.')));
+  std::replace(id.begin(), id.end(), '/', '.');
+  return id;
+}
+
+std::optional<Card> without_examples(const CardText& text) {
+  const std::size_t at = text.text.rfind(",\n  \"examples\": [");
+  if (at == std::string_view::npos) return std::nullopt;
+  auto card = read_card(std::string(text.text.substr(0, at)) + ",\n  \"examples\": []\n}", std::string(text.file));
+  return card ? std::optional(std::move(*card)) : std::nullopt;
+}
+
+}  // namespace
+
+Cards Cards::before_ours(std::map<std::string, Card> given) {
+  Cards cards(std::move(given));
+  cards.ours_ = true;
+  return cards;
+}
+
+const Card* Cards::find(const std::string& id) const {
+  if (const auto known = given_.find(id); known != given_.end()) return &known->second;
+  if (!ours_ || all_) return nullptr;
+  for (const CardText& text : built_in_texts()) {
+    if (id_of(text.file) != id) continue;
+    auto card = without_examples(text);
+    return card ? &given_.emplace(id, std::move(*card)).first->second : nullptr;
+  }
+  return nullptr;
+}
+
+const std::map<std::string, Card>& Cards::all() const {
+  if (ours_ && !all_)
+    for (const CardText& text : built_in_texts()) find(id_of(text.file));
+  all_ = true;
+  return given_;
+}
+
+base::Result<Cards> cards_with(const source::Host& host, const std::string& folder) {
+  std::map<std::string, Card> all;
   std::map<std::string, std::string> theirs;  // id -> file
   std::vector<std::string> files;
   if (auto gathered = gather(host, folder, 0, files); !gathered) return base::fail(std::move(gathered.error()));
@@ -77,7 +120,7 @@ base::Result<std::map<std::string, Card>> cards_with(const source::Host& host, c
       return base::fail({base::Kind::malformed, file, "'" + card.id + "' is also the id of " + known->second, "give one of them another id", 0});
     all.insert_or_assign(card.id, std::move(card));
   }
-  return all;
+  return Cards::before_ours(std::move(all));
 }
 
 }  // namespace rule

@@ -112,13 +112,13 @@ std::vector<Story> stories_of(const std::vector<Draft>& drafts, const Findings& 
 
 }  // namespace
 
-Findings findings_of(std::vector<Draft> drafts, const std::map<std::string, Card>& cards, std::vector<evidence::Gap>* gaps) {
+Findings findings_of(std::vector<Draft> drafts, const Cards& cards, std::vector<evidence::Gap>* gaps) {
   std::erase_if(drafts, [](const Draft& draft) { return draft.truth == Truth::no; });
   Findings made;
   for (const Draft& draft : drafts) {
-    const auto card = cards.find(draft.rule);
-    if (card == cards.end() && gaps) gaps->push_back({"the words of rule " + draft.rule, "this rule has no card", "report this: triage is at fault, not your server", 1, {}});
-    made.push_back(finding_of(draft, card == cards.end() ? nullptr : &card->second));
+    const Card* const card = cards.find(draft.rule);
+    if (!card && gaps) gaps->push_back({"the words of rule " + draft.rule, "this rule has no card", "report this: triage is at fault, not your server", 1, {}});
+    made.push_back(finding_of(draft, card));
   }
 
   std::vector<Story> stories = stories_of(drafts, made);
@@ -158,7 +158,7 @@ Findings findings_of(std::vector<Draft> drafts, const std::map<std::string, Card
   return findings;
 }
 
-Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, const std::map<std::string, Card>& cards, std::vector<evidence::Gap>* gaps) {
+Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, const Cards& cards, std::vector<evidence::Gap>* gaps) {
   const Look look = look_at(stack, evidence);
   std::vector<Draft> drafts;
   for (const Check* check : checks())

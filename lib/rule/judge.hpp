@@ -11,9 +11,9 @@ using Findings = std::vector<Finding>;
 /// One finding per process death and per problem, the representatives of groups first (roots before consequences, then by level, certainty,
 /// time), then the other members of groups. A draft without a card (ours or the user's rules are at fault) keeps a bare message and is
 /// counted in `gaps`.
-Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, const std::map<std::string, Card>& cards, std::vector<evidence::Gap>* gaps = nullptr);
+Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, const Cards& cards, std::vector<evidence::Gap>* gaps = nullptr);
 /// The same for drafts that were made elsewhere (watch, tests).
-Findings findings_of(std::vector<Draft> drafts, const std::map<std::string, Card>& cards, std::vector<evidence::Gap>* gaps = nullptr);
+Findings findings_of(std::vector<Draft> drafts, const Cards& cards, std::vector<evidence::Gap>* gaps = nullptr);
 
 /// What a person is shown: one finding for each group, its repeats in `members`, in the order of `findings`. JSON lists them all.
 std::vector<const Finding*> grouped(const Findings& findings);

@@ -126,10 +126,10 @@ void edit(const Deployment& all, Draft& draft, std::uint32_t file, std::size_t a
   if (file < all.files.size()) draft.edits.push_back({all.files[file].path, at, end, std::move(text), safe});
 }
 
-LintResult lint(const Deployment& all, const std::map<std::string, Card>& cards) {
+LintResult lint(const Deployment& all, const Cards& cards) {
   std::vector<Draft> drafts;
   std::map<std::string, std::vector<Instance>> known;
-  for (const auto& [id, card] : cards) {
+  for (const auto& [id, card] : cards.all()) {
     if (card.scope.empty()) continue;
     const auto* scope = condition::scope(card.scope);
     const auto when = scope ? condition::read(card.when, *scope) : base::Result<condition::Condition>{};

@@ -36,7 +36,7 @@ struct LintResult {
   Findings open;                                     // those that nobody can tell from these files: Truth::unknown
 };
 
-LintResult lint(const model::Deployment& deployment, const std::map<std::string, Card>& cards);
+LintResult lint(const model::Deployment& deployment, const Cards& cards);
 
 /// "conf.d/app.conf:12:5" and an About that points there.
 std::string place_text(const model::Deployment& deployment, const model::Spot& at);

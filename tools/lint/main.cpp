@@ -111,7 +111,7 @@ int main(int count, char** words) {
   const std::string folder = working_folder();
   lint::Wishes wishes;
   if (const auto settled = settle(options, host, folder, wishes); !settled) return fail(settled.error(), 2);
-  auto cards = options.rules.empty() ? base::Result<std::map<std::string, rule::Card>>(rule::built_in_cards()) : rule::cards_with(host, options.rules);
+  auto cards = options.rules.empty() ? base::Result<rule::Cards>(rule::Cards()) : rule::cards_with(host, options.rules);
   if (!cards) return fail(cards.error(), 2);
 
   lint::Found found = lint::find(host, options.paths.empty() ? std::vector<std::string>{"."} : options.paths, folder);
@@ -152,7 +152,7 @@ int main(int count, char** words) {
     print(report::frames(result.findings, result.open, found.gaps, text_of, {deployment.files.size(), skipped}, style));
   } else {
     const model::Stack stack;
-    print(report::write(*report::writer(options.format), {result.findings, stack, evidence, "files", host.now(), "triage-lint", &*cards}, style));
+    print(report::write(*report::writer(options.format), {result.findings, stack, evidence, "files", host.now(), "triage-lint", &cards->all()}, style));
   }
   if (options.exit_zero) return 0;
   if (std::ranges::any_of(result.findings, [&](const rule::Finding& finding) { return reaches(finding, options.fail_on); })) return 1;

@@ -164,8 +164,8 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   return evidence;
 }
 
-base::Result<std::map<std::string, rule::Card>> cards_of(const Options& options) {
-  if (options.rules.empty()) return rule::built_in_cards();
+base::Result<rule::Cards> cards_of(const Options& options) {
+  if (options.rules.empty()) return rule::Cards();
   return rule::cards_with(source::LiveHost(), options.rules);
 }
 

@@ -13,7 +13,7 @@ int look(const Options& options);
 probe::Target target_of(const Options& options);
 
 /// The cards compiled in, and those of --rules.
-base::Result<std::map<std::string, rule::Card>> cards_of(const Options& options);
+base::Result<rule::Cards> cards_of(const Options& options);
 
 /// The same walk up to the evidence: what --from names, or what the probes see. Error: nothing could be looked at at all.
 base::Result<evidence::Evidence> gather(const Options& options, std::string& source, base::Instant& at);

@@ -35,7 +35,11 @@ int run_explain(const triage::Options& options) {
     std::fprintf(stderr, "triage: %s\n", base::sentence(cards.error()).c_str());
     return 2;
   }
-  return triage::explain(options.rule, *cards);
+  std::map<std::string, rule::Card> whole = rule::built_in_cards();  // with their examples, which a page counts
+  if (!options.rules.empty())
+    for (const auto& [id, card] : cards->all())
+      if (const auto ours = whole.find(id); ours == whole.end() || ours->second.file != card.file) whole.insert_or_assign(id, card);
+  return triage::explain(options.rule, whole);
 }
 
 }  // namespace

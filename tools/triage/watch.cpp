@@ -63,34 +63,27 @@ probe::Target target_of_words(const std::vector<std::string>& words) {
 }
 
 /// What a start needs besides the attachment, gathered on another processor while the kernel checks the BPF programs, in the order of its need:
-/// servers at once, cards for the first judgement, the kernel log (whose older part takes a while to pass over) for the last one. The servers are
+/// servers at once, the kernel log (whose older part takes a while to pass over) for the last one. The servers are
 /// those of before the attachment, so what they fork meanwhile is searched when they are added, and they are looked at once more soon after.
 class Beside {
  public:
-  using Cards = std::map<std::string, rule::Card>;
-
-  Beside(const Options& options, std::optional<Cards> cards, bool kernel_log)
-      : servers_(found_.get_future()), cards_(read_.get_future()), kmsg_(opened_.get_future()),
-        thread_([this, target = target_of_words(options.targets), theirs = std::move(cards), kernel_log]() mutable { work(target, std::move(theirs), kernel_log); }) {}
+  Beside(const Options& options, bool kernel_log)
+      : servers_(found_.get_future()), kmsg_(opened_.get_future()), thread_([this, target = target_of_words(options.targets), kernel_log] { work(target, kernel_log); }) {}
 
   std::vector<probe::FoundServer> servers() { return servers_.get(); }
-  Cards cards() { return cards_.get(); }
   std::future<base::Result<probe::KmsgFollower>> kmsg() { return std::move(kmsg_); }
 
  private:
-  void work(const probe::Target& target, std::optional<Cards> theirs, bool kernel_log) {
+  void work(const probe::Target& target, bool kernel_log) {
     const source::LiveHost host;
     found_.set_value(probe::find_servers(host, target));
-    read_.set_value(theirs ? std::move(*theirs) : rule::built_in_cards());
     if (kernel_log) opened_.set_value(probe::KmsgFollower::open());
     else opened_.set_value(base::fail({base::Kind::refused, "reading /dev/kmsg", "switched off with --without kmsg", "leave --without away", 0}));
   }
 
   std::promise<std::vector<probe::FoundServer>> found_;
-  std::promise<Cards> read_;
   std::promise<base::Result<probe::KmsgFollower>> opened_;
   std::future<std::vector<probe::FoundServer>> servers_;
-  std::future<Cards> cards_;
   std::future<base::Result<probe::KmsgFollower>> kmsg_;
   std::jthread thread_;                    // last: it works on the others
 };
@@ -113,7 +106,7 @@ const rule::Finding* finding_about(const rule::Findings& findings, const probe::
 }
 
 /// Nothing in the rules speaks of this end (its server's log is out of reach): what is known of it is still said.
-rule::Findings bare_finding(const Death& death, const evidence::Evidence& evidence, const std::map<std::string, rule::Card>& cards) {
+rule::Findings bare_finding(const Death& death, const evidence::Evidence& evidence, const rule::Cards& cards) {
   rule::Draft draft;
   draft.rule = "death.unknown";
   draft.truth = rule::Truth::unknown;
@@ -130,8 +123,8 @@ rule::Findings bare_finding(const Death& death, const evidence::Evidence& eviden
 
 class Session {
  public:
-  Session(const Options& options, probe::Watch watch, Beside& beside)
-      : options_(options), beside_(beside), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), began_(Steady::now()) {}
+  Session(const Options& options, probe::Watch watch, Beside& beside, const rule::Cards& cards)
+      : options_(options), beside_(beside), cards_(cards), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), began_(Steady::now()) {}
 
   /// `start`: where the time until now went, for --verbose.
   int run(int signals, std::vector<std::pair<std::string, double>> start);
@@ -164,7 +157,7 @@ class Session {
 
   const Options& options_;
   Beside& beside_;
-  std::optional<Beside::Cards> cards_;
+  const rule::Cards& cards_;
   source::LiveHost host_;
   probe::Watch watch_;
   Scene scene_;
@@ -205,8 +198,7 @@ void Session::say_calls(bool all) {
   if (!calls_) return;
   calls_->drain();
   if (calls_->due(all)) {
-    if (!cards_) cards_ = beside_.cards();
-    const WatchedCalls::Said said = calls_->say(options_, target(), *cards_, all);
+    const WatchedCalls::Said said = calls_->say(options_, target(), cards_, all);
     if (!said.text.empty()) print(said.text);
     findings_ += said.findings;
     failed_ |= said.failed;
@@ -297,10 +289,9 @@ void Session::tell_end(const Death& death) const {
 }
 
 void Session::judge_deaths(bool all) {
-  if (!cards_) cards_ = beside_.cards();
   evidence::Evidence evidence = scene_.evidence(watch_.lost());
   const model::Stack stack = model::build(evidence);
-  const rule::Findings findings = rule::judge(stack, evidence, *cards_);
+  const rule::Findings findings = rule::judge(stack, evidence, cards_);
   const report::Report report{findings, stack, evidence, "live", now(), "triage watch"};
   const auto at = Steady::now();
   for (auto death = deaths_.begin(); death != deaths_.end();) {
@@ -315,7 +306,7 @@ void Session::judge_deaths(bool all) {
     }
     rule::Findings bare;
     if (!found && !known && death->worth && (!death->end.status_known || death->end.status != 0)) {
-      bare = bare_finding(*death, evidence, *cards_);
+      bare = bare_finding(*death, evidence, cards_);
       if (!bare.empty()) found = &bare.front();
     }
     const bool last = all || at >= death->due;
@@ -413,7 +404,7 @@ int watch(const Options& options) {
     return complain({base::Kind::usage, "reading --format", "watch does not write \"" + options.format + "\"", "text or jsonl", 0});
   const auto rungs = probe::rungs_without(options.without);
   if (!rungs) return complain(rungs.error());
-  std::optional<std::map<std::string, rule::Card>> cards;
+  rule::Cards cards;
   if (!options.rules.empty()) {
     auto more = rule::cards_with(source::LiveHost(), options.rules);
     if (!more) return complain(more.error());
@@ -433,10 +424,10 @@ int watch(const Options& options) {
   timespec used{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
   start.emplace_back("program", static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6);   // linking, options
-  Beside beside(options, std::move(cards), rungs->kmsg);
+  Beside beside(options, rungs->kmsg);
   probe::Watch watch = probe::Watch::open(*rungs, server_names);
   if (watch.bpf()) start.insert(start.end(), watch.bpf()->times().begin(), watch.bpf()->times().end());
-  return Session(options, std::move(watch), beside).run(signals.get(), std::move(start));
+  return Session(options, std::move(watch), beside, cards).run(signals.get(), std::move(start));
 }
 
 }  // namespace triage

@@ -73,7 +73,7 @@ bool WatchedCalls::due(bool all) const {
   return false;
 }
 
-WatchedCalls::Said WatchedCalls::say(const Options& options, const probe::Target& target, const std::map<std::string, rule::Card>& cards, bool all) {
+WatchedCalls::Said WatchedCalls::say(const Options& options, const probe::Target& target, const rule::Cards& cards, bool all) {
   said_ = Steady::now();
   news_ = false;
   evidence::Evidence evidence = probe::look_at_descriptors(*host_, probe::find(*host_, target));

@@ -34,7 +34,7 @@ class WatchedCalls {
 
   /// What there is to print now; `all`: the watch ends, nothing stays provisional.
   struct Said { std::string text; std::size_t findings = 0; bool failed = false; };
-  Said say(const Options& options, const probe::Target& target, const std::map<std::string, rule::Card>& cards, bool all);
+  Said say(const Options& options, const probe::Target& target, const rule::Cards& cards, bool all);
   /// Is something to be said? Cheap; say() looks at processes.
   bool due(bool all) const;
 

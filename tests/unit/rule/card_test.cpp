@@ -107,8 +107,28 @@ TEST_CASE("cards of the user") {
 
   const auto cards = rule::cards_with(source::TextHost({{"/mine/more/a.json", ours}}), "/mine/");
   REQUIRE(cards);
-  CHECK(cards->size() == rule::built_in_cards().size());
-  CHECK(cards->at("death.timeout").title == "An example");  // theirs takes the place of ours
-  CHECK(cards->at("death.timeout").file == "/mine/more/a.json");
-  CHECK(cards->at("death.crashed").title == rule::built_in_cards().at("death.crashed").title);
+  REQUIRE(cards->find("death.timeout"));
+  CHECK(cards->find("death.timeout")->title == "An example");  // theirs stands before ours
+  CHECK(cards->find("death.timeout")->file == "/mine/more/a.json");
+  CHECK(cards->all().size() == rule::built_in_cards().size());
+}
+
+TEST_CASE("a card that is asked for alone says what the whole one says") {
+  const rule::Cards cards;
+  CHECK(cards.find("death.no-such-rule") == nullptr);
+  for (const auto& [id, whole] : rule::built_in_cards()) {
+    INFO(id);
+    const rule::Card* const alone = cards.find(id);
+    REQUIRE(alone);
+    CHECK(alone->id == id);
+    CHECK(alone->say == whole.say);
+    CHECK(alone->why == whole.why);
+    CHECK(alone->fix.size() == whole.fix.size());
+    CHECK(alone->when == whole.when);
+    CHECK(alone->examples.empty());
+    CHECK_FALSE(whole.examples.empty());
+  }
+  CHECK(cards.all().size() == rule::built_in_cards().size());
+  const rule::Cards only{{{"death.crashed", rule::built_in_cards().at("death.crashed")}}};
+  CHECK(only.find("death.timeout") == nullptr);
 }
