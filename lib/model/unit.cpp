@@ -25,7 +25,7 @@ constexpr std::array<BuiltIn, 9> built_ins{{{"TimeoutStopSec", "90", "DefaultTim
 
 FileReads reads_of(const Evidence& evidence) {
   FileReads files;
-  for (FactId id = 0; id < evidence.facts.size(); ++id)
+  for (const FactId id : evidence.ids_of<SettingRead>())
     if (const auto* read = as<SettingRead>(evidence.facts[id]); read && base::starts_with(read->name, prefix)) files[evidence.source_of(evidence.facts[id]).name].push_back(id);
   return files;
 }
@@ -173,6 +173,7 @@ std::set<std::string> named_in_log(const Evidence& evidence, const Server& serve
 }
 
 std::size_t unit_for(const Stack& stack, const Evidence& evidence, const Server& server, const std::map<std::string, std::vector<FactId>>& commands) {
+  if (stack.units.empty()) return SIZE_MAX;
   for (std::size_t i = 0; i < stack.units.size(); ++i)
     if (stack.units[i].master && stack.units[i].master == host_pid(stack, server)) return i;
   const auto named = named_in_log(evidence, server);
@@ -196,22 +197,23 @@ void read_units(Stack& stack, const Evidence& evidence) {
   const FileReads files = reads_of(evidence);
   std::map<std::string, std::vector<FactId>> commands;  // of units that start servers, by unit
   std::set<std::string> live;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<UnitSeen>()) {
     const Fact& fact = evidence.facts[id];
-    if (const auto* seen = as<UnitSeen>(fact)) {
-      Unit unit;
-      unit.name = fact.about.unit;
-      unit.manager = seen->manager;
-      unit.master = fact.about.pid;
-      unit.seen = id;
-      for (const auto path : base::split(seen->files, ' '))
-        if (!path.empty()) unit.files.emplace_back(path);
-      live.insert(unit.name);
-      read_files(stack, evidence, unit, files, fact.when);
-      stack.units.push_back(std::move(unit));
-    } else if (as<ServerCommand>(fact) && fact.about.unit.ends_with(".service") && evidence.source_of(fact).kind == SourceKind::config) {
-      commands[fact.about.unit].push_back(id);
-    }
+    const auto* seen = as<UnitSeen>(fact);
+    Unit unit;
+    unit.name = fact.about.unit;
+    unit.manager = seen->manager;
+    unit.master = fact.about.pid;
+    unit.seen = id;
+    for (const auto path : base::split(seen->files, ' '))
+      if (!path.empty()) unit.files.emplace_back(path);
+    live.insert(unit.name);
+    read_files(stack, evidence, unit, files, fact.when);
+    stack.units.push_back(std::move(unit));
+  }
+  for (const FactId id : evidence.ids_of<ServerCommand>()) {
+    const Fact& fact = evidence.facts[id];
+    if (fact.about.unit.ends_with(".service") && evidence.source_of(fact).kind == SourceKind::config) commands[fact.about.unit].push_back(id);
   }
   const std::size_t seen = stack.units.size();
   for (const auto& [name, starts_by] : commands) {

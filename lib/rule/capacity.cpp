@@ -14,7 +14,7 @@ using namespace evidence;
 namespace {
 
 FactId processors_of(const Look& look, const LiveServer& live) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<CpuSeen>())
     if (as<CpuSeen>(look.evidence.facts[id]) && look.evidence.facts[id].about.pid == live.master.pid) return id;
   return no_fact;
 }
@@ -24,7 +24,7 @@ bool one_of(std::string_view call, std::initializer_list<std::string_view> all) 
 // What stands against gevent: drivers that wait in C.
 std::string drivers_of(const Look& look, const LiveServer& live, std::vector<FactId>& ids) {
   std::string names;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<DriverMapped>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* driver = as<DriverMapped>(fact);
     if (!driver || std::none_of(live.workers.begin(), live.workers.end(), [&](const LiveProcess& worker) { return worker.pid == fact.about.pid; })) continue;

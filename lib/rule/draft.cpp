@@ -144,15 +144,17 @@ Look look_at(const model::Stack& stack, const Evidence& evidence) {
   Look look{stack, evidence, {}, {}, {}, {}, {}, {}};
   std::map<int, std::string> cgroup_of;
   std::map<std::string, FactId> counters;
-  for (FactId id = 0; id < evidence.facts.size(); ++id) {
+  for (const FactId id : evidence.ids_of<ProxyError>())
+    if (const auto* row = as<ProxyError>(evidence.facts[id]); row->kind == "closed-early" && !row->uri.empty()) look.early_rows.add(evidence.facts[id].when, id);
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
     const Fact& fact = evidence.facts[id];
-    if (const auto* row = as<ProxyError>(fact); row && row->kind == "closed-early" && !row->uri.empty()) look.early_rows.add(fact.when, id);
-    if (const auto* seen = as<ProcessSeen>(fact); seen && !seen->cgroup.empty()) {
-      cgroup_of[fact.about.pid] = seen->cgroup;
-      if (seen->ns_pid) cgroup_of.try_emplace(seen->ns_pid, seen->cgroup);
-    }
-    if (const auto* memory = as<CgroupMemory>(fact); memory && memory->oom_kills) counters[memory->path] = id;
+    const auto* seen = as<ProcessSeen>(fact);
+    if (seen->cgroup.empty()) continue;
+    cgroup_of[fact.about.pid] = seen->cgroup;
+    if (seen->ns_pid) cgroup_of.try_emplace(seen->ns_pid, seen->cgroup);
   }
+  for (const FactId id : evidence.ids_of<CgroupMemory>())
+    if (const auto* memory = as<CgroupMemory>(evidence.facts[id]); memory->oom_kills) counters[memory->path] = id;
   look.timeouts.resize(stack.servers.size());
   look.false_hints.resize(stack.servers.size());
   for (const Life& life : stack.lives) {

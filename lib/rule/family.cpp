@@ -26,7 +26,7 @@ const Server* server_of(const Look& look, int master) {
 
 Seen seen_in(const Look& look) {
   Seen seen;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<ProcessSeen>())
     if (const auto* row = as<ProcessSeen>(look.evidence.facts[id])) seen.rows[look.evidence.facts[id].about.pid] = {id, row};
   for (const auto& [pid, row] : seen.rows) seen.children[row.what->ppid].push_back(pid);
   for (const auto& [pid, row] : seen.rows) {

@@ -60,7 +60,7 @@ bool stood_then(const Look& look, const model::Unit& unit, const std::string& ke
 Ended ended_by_systemd(const Look& look, const std::string& unit, const std::optional<base::Instant>& when) {
   Ended ended;
   if (!when) return ended;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<UnitEvent>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* event = as<UnitEvent>(fact);
     if (!event || fact.about.unit != unit || !fact.when || fact.when->clock != when->clock) continue;
@@ -74,7 +74,7 @@ Ended ended_by_systemd(const Look& look, const std::string& unit, const std::opt
 }
 
 FactId stop_timeout_of(const Look& look, const model::Unit& unit) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<UnitEvent>())
     if (const auto* event = as<UnitEvent>(look.evidence.facts[id]); event && event->event == "stop-timeout" && look.evidence.facts[id].about.unit == unit.name) return id;
   return no_fact;
 }

@@ -14,7 +14,7 @@ namespace {
 
 // Both hierarchies may freeze it (hybrid mode), and each says in the group's own file what an ancestor does to it: v2 cgroup.events, v1
 // freezer.state (kernel/cgroup/legacy_freezer.c, freezer_read: FREEZING while some are still on their way).
-void see_frozen(const source::Host& host, const std::vector<Mount>& mounts, const Process& process, const std::string& unit, int pid, std::optional<evidence::SourceId>& source, evidence::Evidence& evidence) {
+void see_frozen(const source::Host& host, const std::vector<Mount>& mounts, const Process& process, std::optional<evidence::SourceId>& source, evidence::Evidence& evidence) {
   for (const auto line : base::split(process.cgroup, '\n')) {
     const std::size_t first = line.find(':'), second = first == std::string_view::npos ? first : line.find(':', first + 1);
     if (second == std::string_view::npos) continue;
@@ -28,8 +28,7 @@ void see_frozen(const source::Host& host, const std::vector<Mount>& mounts, cons
     const auto state = host.read(file, 4096);
     if (!state || !base::contains(*state, unified ? "frozen 1" : "FROZEN")) continue;
     if (!source) source = add_live_source(evidence, "/sys/fs/cgroup", evidence::SourceKind::cgroup, host);
-    auto fact = seen(evidence::CgroupFrozen{path, unified ? 2 : 1}, pid, *source, host);
-    fact.about.unit = unit;
+    auto fact = seen(evidence::CgroupFrozen{path, unified ? 2 : 1}, process.pid, *source, host);
     fact.text = file + (unified ? ": frozen 1" : ": FROZEN");
     evidence.add(std::move(fact));
     return;
@@ -46,7 +45,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     std::set<std::string> groups;
     if (server.master.pid) {
       groups.insert(server.master.cgroup);
-      see_frozen(host, mounts, server.master, read_cgroup(server.master.cgroup).unit, server.master.pid, source, evidence);
+      see_frozen(host, mounts, server.master, source, evidence);
     }
     for (const auto& worker : server.workers) groups.insert(worker.cgroup);
     for (const auto& text : groups) {

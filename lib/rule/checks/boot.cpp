@@ -235,7 +235,7 @@ void slow(const Look& look, const Server& server, std::vector<Draft>& drafts) {
 
 // systemd gave up waiting for "ready". With preload_app the whole import lies before the first line of gunicorn's log.
 void start_timeouts(const Look& look, std::vector<Draft>& drafts) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<UnitEvent>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* event = as<UnitEvent>(fact);
     if (!event || event->event != "start-timeout" || !base::contains(fact.about.unit, "gunicorn")) continue;

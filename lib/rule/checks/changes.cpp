@@ -75,7 +75,7 @@ std::vector<Draft> look_at(const Look& look) {
       because(draft, last->because);
       drafts.push_back(std::move(draft));
     }
-    for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+    for (const FactId id : look.evidence.ids_of<FileChanged>()) {
       const Fact& fact = look.evidence.facts[id];
       const auto* file = as<FileChanged>(fact);
       const auto distance = file ? model::distance_between(look.stack, look.evidence, fact, death) : std::nullopt;
@@ -93,7 +93,7 @@ std::vector<Draft> look_at(const Look& look) {
       drafts.push_back(std::move(draft));
     }
   }
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<LogDeleted>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* deleted = as<LogDeleted>(fact);
     if (!deleted) continue;

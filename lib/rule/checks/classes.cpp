@@ -32,7 +32,7 @@ bool logged(const Look& look) {
 std::optional<Draft> by_protocol(const Look& look, const LiveServer& live) {
   const std::string kind = worker_class(look, live);
   if (logged(look)) return std::nullopt;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<ApplicationSeen>()) {
     const auto* app = as<ApplicationSeen>(look.evidence.facts[id]);
     if (!app || !owns(live, look.evidence.facts[id].about.pid)) continue;
     const bool wrong = (app->speaks == "asgi" && is_wsgi(kind)) || (app->speaks == "wsgi" && is_asgi(kind));
@@ -50,7 +50,7 @@ std::optional<Draft> by_protocol(const Look& look, const LiveServer& live) {
 // A loop that is free waits in epoll alone. One that waits in poll or in a read of the driver's own connection stands still with all its requests.
 std::optional<Draft> by_driver(const Look& look, const LiveServer& live) {
   if (!yields(worker_class(look, live))) return std::nullopt;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<DriverMapped>()) {
     const auto* driver = as<DriverMapped>(look.evidence.facts[id]);
     if (!driver || driver->peer.empty() || !owns(live, look.evidence.facts[id].about.pid)) continue;
     std::size_t held = 0;

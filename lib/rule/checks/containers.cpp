@@ -70,7 +70,7 @@ std::vector<Draft> look_at(const Look& look) {
   std::string failure;  // what the probe saw, from the event before
   bool probed = false, kernel_names_kill = false;
   for (const model::Life& life : look.stack.lives) kernel_names_kill |= life.oom != no_fact;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<ClusterEvent>()) {
     const Fact& fact = look.evidence.facts[id];
     if (const auto* event = as<ClusterEvent>(fact)) {
       if (event->reason == "Unhealthy" && failure.empty()) failure = event->message;
@@ -86,7 +86,7 @@ std::vector<Draft> look_at(const Look& look) {
   }
   for (Draft& draft : drafts)
     if (!failure.empty()) draft.values["reason"] = base::printable(failure, 160);
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<ContainerState>()) {
     const auto* state = as<ContainerState>(look.evidence.facts[id]);
     if (!state || state->state != "terminated" || probed) continue;
     const std::string unit = state->pod.empty() ? state->container : state->pod;

@@ -73,7 +73,7 @@ void say_shared(const Look& look, const LiveServer& live, Draft& draft) {
 }
 
 std::optional<Draft> of_group(const Look& look, const LiveServer& live) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<LimitSeen>()) {
     const auto* limit = as<LimitSeen>(look.evidence.facts[id]);
     if (!limit || limit->what != "memory" || limit->limit == 0 || !in_group(look, live, limit->where)) continue;
     if (static_cast<double>(limit->used) < close * static_cast<double>(limit->limit)) continue;
@@ -98,7 +98,7 @@ std::optional<Draft> of_group(const Look& look, const LiveServer& live) {
 }
 
 std::optional<Draft> of_machine(const Look& look, const LiveServer& live) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<HostMemory>()) {
     const auto* host = as<HostMemory>(look.evidence.facts[id]);
     if (!host || host->total == 0 || static_cast<double>(host->available) > host_close * static_cast<double>(host->total)) continue;
     Draft draft = draft_about(look, "memory.headroom", live);
@@ -146,7 +146,7 @@ std::optional<Draft> swapping(const Look& look, const LiveServer& live) {
     }
   }
   const HostMemory* host = nullptr;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<HostMemory>())
     if (const auto* seen = as<HostMemory>(look.evidence.facts[id])) { host = seen; because(draft, id); }
   if (host && host->some10 && *host->some10 >= 1) {
     draft.sure = Confidence::certain;

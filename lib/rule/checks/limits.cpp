@@ -33,7 +33,7 @@ bool told_by_server(const Look& look, const std::string& task) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   std::map<int, std::size_t> recycled;  // one death, one finding
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<LimitPassed>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* passed = as<LimitPassed>(fact);
     if (!passed) continue;

@@ -49,7 +49,7 @@ void orphaned(const Look& look, const LiveServer& live, std::vector<Draft>& draf
   draft.when = look.evidence.facts[live.workers.front().seen].when;
   for (const FactId id : live.listeners)
     if (draft.because.size() < 3) because(draft, id);
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<PidFileSeen>())
     if (const auto* file = as<PidFileSeen>(look.evidence.facts[id]); file && file->state == "dead" && look.evidence.facts[id].about.pid == live.workers.front().pid) because(draft, id, "its pid file was left behind");
   draft.first.push_back({"now", "end the orphans, then start the server anew: kill -TERM " + pids, "", "their running requests are finished first", ""});
   draft.missing.push_back("who ended the master: the kernel log of that moment, and the shell or unit that it was started from");

@@ -34,7 +34,7 @@ Draft about(const Look& look, std::string rule, const Peer& peer) {
   draft.values["path"] = base::printable(path_of(peer.address), 200);
   draft.values["upstream"] = base::printable(peer.address, 200);
   draft.values["count"] = "all";
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<RequestRouted>())
     if (as<RequestRouted>(look.evidence.facts[id])) because(draft, id, "the way of the URL");
   for (const FactId id : peer.walks) draft.when = look.evidence.facts[id].when;
   for (const FactId id : peer.listeners) draft.when = look.evidence.facts[id].when;
@@ -45,7 +45,7 @@ Draft about(const Look& look, std::string rule, const Peer& peer) {
 void add_rows(const Look& look, const Peer& peer, std::string_view kind, Draft& draft) {
   FactId last = no_fact;
   std::size_t count = 0;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<ProxyError>()) {
     const auto* row = as<ProxyError>(look.evidence.facts[id]);
     if (!row || row->kind != kind || !base::contains(row->upstream, peer.address)) continue;
     last = id;
@@ -115,7 +115,7 @@ std::optional<Draft> by_policy(const Look& look, const Peer& peer, FactId id) {
 
 // The fact that the unix listeners of every network namespace were seen, if they were.
 FactId searched(const Look& look) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<NamespacesListed>())
     if (const auto* listed = as<NamespacesListed>(look.evidence.facts[id]); listed && listed->unseen == 0) return id;
   return no_fact;
 }

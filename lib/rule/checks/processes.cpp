@@ -23,7 +23,7 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
   std::vector<std::pair<int, std::string>> all{{family.master, "master"}};
   for (const int worker : family.workers) all.emplace_back(worker, "worker");
   FactId group = no_fact;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<CgroupFrozen>())
     if (as<CgroupFrozen>(look.evidence.facts[id]) && look.evidence.facts[id].about.pid == family.master) group = id;
   if (group != no_fact) {
     Draft draft = draft_about(look, "worker.frozen", family, {}, family.master, "master");
@@ -31,11 +31,11 @@ void frozen(const Look& look, const Seen& seen, const Family& family, std::vecto
     draft.sure_because = "the kernel says that the whole cgroup is frozen";
     draft.values["kind"] = "frozen with its whole cgroup";
     draft.values["cgroup"] = base::printable(as<CgroupFrozen>(look.evidence.facts[group])->path, 120);
-    const bool first_version = as<CgroupFrozen>(look.evidence.facts[group])->version == 1;
-    const std::string unit = base::printable(look.evidence.facts[group].about.unit, 120);
-    draft.first.push_back({"now", "if nobody froze it on purpose: " + (!unit.empty() && !first_version ? "systemctl thaw " + unit :
-                                  first_version ? "echo THAWED > /sys/fs/cgroup/freezer" + draft.values["cgroup"] + "/freezer.state" : "echo 0 > /sys/fs/cgroup" + draft.values["cgroup"] + "/cgroup.freeze") +
-                                  " (a container: docker unpause)", "", "nothing", ""});
+    const std::string &path = draft.values["cgroup"], unit = path.substr(path.rfind('/') + 1);
+    const std::string thaw = as<CgroupFrozen>(look.evidence.facts[group])->version == 1 ? "echo THAWED > /sys/fs/cgroup/freezer" + path + "/freezer.state" :
+                             unit.ends_with(".service")                                 ? "systemctl thaw " + unit :
+                                                                                          "echo 0 > /sys/fs/cgroup" + path + "/cgroup.freeze";
+    draft.first.push_back({"now", "if nobody froze it on purpose: " + thaw + (unit.ends_with(".service") ? "" : " (a container: docker unpause)"), "", "nothing", ""});
     draft.when = look.evidence.facts[group].when;
     because(draft, group);
     drafts.push_back(std::move(draft));
@@ -101,7 +101,7 @@ void say_waiting(const Look& look, const LiveProcess* process, Draft& draft) {
 // The heartbeat's age against the limit; and a worker that was never ready.
 void heartbeats(const Look& look, const Seen& seen, const Family& family, const std::vector<LiveServer>& servers, std::vector<Draft>& drafts) {
   std::map<int, FactId> beats;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+  for (const FactId id : look.evidence.ids_of<Heartbeat>())
     if (as<Heartbeat>(look.evidence.facts[id])) beats[look.evidence.facts[id].about.pid] = id;
   const auto limit = family.server ? model::number_setting(*family.server, "timeout") : std::nullopt;
   for (const int worker : family.workers) {
@@ -185,7 +185,7 @@ void childless(const Look& look, const Seen& seen, const Family& family, std::ve
 
 // The kernel's own watchdog: a task that did not move for two minutes waits in the kernel, for a disk or a network file system.
 void stuck_in_kernel(const Look& look, std::vector<Draft>& drafts) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<KernelHung>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* hung = as<KernelHung>(fact);
     if (!hung) continue;

@@ -33,7 +33,7 @@ std::string upstream_of(const ProxyError& row) {
 
 Rows rows_of(const Look& look, std::string_view kind, const std::function<bool(const std::string& upstream)>& leave_out = {}) {
   Rows rows;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<ProxyError>()) {
     const auto* row = as<ProxyError>(look.evidence.facts[id]);
     if (!row || row->kind != kind || (leave_out && leave_out(upstream_of(*row)))) continue;
     rows.ids.push_back(id);

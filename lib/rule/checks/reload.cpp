@@ -13,7 +13,7 @@ namespace {
 
 // `kill -HUP $(cat PIDFILE)` with a pid that is not the master's: nothing is reloaded, or another process is hit.
 std::optional<Draft> by_pid_file(const Look& look, const LiveServer& live) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<PidFileSeen>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* file = as<PidFileSeen>(fact);
     if (!file || live.master.pid == 0 || fact.about.pid != live.master.pid || file->state == "right" || file->state == "unseen") continue;

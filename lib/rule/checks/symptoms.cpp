@@ -72,7 +72,7 @@ const Meaning* meaning_of(const AppFailed& failed) {
 void refused_to_proxy(const Look& look, std::vector<Draft>& drafts) {
   for (const std::string_view kind : {"too-many-files", "too-many-connections"}) {
     std::vector<FactId> ids;
-    for (FactId id = 0; id < look.evidence.facts.size(); ++id)
+    for (const FactId id : look.evidence.ids_of<ProxyError>())
       if (const auto* row = as<ProxyError>(look.evidence.facts[id]); row && row->kind == kind) ids.push_back(id);
     if (ids.empty()) continue;
     Draft draft;
@@ -104,7 +104,7 @@ bool without_preload(const Server& server) {
 
 // The kernel refused somebody something, and no server here says that it was refused: whether it was one of its own is not known.
 void refused_by_kernel(const Look& look, std::vector<Draft>& drafts) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<KernelRefused>()) {
     const auto* refused = as<KernelRefused>(look.evidence.facts[id]);
     if (!refused || (refused->kind != "pids" && refused->kind != "file-max")) continue;
     bool told = false;

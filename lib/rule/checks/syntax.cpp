@@ -12,7 +12,7 @@ namespace {
 
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<SyntaxWrong>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* wrong = as<SyntaxWrong>(fact);
     if (!wrong) continue;

@@ -39,7 +39,7 @@ void zombies(const Look& look, const Seen& seen, const Family& family, std::vect
 
 // The kernel gives orphans to PID 1 of their namespace; a shell or an application in that place may never ask for them.
 void unreaped(const Look& look, const Seen& seen, std::vector<Draft>& drafts) {
-  for (FactId id = 0; id < look.evidence.facts.size(); ++id) {
+  for (const FactId id : look.evidence.ids_of<Unreaped>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* what = as<Unreaped>(fact);
     if (!what) continue;
