@@ -1,5 +1,6 @@
 #include "model/deployment.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -83,11 +84,11 @@ std::optional<double> span_seconds(std::string_view text) {
     std::size_t letters = 0;
     while (letters < text.size() && std::isalpha(static_cast<unsigned char>(text[letters])) != 0) ++letters;
     const std::string_view unit = text.substr(0, letters);
-    struct Unit { std::string_view name; double seconds; };
-    constexpr Unit units[] = {{"", 1}, {"s", 1}, {"sec", 1}, {"second", 1}, {"seconds", 1}, {"ms", 1e-3}, {"msec", 1e-3}, {"us", 1e-6}, {"usec", 1e-6}, {"ns", 1e-9}, {"m", 60}, {"min", 60}, {"minute", 60}, {"minutes", 60},
+    struct Word { std::string_view name; double seconds; };
+    constexpr Word units[] = {{"", 1}, {"s", 1}, {"sec", 1}, {"second", 1}, {"seconds", 1}, {"ms", 1e-3}, {"msec", 1e-3}, {"us", 1e-6}, {"usec", 1e-6}, {"ns", 1e-9}, {"m", 60}, {"min", 60}, {"minute", 60}, {"minutes", 60},
                              {"h", 3600}, {"hr", 3600}, {"hour", 3600}, {"hours", 3600}, {"d", 86400}, {"day", 86400}, {"days", 86400}, {"w", 604800}, {"week", 604800}, {"weeks", 604800}};
-    const Unit* known = nullptr;
-    for (const Unit& one : units) if (one.name == unit) known = &one;
+    const Word* known = nullptr;
+    for (const Word& one : units) if (one.name == unit) known = &one;
     if (!known) return std::nullopt;
     total += number * known->seconds;
     text = base::trim(text.substr(letters));
@@ -109,6 +110,32 @@ std::optional<double> size_bytes(std::string_view text) {
   return power < 0 ? std::nullopt : std::optional(number * std::pow(1024, power));
 }
 
+std::optional<double> version_number(std::string_view text) {
+  double total = 0;
+  for (int part = 0; part < 3; ++part) {
+    const auto number = base::take_number(text);
+    if (!number || *number < 0) { if (part == 0) return std::nullopt; }
+    total = total * 1000 + static_cast<double>(number.value_or(0));
+    if (!text.empty() && text.front() == '.') text.remove_prefix(1);
+    else if (number) { for (++part; part < 3; ++part) total *= 1000; break; }
+  }
+  return total;
+}
+
+std::string place_text(const Deployment& all, const Spot& at) {
+  if (at.file >= all.files.size()) return {};
+  return all.files[at.file].shown + (at.line ? ":" + std::to_string(at.line) + ":" + std::to_string(std::max<std::uint32_t>(at.column, 1)) : "");
+}
+
+bool contradict(std::string_view a, std::string_view b) {
+  const auto denies = [](std::string_view one, std::string_view other) {
+    if (!base::starts_with(one, "not ")) return false;
+    one.remove_prefix(4);
+    return one == other || (one.size() == other.size() + 2 && one.front() == '(' && one.substr(1, other.size()) == other && one.back() == ')');
+  };
+  return !a.empty() && !b.empty() && (denies(a, b) || denies(b, a));
+}
+
 Deployment deployment_of(std::vector<File> files, const source::Host& host, const parse::nginx::Locate& locate, const Targets& targets) {
   Deployment all;
   all.files = std::move(files);
@@ -117,6 +144,7 @@ Deployment deployment_of(std::vector<File> files, const source::Host& host, cons
   add_commands(all, targets);
   add_configs(all, targets);
   add_joins(all);
+  add_balancer(all);
   return all;
 }
 

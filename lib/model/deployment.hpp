@@ -4,6 +4,7 @@
 // conditions, and a join that no file states says that it is a guess.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -99,6 +100,7 @@ struct Nginx {
   std::vector<Pass> passes;
   std::string version;                       // "" unknown
   bool recent = false;                       // it uses a directive that came with 1.29
+  std::map<std::string, std::string, std::less<>> set;  // asked about instead of what the files say: "read_timeout" -> "30s" (--set)
   Spot spot(const parse::nginx::Node& node, std::size_t word = 0) const;
 };
 
@@ -133,12 +135,22 @@ struct Backend {
 /// A pass of nginx and the server that it reaches.
 struct Link { std::size_t nginx = 0, pass = 0, server = 0; bool guess = false; std::string why; };
 
+/// A load balancer in front, from the command line or from what an ingress or a service asks of it. Seconds; infinity = nothing is known of one.
+struct Balancer {
+  double request = std::numeric_limits<double>::infinity();  // for a whole request
+  double idle = std::numeric_limits<double>::infinity();     // without a byte
+  Spot at;
+  bool known() const { return request != std::numeric_limits<double>::infinity() || idle != std::numeric_limits<double>::infinity(); }
+};
+
 struct Deployment {
   std::vector<File> files;
   std::vector<std::unique_ptr<Nginx>> nginx;
   std::vector<Backend> servers;
   std::vector<Holder> holders;
   std::vector<Link> links;
+  Balancer balancer;
+  std::map<std::string, std::string, std::less<>> set;  // of servers, holders: what was asked about instead (--set); nginx keeps its own
   std::vector<Spot> check_runs;              // commands that only check a configuration (--check-config), which start no server
 };
 
@@ -154,6 +166,16 @@ File file_of(std::string path, std::string shown, std::string text);
 const Choice* only_choice(const std::map<std::string, Choices, std::less<>>& settings, std::string_view name);
 /// Seconds of systemd ("5min 20s", "90"), compose ("1m30s") and Kubernetes; nullopt for what is none; infinity as 1e18.
 std::optional<double> span_seconds(std::string_view text);
+/// Version as one number that compares: 1.29.7 -> 1029007; nullopt when it begins with no number.
+std::optional<double> version_number(std::string_view text);
+/// "conf.d/app.conf:12:5"; "" for a place that is not known.
+std::string place_text(const Deployment& deployment, const Spot& at);
+/// Is a peer of the proxy the address that a server listens at? Both as their files write them; ports on local addresses are one machine's.
+bool same_address(std::string_view peer, std::string_view listen);
+/// Conditions of one file that never hold together: one is the other's negation in so many words.
+bool contradict(std::string_view a, std::string_view b);
+/// A .socket unit hands this service its listening socket.
+bool socket_activated(const Deployment& deployment, const Holder& holder);
 /// Bytes of "512M", "1Gi", "64k".
 std::optional<double> size_bytes(std::string_view text);
 
@@ -163,5 +185,6 @@ void add_holders(Deployment& all);
 void add_commands(Deployment& all, const Targets& targets);
 void add_configs(Deployment& all, const Targets& targets);
 void add_joins(Deployment& all);
+void add_balancer(Deployment& all);
 
 }  // namespace model

@@ -54,6 +54,21 @@ std::vector<std::string> listens_of(const Deployment& all, const Backend& server
 
 }  // namespace
 
+bool same_address(std::string_view peer_text, std::string_view listen_text) {
+  const Address peer = read_address(peer_text), own = read_address(listen_text);
+  if (!peer.path.empty() || !own.path.empty()) return peer.path == own.path;
+  if (own.port.empty() || own.port != (peer.port.empty() ? "80" : peer.port)) return false;
+  return own.host == peer.host || (local(peer.host) && local(own.host));
+}
+
+bool socket_activated(const Deployment& all, const Holder& holder) {
+  if (holder.kind != Holder::Kind::unit) return false;
+  const std::string socket = holder.name.substr(0, holder.name.find(".service")) + ".socket";
+  const bool here = std::ranges::any_of(all.holders, [&](const Holder& other) { return other.kind == Holder::Kind::unit && other.name == socket; });
+  const Choice* needs = only_choice(holder.settings, "requires");
+  return here || holder.settings.contains("sockets") || (needs && base::contains(needs->value.text, ".socket"));
+}
+
 void add_joins(Deployment& all) {
   std::size_t passes = 0;
   for (const auto& nginx : all.nginx) passes += nginx->passes.size();

@@ -29,18 +29,6 @@ std::string_view type_text(Type type) {
   return texts[static_cast<std::size_t>(type)];
 }
 
-std::optional<double> version_number(std::string_view text) {
-  double total = 0;
-  for (int part = 0; part < 3; ++part) {
-    const auto number = base::take_number(text);
-    if (!number || *number < 0) { if (part == 0) return std::nullopt; }
-    total = total * 1000 + static_cast<double>(number.value_or(0));
-    if (!text.empty() && text.front() == '.') text.remove_prefix(1);
-    else if (number) { for (++part; part < 3; ++part) total *= 1000; break; }
-  }
-  return total;
-}
-
 namespace {
 
 bool letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || c == '_'; }

@@ -40,7 +40,6 @@ base::Result<Condition> read(std::string_view text, const Scope& scope);
 using Values = std::function<const model::Choice*(std::string_view word)>;
 Truth answer(const Condition& condition, const Values& values);
 
-/// Version as one number that compares: 1.29.7 -> 1029007; nullopt when it begins with no number.
-std::optional<double> version_number(std::string_view text);
+using model::version_number;
 
 }  // namespace rule::condition
