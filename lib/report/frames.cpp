@@ -1,8 +1,10 @@
 #include "report/frames.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/text.hpp"
 #include "report/witness.hpp"
@@ -65,6 +67,13 @@ void frame(std::string& out, const Place& place, const TextOf& text_of, std::siz
 std::size_t count(const rule::Findings& findings, rule::Level level) { return static_cast<std::size_t>(std::ranges::count(findings, level, &rule::Finding::level)); }
 
 }  // namespace
+
+bool wants_colour(std::string_view asked) {
+  if (asked != "auto") return asked == "always";
+  const char *const force = std::getenv("CLICOLOR_FORCE"), *const refused = std::getenv("NO_COLOR"), *const terminal = std::getenv("TERM");
+  if (force && *force && std::string_view(force) != "0") return true;
+  return !(refused && *refused) && ::isatty(1) && terminal && std::string_view(terminal) != "dumb";
+}
 
 std::string lint_summary(const rule::Findings& findings, const Looked& looked) {
   std::string out;

@@ -51,6 +51,13 @@ bool rule_fits(const std::string& rule, std::string_view pattern) {
   return rule.substr(dot + 1) == pattern || rule.substr(0, dot) == pattern;
 }
 
+bool reaches(const Finding& finding, std::string_view fail_on) {
+  if (fail_on == "note") return true;
+  if (fail_on == "warning") return finding.level != Level::note;
+  if (fail_on == "error") return finding.level == Level::error;
+  return rule_fits(finding.rule, fail_on);
+}
+
 void suppress(const model::Deployment& all, std::vector<Draft>& drafts) {
   auto comments = comments_of(all);
   if (comments.empty()) return;

@@ -1,13 +1,12 @@
 // triage-lint: what in these configuration files will hurt.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <unistd.h>
 
 #include "base/text.hpp"
-#include "find.hpp"
 #include "fix.hpp"
+#include "model/found.hpp"
 #include "options.hpp"
 #include "report/frames.hpp"
 #include "rule/lint.hpp"
@@ -27,38 +26,10 @@ std::string working_folder() {
   return ::getcwd(folder.data(), folder.size()) ? std::string(folder.c_str()) : std::string("/");
 }
 
-// Where a path of nginx's configuration stands: below what is looked at as it is; what is /etc/nginx on the machine it is made for is the folder of the
-// main file here; nothing else of this machine is read.
-parse::nginx::Locate locate_in(const lint::Found& found) {
-  return [&found](const std::string& path) -> std::string {
-    for (const std::string& root : found.roots)
-      if (base::starts_with(path, root == "/" ? root : root + "/")) return path;
-    for (const std::string_view home : {"/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/etc/nginx/"})
-      if (base::starts_with(path, home))
-        for (const model::File& file : found.files)
-          if (file.path.ends_with("/nginx.conf")) return file.path.substr(0, file.path.rfind('/') + 1) + path.substr(home.size());
-    return "";
-  };
-}
-
-bool wants_colour(const std::string& asked) {
-  if (asked != "auto") return asked == "always";
-  const char *const force = std::getenv("CLICOLOR_FORCE"), *const refused = std::getenv("NO_COLOR"), *const terminal = std::getenv("TERM");
-  if (force && *force && std::string_view(force) != "0") return true;
-  return !(refused && *refused) && ::isatty(1) && terminal && std::string_view(terminal) != "dumb";
-}
-
-bool reaches(const rule::Finding& finding, const std::string& fail_on) {
-  if (fail_on == "note") return true;
-  if (fail_on == "warning") return finding.level != rule::Level::note;
-  if (fail_on == "error") return finding.level == rule::Level::error;
-  return rule::rule_fits(finding.rule, fail_on);
-}
-
 void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 base::Result<> settle(const lint::Options& options, const source::Host& host, const std::string& folder, lint::Wishes& wishes) {
-  const std::string file = options.config.empty() ? folder + "/.triage.json" : lint::absolute(options.config, folder);
+  const std::string file = options.config.empty() ? folder + "/.triage.json" : model::absolute(options.config, folder);
   const auto text = host.read(file, 1 << 20);
   if (text) { if (auto read = lint::read_wishes(*text, options.config.empty() ? ".triage.json" : options.config, wishes); !read) return read; }
   else if (!options.config.empty()) return base::fail(text.error());
@@ -68,7 +39,7 @@ base::Result<> settle(const lint::Options& options, const source::Host& host, co
 }
 
 // What the report's gaps say: files that could not be read, and what nobody can tell from these files, a line a rule.
-evidence::Evidence evidence_of(const lint::Found& found, const rule::LintResult& result, const model::Deployment& deployment) {
+evidence::Evidence evidence_of(const model::Found& found, const rule::LintResult& result, const model::Deployment& deployment) {
   evidence::Evidence evidence;
   for (const model::File& file : deployment.files) {
     evidence::Source source;
@@ -114,19 +85,19 @@ int main(int count, char** words) {
   auto cards = options.rules.empty() ? base::Result<rule::Cards>(rule::Cards()) : rule::cards_with(host, options.rules);
   if (!cards) return fail(cards.error(), 2);
 
-  lint::Found found = lint::find(host, options.paths.empty() ? std::vector<std::string>{"."} : options.paths, folder);
+  model::Found found = model::find_files(host, options.paths.empty() ? std::vector<std::string>{"."} : options.paths, folder);
   if (found.files.empty()) {
     for (const evidence::Gap& gap : found.gaps) std::fprintf(stderr, "triage-lint: %s: %s\n", base::printable(gap.wanted, 400).c_str(), gap.reason.c_str());
     return fail({base::Kind::missing, "looking for configurations", "there is none that I know", "give files or folders of nginx, gunicorn, systemd, Docker, compose, Kubernetes...", 0}, 3);
   }
   const std::size_t skipped = static_cast<std::size_t>(std::ranges::count_if(found.files, [](const model::File& file) { return !file.template_language.empty(); }));
-  const auto locate = locate_in(found);
+  const auto locate = model::locate_in(found);
   std::vector<model::File> files = found.files;
   const model::Deployment deployment = model::deployment_of(std::move(files), host, locate, {options.target_nginx, options.target_gunicorn});
   rule::LintResult result = rule::lint(deployment, *cards);
   lint::apply(wishes, result);
   if (!options.baseline.empty()) {
-    const auto text = host.read(lint::absolute(options.baseline, folder), 16 << 20);
+    const auto text = host.read(model::absolute(options.baseline, folder), 16 << 20);
     if (!text) return fail(text.error(), 2);
     if (const auto dropped = lint::drop_known(*text, options.baseline, deployment, result.findings); !dropped) return fail(dropped.error(), 2);
   }
@@ -140,7 +111,7 @@ int main(int count, char** words) {
     if (const int code = write_out(options, deployment, result.findings); code != 0 || options.diff) return code;
 
   report::Style style;
-  style.colour = wants_colour(options.colour);
+  style.colour = report::wants_colour(options.colour);
   style.quiet = options.quiet;
   style.verbose = options.verbose;
   const evidence::Evidence evidence = evidence_of(found, result, deployment);
@@ -155,7 +126,7 @@ int main(int count, char** words) {
     print(report::write(*report::writer(options.format), {result.findings, stack, evidence, "files", host.now(), "triage-lint", &cards->all()}, style));
   }
   if (options.exit_zero) return 0;
-  if (std::ranges::any_of(result.findings, [&](const rule::Finding& finding) { return reaches(finding, options.fail_on); })) return 1;
+  if (std::ranges::any_of(result.findings, [&](const rule::Finding& finding) { return rule::reaches(finding, options.fail_on); })) return 1;
   if (options.strict && (!result.open.empty() || !found.gaps.empty())) return 1;
   return found.unreadable > 0 ? 3 : 0;
 }

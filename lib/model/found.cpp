@@ -1,4 +1,4 @@
-#include "find.hpp"
+#include "model/found.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include "base/text.hpp"
 #include "base/words.hpp"
 
-namespace lint {
+namespace model {
 
 namespace {
 
@@ -82,7 +82,7 @@ class Finder {
       if (asked) found_.gaps.push_back({shown(path), "it is larger than " + base::bytes_text(largest), "", 1, {}});
       return true;
     }
-    model::File file = model::file_of(path, shown(path), std::move(*text));
+    File file = file_of(path, shown(path), std::move(*text));
     if (file.document.dialect == parse::settings::Dialect::none) return false;
     found_.files.push_back(std::move(file));
     return true;
@@ -109,11 +109,23 @@ std::string absolute(const std::string& path, const std::string& working_folder)
   return out.empty() ? "/" : out;
 }
 
-Found find(const source::Host& host, const std::vector<std::string>& paths, const std::string& working_folder) {
+Found find_files(const source::Host& host, const std::vector<std::string>& paths, const std::string& working_folder) {
   Found found;
   Finder finder(host, working_folder, found);
   for (const std::string& path : paths) finder.named(path);
   return found;
 }
 
-}  // namespace lint
+parse::nginx::Locate locate_in(const Found& found) {
+  return [&found](const std::string& path) -> std::string {
+    for (const std::string& root : found.roots)
+      if (base::starts_with(path, root == "/" ? root : root + "/")) return path;
+    for (const std::string_view home : {"/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/etc/nginx/"})
+      if (base::starts_with(path, home))
+        for (const File& file : found.files)
+          if (file.path.ends_with("/nginx.conf")) return file.path.substr(0, file.path.rfind('/') + 1) + path.substr(home.size());
+    return "";
+  };
+}
+
+}  // namespace model
