@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.hpp"
+#include "parse/access_row.hpp"
 #include "parse/envelope_json.hpp"
 #include "parse/envelope_stamp.hpp"
 #include "parse/format.hpp"
@@ -26,6 +27,7 @@ struct Row {
   int status = 0;
   std::optional<base::Instant> when;
   double seconds = -1;         // negative: not in the row
+  double upstream = -1;        // the same of the server alone
   bool proxy = false;          // the row has words that only a proxy writes
 };
 
@@ -134,6 +136,7 @@ void read_tail(std::string_view tail, Row& row) {
       row.seconds = read_seconds(value);
     } else if (name == "uct" || name == "urt" || name == "uht" || starts_with(name, "upstream")) {
       row.proxy = true;
+      if (name == "urt" || starts_with(name, "upstream_response_time") || name == "upstream_time") row.upstream = read_seconds(value);
     }
   }
 }
@@ -240,7 +243,10 @@ bool read_json(std::string_view text, Reading& state, Row& row) {
   }
   if (const auto stamp = json.string("time_local"); !row.when && !stamp.empty()) row.when = read_stamp(stamp, state);
   for (const Member& member : json.members())
-    if (starts_with(member.name, "upstream_")) row.proxy = true;
+    if (starts_with(member.name, "upstream_")) {
+      row.proxy = true;
+      if (member.name == "upstream_response_time") row.upstream = read_seconds(member.value);
+    }
   return true;
 }
 
@@ -290,17 +296,19 @@ void count(const Row& row, Reading& state, const Record& record, Sink& sink) {
   }
 }
 
+bool read_row(std::string_view text, Reading& state, Row& row) {
+  if (text.size() < 16) return false;
+  if (text[0] == '{') return read_json(text, state, row);
+  if (read_common(text, state, row)) return true;
+  row = {};
+  return read_custom(text, row);
+}
+
 bool step(State& base_state, const Record& record, Sink& sink) {
   auto& state = static_cast<Reading&>(base_state);
-  const std::string_view text = record.text;
-  if (text.size() < 16 || record.from_kernel_form) return false;
+  if (record.from_kernel_form) return false;
   Row row;
-  if (text[0] == '{') {
-    if (!read_json(text, state, row)) return false;
-  } else if (!read_common(text, state, row)) {
-    row = {};
-    if (!read_custom(text, row)) return false;
-  }
+  if (!read_row(record.text, state, row)) return false;
   count(row, state, record, sink);
   return true;
 }
@@ -325,6 +333,22 @@ std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
 }  // namespace
 
+// For AccessReader, whose class is of the room and not of this table.
+std::unique_ptr<State> start_rows() { return start(); }
+std::optional<AccessRow> next_row(State& state, std::string_view line) {
+  Row row;
+  if (!read_row(line, static_cast<Reading&>(state), row)) return std::nullopt;
+  if (row.method.empty() && row.uri.empty()) read_request(row.request, row);
+  return AccessRow{std::string(row.method), std::string(row.uri), row.status, row.seconds, row.upstream};
+}
+
 extern const Format access_log = {"access log", SourceKind::access_log, start, step, finish, marks};
 
 }  // namespace parse::formats_of
+
+namespace parse {
+
+AccessReader::AccessReader() : state_(formats_of::start_rows()) {}
+std::optional<AccessRow> AccessReader::read(std::string_view line) { return formats_of::next_row(*state_, line); }
+
+}  // namespace parse
