@@ -1,6 +1,7 @@
 #include "model/budget.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <tuple>
 
@@ -151,8 +152,8 @@ bool idempotent(const std::string& method) { return method != "POST" && method !
 
 // Every duration at which the set of outcomes may change.
 std::set<double> edges_of(const Chain& chain, const Request& request, int attempts) {
-  const Window kill = kill_window(chain.server, request);
-  const double read = chain.proxy.present ? chain.proxy.read.seconds : no_limit;
+  const Window kill = chain.server.worker.known ? kill_window(chain.server, request) : Window{no_limit, no_limit};
+  const double read = chain.proxy.present && chain.proxy.read.known ? chain.proxy.read.seconds : no_limit;
   std::set<double> edges, starts{0};
   const auto add = [&](double at) {
     if (at != no_limit && at - request.queued > 0) edges.insert(at - request.queued);
@@ -161,7 +162,7 @@ std::set<double> edges_of(const Chain& chain, const Request& request, int attemp
   for (int number = 0; number < attempts; ++number) {
     std::set<double> later;
     for (const double start : starts) {
-      add(chain.balancer.seconds - start);
+      if (chain.balancer.known) add(chain.balancer.seconds - start);
       for (const double lasted : {kill.from, kill.to, read})
         if (lasted != no_limit && later.size() < 64) later.insert(start + lasted);
     }
@@ -170,9 +171,50 @@ std::set<double> edges_of(const Chain& chain, const Request& request, int attemp
   return edges;
 }
 
-}  // namespace
+// What is not known, one at a time: its values, each of another kind, set into a chain.
+struct Open {
+  std::string name;
+  std::size_t count = 0;
+  std::function<void(Chain&, std::size_t)> set;
+};
 
-std::vector<Outcome> outcomes_at(const Chain& chain, const Request& request, double work) {
+// Only the order of the limits decides what happens: one value between each two moments that matter stands for all that are there.
+std::vector<double> samples(const Chain& chain, const Request& request, double work) {
+  std::vector<double> moments{0, work, request.queued + work};
+  for (const Limit* limit : {&chain.balancer, &chain.proxy.read, &chain.proxy.next, &chain.server.worker}) {
+    if (!limit->known || limit->seconds == no_limit) continue;
+    for (int times = 1; times <= std::min(chain.proxy.peers, 3); ++times) moments.push_back(limit->seconds * times);
+    moments.push_back(limit->seconds + chain.server.law.late);
+  }
+  std::sort(moments.begin(), moments.end());
+  std::vector<double> out;
+  for (std::size_t i = 0; i + 1 < moments.size(); ++i)
+    if (moments[i + 1] - moments[i] > 1e-9) out.push_back((moments[i] + moments[i + 1]) / 2);
+  out.push_back(moments.back() * 2 + 10);
+  return out;
+}
+
+std::vector<Open> open_of(const Chain& chain, const Request& request, double work) {
+  std::vector<Open> all;
+  const auto limit = [&](const char* name, bool known, auto&& part, bool may_be_off) {
+    if (known) return;
+    std::vector<double> values = samples(chain, request, work);
+    if (may_be_off) values.push_back(no_limit);
+    const std::size_t count = values.size();
+    all.push_back({name, count, [values = std::move(values), part](Chain& one, std::size_t i) { part(one).seconds = values[i]; part(one).known = true; }});
+  };
+  limit("balancer", chain.balancer.known, [](Chain& one) -> Limit& { return one.balancer; }, true);
+  if (chain.proxy.present) limit("read", chain.proxy.read.known, [](Chain& one) -> Limit& { return one.proxy.read; }, false);
+  if (chain.proxy.present) limit("next", chain.proxy.next.known, [](Chain& one) -> Limit& { return one.proxy.next; }, true);
+  if (chain.server.known && chain.server.law.measures != flavour::Measures::nothing && (chain.server.law.measures == flavour::Measures::request || request.blocks))
+    limit("worker", chain.server.worker.known, [](Chain& one) -> Limit& { return one.server.worker; }, true);
+  if (chain.proxy.present && !chain.proxy.peers_known) all.push_back({"peers", 2, [](Chain& one, std::size_t i) { one.proxy.peers = i == 0 ? 1 : 2; one.proxy.peers_known = true; }});
+  if (chain.proxy.present && !chain.proxy.retries_known)
+    all.push_back({"retries", 2, [](Chain& one, std::size_t i) { one.proxy.retries_error = one.proxy.retries_timeout = i == 0; one.proxy.retries_500 = false; one.proxy.retries_known = true; }});
+  return all;
+}
+
+std::vector<Outcome> certain_at(const Chain& chain, const Request& request, double work) {
   Walk walk{chain, request, request.queued + work, kill_window(chain.server, request), 1, true, {}};
   if (chain.proxy.present) {
     walk.attempts = std::clamp(chain.proxy.tries > 0 ? std::min(chain.proxy.tries, chain.proxy.peers) : chain.proxy.peers, 1, most_attempts);
@@ -181,6 +223,40 @@ std::vector<Outcome> outcomes_at(const Chain& chain, const Request& request, dou
   walk.attempt(1, {0, 0}, {});
   return merged(std::move(walk.found));
 }
+
+bool alike(const std::vector<Outcome>& a, const std::vector<Outcome>& b) { return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_kind); }
+
+// Every assignment of what is not known; `depends` gets the names of those that make a difference with all others held.
+std::vector<Outcome> possible_at(const Chain& chain, const Request& request, double work, std::vector<std::string>* depends) {
+  const std::vector<Open> open = open_of(chain, request, work);
+  if (open.empty()) return certain_at(chain, request, work);
+  std::size_t assignments = 1;
+  for (const Open& one : open) assignments *= one.count;
+  std::vector<std::vector<Outcome>> said(assignments);
+  std::vector<Outcome> all;
+  for (std::size_t round = 0; round < assignments; ++round) {
+    Chain chosen = chain;
+    std::size_t rest = round;
+    for (const Open& one : open) { one.set(chosen, rest % one.count); rest /= one.count; }
+    said[round] = certain_at(chosen, request, work);
+    all.insert(all.end(), said[round].begin(), said[round].end());
+  }
+  if (depends) {
+    std::size_t step = 1;
+    for (const Open& one : open) {
+      bool differs = false;
+      for (std::size_t round = 0; round < assignments && !differs; ++round)
+        if (round / step % one.count != 0) differs = !alike(said[round], said[round - step]);
+      if (differs && std::find(depends->begin(), depends->end(), one.name) == depends->end()) depends->push_back(one.name);
+      step *= one.count;
+    }
+  }
+  return merged(std::move(all));
+}
+
+}  // namespace
+
+std::vector<Outcome> outcomes_at(const Chain& chain, const Request& request, double work) { return possible_at(chain, request, work, nullptr); }
 
 std::vector<Interval> outcomes(const Chain& chain, const Request& request) {
   const int attempts = chain.proxy.present ? std::clamp(chain.proxy.peers, 1, most_attempts) : 1;
@@ -192,20 +268,18 @@ std::vector<Interval> outcomes(const Chain& chain, const Request& request) {
     const double from = at[i], to = last ? no_limit : at[i + 1];
     // Nothing changes in kind between two edges; what depends on the duration is widest at the ends.
     const double inside = last ? from + 1 : (to - from) / 1e6;
-    std::vector<Outcome> here = outcomes_at(chain, request, last ? from + 1e6 : to - inside);
+    Interval interval{from, to, {}, {}};
+    std::vector<Outcome> here = possible_at(chain, request, last ? from + 1e6 : to - inside, &interval.depends);
     if (last) for (Outcome& one : here) if (one.ghost_to > 1e5) one.ghost_to = no_limit;
-    for (const Outcome& one : outcomes_at(chain, request, from + (last ? 1e-6 : inside))) here.push_back(one);
+    for (const Outcome& one : possible_at(chain, request, from + (last ? 1e-6 : inside), &interval.depends)) here.push_back(one);
     here = merged(std::move(here));
-    const auto alike = [&] {
-      if (all.empty() || all.back().outcomes.size() != here.size()) return false;
-      return std::equal(here.begin(), here.end(), all.back().outcomes.begin(), same_kind);
-    };
-    if (alike()) {
+    if (!all.empty() && alike(here, all.back().outcomes)) {
       all.back().to = to;
       here.insert(here.end(), all.back().outcomes.begin(), all.back().outcomes.end());
       all.back().outcomes = merged(std::move(here));
     } else {
-      all.push_back({from, to, std::move(here)});
+      interval.outcomes = std::move(here);
+      all.push_back(std::move(interval));
     }
   }
   return all;

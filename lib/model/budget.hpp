@@ -25,23 +25,44 @@ struct ProxyLimits {
   bool present = true;
   Limit connect, send, read;
   int peers = 1;                   // tried in turn; `localhost` with two addresses counts as two
+  bool peers_known = true;
   bool retries_error = true, retries_timeout = true, retries_500 = false, retries_non_idempotent = false;  // proxy_next_upstream
+  bool retries_known = true;       // false: an include that could not be read may change them
   int tries = 0;                   // proxy_next_upstream_tries, 0 = every peer
   Limit next;                      // proxy_next_upstream_timeout; 0 in nginx = no limit, here no_limit
   int max_fails = 1;
   double fail_timeout = 10;
   bool buffers_request = true;
+  Limit client_body;               // between two reads of the request's body
+  Limit idle;                      // how long a connection to the server is kept without a request; 0 = none is kept
+  bool version_1_1 = false;        // how it speaks to the server: an answer without a length is framed by chunks, else by the end of the connection
+  bool version_known = true;
 };
 
 struct ServerLimits {
+  bool known = true;               // false: nothing is known of it, its answers are its own
   flavour::WorkerLimit law;
   Limit worker;                    // timeout, harakiri, request_terminate_timeout; no_limit when off
+  Limit graceful;                  // what a request may take to finish at a stop
+  Limit idle;                      // its keep-alive; 0 = it closes after every answer
+  int workers = 0, backlog = 0;    // requests that it works on at once, and its listen queue; 0 = not known
+  bool unix_socket = false;
+};
+
+/// How it is stopped, by systemd, a container runtime, Kubernetes, supervisor.
+struct StopLimits {
+  bool known = false;              // false: nothing here says who stops it
+  enum class Signal : std::uint8_t { graceful, at_once, reload, unknown } signal = Signal::graceful;  // what the first signal means to this server
+  Limit kill;                      // from the first signal to SIGKILL
+  double before = 0;               // of it, what a preStop hook takes before the signal is sent
+  bool held_socket = false;        // somebody else holds the listening socket: connections wait for the next start
 };
 
 struct Chain {
   Limit balancer;                  // in front of the proxy: its whole-request limit
   ProxyLimits proxy;
   ServerLimits server;
+  StopLimits stop;
 };
 
 /// The request asked about. nginx takes POST, LOCK and PATCH as not idempotent, and nothing else.
@@ -69,9 +90,11 @@ struct Outcome {
 struct Interval {
   double from = 0, to = no_limit;
   std::vector<Outcome> outcomes;
+  std::vector<std::string> depends;  // names of limits that are not known and decide between them: "read", "worker", "balancer", "next", "peers", "retries"
 };
 
-/// Covers [0, infinity) without a hole, shortest work first; neighbours differ.
+/// Covers [0, infinity) without a hole, shortest work first; neighbours differ. A limit that is not known is taken to be anything: what is listed
+/// is what may happen under any of its values.
 std::vector<Interval> outcomes(const Chain& chain, const Request& request);
 
 /// The same for one duration.

@@ -1,0 +1,193 @@
+// The servers of a deployment as the chain needs them: gunicorn from its settings after precedence; uwsgi, php-fpm, puma and unicorn from their own
+// files, with their own defaults (uWSGI 2.0, php-fpm 8.2, puma 6, unicorn 6).
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "base/words.hpp"
+#include "model/chain.hpp"
+
+namespace model {
+
+namespace {
+
+using parse::settings::Dialect;
+using parse::settings::Entry;
+
+Spot spot_of(std::uint32_t file, const parse::settings::Place& at) { return {file, at.line, at.column, at.at, at.end}; }
+Choices one(Value value, const Spot& at, From from = From::configured) { return {{std::move(value), "", at, from}}; }
+
+std::string plain(std::string_view key) {
+  std::string out(key);
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
+const Entry* find(const File& file, std::string_view section, std::initializer_list<std::string_view> keys) {
+  const Entry* found = nullptr;  // the last one counts
+  for (const Entry& entry : file.document.entries)
+    if (entry.section == section && std::ranges::find(keys, plain(entry.key)) != keys.end()) found = &entry;
+  return found;
+}
+
+Choices seconds_or(const Entry* entry, std::uint32_t file, double built_in, const Spot& at, bool unsure, bool whole) {
+  if (entry) {
+    const auto seconds = span_seconds(entry->value);
+    return one(seconds ? number_value(*seconds, entry->value) : unknown_value(), spot_of(file, entry->value_at), seconds ? From::configured : From::unknown);
+  }
+  if (unsure || !whole) return one(unknown_value(), at, From::unknown);
+  return one(number_value(built_in), at, From::built_in);
+}
+
+// "unix:/run/a.sock", "127.0.0.1:9000"; "" for what no file fixes.
+std::string listen_text(std::string text) {
+  while (!text.empty() && (text.front() == '"' || text.front() == '\'')) text.erase(0, 1);
+  text = text.substr(0, text.find_first_of("\"', \t?"));
+  if (text.find_first_of("$%#{") != std::string::npos) return "";
+  if (base::starts_with(text, "tcp://")) text.erase(0, 6);
+  if (base::starts_with(text, "unix://")) text = "unix:" + text.substr(7);
+  if (base::starts_with(text, "/")) text = "unix:" + text;
+  if (text.find(':') == std::string::npos && base::read_number(text)) text = ":" + text;
+  return text;
+}
+
+void add_listen(Application& made, const std::string& value) {
+  const std::string text = listen_text(value);
+  if (text.empty()) made.listens_known = false;
+  else made.listens.push_back(text);
+}
+
+void gunicorns(const Deployment& all, std::vector<Application>& out) {
+  for (std::size_t i = 0; i < all.servers.size(); ++i) {
+    const Backend& server = all.servers[i];
+    const auto choices = [&](std::string_view name) -> Choices {
+      const auto found = server.settings.find(name);
+      return found == server.settings.end() || found->second.empty() ? one(unknown_value(), server.at, From::unknown) : found->second;
+    };
+    Application made;
+    made.flavour = "gunicorn";
+    made.version = server.version;
+    made.family = gunicorn_family(server.version);
+    made.prefix = "proxy";
+    made.at = server.at;
+    made.backend = static_cast<int>(i);
+    made.holder = server.holder;
+    made.name = server.holder >= 0 ? all.holders[static_cast<std::size_t>(server.holder)].name : server.at.file < all.files.size() ? all.files[server.at.file].shown : "gunicorn";
+    for (const Choice& choice : choices("bind")) {
+      if (!choice.value.known()) made.listens_known = false;
+      made.listens.insert(made.listens.end(), choice.value.items.begin(), choice.value.items.end());
+      if (choice.value.kind == Value::Kind::text) made.listens.push_back(choice.value.text);
+    }
+    made.worker_name = "timeout";
+    made.worker = choices("timeout");
+    made.graceful = choices("graceful_timeout");
+    made.idle = choices("keepalive");
+    made.kind = choices("class");
+    made.workers = choices("workers");
+    made.threads = choices("threads");
+    made.backlog = choices("backlog");
+    out.push_back(std::move(made));
+  }
+}
+
+void uwsgis(const Deployment& all, std::uint32_t i, std::vector<Application>& out) {
+  const File& file = all.files[i];
+  const Entry* serves = find(file, "uwsgi", {"socket", "uwsgi-socket", "http-socket", "http", "fastcgi-socket"});
+  if (!serves) return;
+  Application made;
+  made.flavour = "uwsgi";
+  made.name = file.shown;
+  made.at = spot_of(i, serves->key_at);
+  made.prefix = base::contains(serves->key, "http") ? "proxy" : base::contains(serves->key, "fastcgi") ? "fastcgi" : "uwsgi";
+  for (const Entry& entry : file.document.entries)
+    if (entry.section == "uwsgi" && (plain(entry.key) == plain(serves->key))) add_listen(made, entry.value);
+  const bool unsure = find(file, "uwsgi", {"ini", "include", "inherit", "for-readline"}) != nullptr;
+  made.worker_name = "harakiri";
+  made.worker = seconds_or(find(file, "uwsgi", {"harakiri"}), i, 0, made.at, unsure, true);
+  made.workers = seconds_or(find(file, "uwsgi", {"processes", "workers"}), i, 1, made.at, unsure, true);
+  made.threads = seconds_or(find(file, "uwsgi", {"threads"}), i, 1, made.at, unsure, true);
+  made.backlog = seconds_or(find(file, "uwsgi", {"listen"}), i, 100, made.at, unsure, true);
+  made.idle = one(number_value(0), made.at, From::built_in);
+  const Entry* die = find(file, "uwsgi", {"die-on-term"});
+  made.term_is_reload = !unsure && (!die || die->value == "false" || die->value == "0");
+  out.push_back(std::move(made));
+}
+
+void pools(const Deployment& all, std::uint32_t i, std::vector<Application>& out) {
+  const File& file = all.files[i];
+  std::vector<std::string> sections;
+  for (const Entry& entry : file.document.entries)
+    if (entry.section != "global" && !entry.section.empty() && std::ranges::find(sections, entry.section) == sections.end()) sections.push_back(entry.section);
+  for (const std::string& section : sections) {
+    const Entry* listen = find(file, section, {"listen"});
+    if (!listen) continue;
+    Application made;
+    made.flavour = "php-fpm";
+    made.name = "pool " + section;
+    made.at = spot_of(i, listen->key_at);
+    made.prefix = "fastcgi";
+    add_listen(made, listen->value);
+    const bool unsure = find(file, section, {"include"}) != nullptr;
+    made.worker_name = "request_terminate_timeout";
+    made.worker = seconds_or(find(file, section, {"request-terminate-timeout"}), i, 0, made.at, unsure, true);
+    made.workers = seconds_or(find(file, section, {"pm.max-children"}), i, 0, made.at, true, true);
+    made.backlog = seconds_or(find(file, section, {"listen.backlog"}), i, 511, made.at, unsure, true);
+    made.idle = one(number_value(0), made.at, From::built_in);
+    out.push_back(std::move(made));
+  }
+}
+
+void rubies(const Deployment& all, std::uint32_t i, std::vector<Application>& out) {
+  const File& file = all.files[i];
+  const bool puma = file.document.dialect == Dialect::puma;
+  Application made;
+  made.flavour = puma ? "puma" : "unicorn";
+  made.name = file.shown;
+  made.at = file.document.entries.empty() ? Spot{i, 1, 1, 0, 0} : spot_of(i, file.document.entries.front().key_at);
+  made.prefix = "proxy";
+  // Calls inside a block are conditional: they say that the value may differ.
+  const auto number = [&](std::string_view key, double built_in) -> Choices {
+    const Entry* found = nullptr;
+    bool blocks = false;
+    for (const Entry& entry : file.document.entries)
+      if (entry.key == key) { found = &entry; blocks = blocks || !entry.section.empty(); }
+    if (blocks) return one(unknown_value(), spot_of(i, found->value_at), From::unknown);
+    return seconds_or(found, i, built_in, made.at, false, true);
+  };
+  for (const Entry& entry : file.document.entries)
+    if ((puma && (entry.key == "bind" || entry.key == "port")) || (!puma && entry.key == "listen")) add_listen(made, entry.value);
+  if (made.listens.empty() && made.listens_known) made.listens.push_back(puma ? "0.0.0.0:9292" : "0.0.0.0:8080");
+  made.worker_name = puma ? "worker_timeout" : "timeout";
+  made.worker = number(made.worker_name, 60);
+  made.workers = number(puma ? "workers" : "worker_processes", puma ? 0 : 1);
+  made.idle = puma ? number("persistent_timeout", 20) : one(number_value(0), made.at, From::built_in);
+  made.backlog = one(number_value(1024), made.at, From::built_in);
+  out.push_back(std::move(made));
+}
+
+}  // namespace
+
+std::string gunicorn_family(std::string_view version) {
+  const auto number = version_number(version);
+  if (!number) return "";
+  return *number < 20001000 ? "20.0" : *number < 21000000 ? "20.1" : *number < 22000000 ? "21" : *number < 24000000 ? "22" : "24";
+}
+
+std::vector<Application> applications_of(const Deployment& all) {
+  std::vector<Application> out;
+  gunicorns(all, out);
+  for (std::uint32_t i = 0; i < all.files.size(); ++i) {
+    const File& file = all.files[i];
+    if (!file.template_language.empty()) continue;
+    if (file.document.dialect == Dialect::uwsgi) uwsgis(all, i, out);
+    else if (file.document.dialect == Dialect::phpfpm) pools(all, i, out);
+    else if (file.document.dialect == Dialect::puma || file.document.dialect == Dialect::unicorn) rubies(all, i, out);
+  }
+  for (Application& made : out) {
+    if (made.flavour == "gunicorn") continue;
+    if (const auto asked = all.set.find("timeout"); asked != all.set.end())
+      if (const auto seconds = span_seconds(asked->second)) made.worker = one(number_value(*seconds, asked->second), {});
+  }
+  return out;
+}
+
+}  // namespace model

@@ -1,0 +1,313 @@
+#include "model/outlook.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/text.hpp"
+
+namespace model {
+
+namespace {
+
+std::string plain(double seconds) { std::string text = seconds_text(seconds); if (text.ends_with(" s")) text.resize(text.size() - 2); return text; }
+std::string window(double from, double to) { return to - from < 0.005 ? seconds_text(from) : to == no_limit ? "from " + seconds_text(from) : plain(from) + "-" + seconds_text(to); }
+
+std::string status_text(const Outcome& one) { return one.status == 0 ? "closed" : std::to_string(one.status); }
+
+const Term* term_of(const Route& route, std::string_view ending) {
+  for (const Station& station : route.stations)
+    for (const Term& term : station.terms)
+      if (term.name == ending || (ending.starts_with("_") && term.name.ends_with(ending))) return &term;
+  return nullptr;
+}
+
+std::string value_text(const Term& term) {
+  std::string text;
+  for (const Choice& choice : term.choices) {
+    if (!text.empty()) text += " or ";
+    text += choice.value.known() ? choice.value.text : "unknown";
+  }
+  return text;
+}
+
+// "proxy_read_timeout 60s (nginx.conf:14:5)".
+std::string said(const Term& term) { return term.name + " " + value_text(term) + (term.where.empty() ? "" : " (" + term.where + ")"); }
+
+std::string worker_name(const Route& route) {
+  for (const std::string_view name : {"timeout", "harakiri", "request_terminate_timeout", "worker_timeout"}) if (term_of(route, name)) return std::string(name);
+  return "timeout";
+}
+
+// The terms that a model's word stands for.
+const Term* term_behind(const Route& route, std::string_view word) {
+  if (word == "read") return term_of(route, "_read_timeout");
+  if (word == "worker") return term_of(route, worker_name(route));
+  if (word == "next") return term_of(route, "_next_upstream_timeout");
+  if (word == "retries") return term_of(route, "_next_upstream");
+  if (word == "peers") return nullptr;
+  return term_of(route, word);
+}
+
+void open_terms(const Route& route, Row& row, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "peers") { row.depends.push_back("how many servers the proxy asks: its target has an unknown number of addresses"); continue; }
+    const Term* term = term_behind(route, word);
+    row.depends.push_back(term ? term->name + ", unknown: " + (term->where.empty() ? "" : term->where + " ") + term->why : word);
+  }
+}
+
+std::string outcome_text(const Outcome& one, bool known_server) {
+  if (one.finished) return known_server ? "200" : "what the server answers";
+  return status_text(one) + " at " + window(one.from, one.to);
+}
+
+Row row_of(const Route& route, const Variant& variant, const Interval& interval, std::string phase, std::string method) {
+  Row row;
+  row.when = variant.when;
+  row.phase = std::move(phase);
+  row.method = std::move(method);
+  row.from = interval.from;
+  row.to = interval.to;
+  std::vector<const Outcome*> order;
+  for (const Outcome& one : interval.outcomes) order.push_back(&one);
+  std::stable_sort(order.begin(), order.end(), [](const Outcome* a, const Outcome* b) { return a->finished > b->finished; });
+  bool ghosts = false;
+  for (const Outcome* one : order) {
+    const std::string text = status_text(*one);
+    if (std::ranges::find(row.client, text) == row.client.end()) {
+      row.client.push_back(text);
+      row.told += (row.told.empty() ? "" : " or ") + outcome_text(*one, variant.chain.server.known);
+    }
+    row.executes = std::max(row.executes, one->runs);
+    row.killed = std::max(row.killed, one->killed);
+    row.blackout = std::max(row.blackout, one->blackout);
+    if (variant.chain.server.known) {
+      row.ghost_from = ghosts ? std::min(row.ghost_from, one->ghost_from) : one->ghost_from;
+      row.ghost_to = std::max(row.ghost_to, one->ghost_to);
+      ghosts = true;
+    }
+    const std::string_view word = one->gave_up == "proxy" ? "read" : one->gave_up;
+    const auto because = [&](const Term* term) {
+      if (term && std::ranges::find(row.because, said(*term)) == row.because.end()) row.because.push_back(said(*term));
+    };
+    if (word == "balancer") because(term_of(route, variant.chain.balancer.where));
+    else if (!word.empty()) because(term_behind(route, word));
+    if (one->runs > 1) because(term_of(route, "_next_upstream"));
+  }
+  open_terms(route, row, interval.depends);
+  return row;
+}
+
+bool same_rows(const std::vector<Interval>& a, const std::vector<Interval>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].from != b[i].from || a[i].to != b[i].to || a[i].outcomes != b[i].outcomes) return false;
+  return true;
+}
+
+void waits(const Route& route, const Variant& variant, const std::string& method, std::vector<Row>& rows) {
+  const auto add = [&](const std::string& phase, bool blocks) {
+    Request get, post;
+    get.blocks = post.blocks = blocks;
+    get.method = method.empty() ? "GET" : method;
+    post.method = "POST";
+    const auto first = outcomes(variant.chain, get);
+    const auto second = method.empty() ? outcomes(variant.chain, post) : first;
+    const bool same = same_rows(first, second);
+    for (const Interval& one : first) rows.push_back(row_of(route, variant, one, phase, !method.empty() ? method : same ? "any" : "GET"));
+    if (!same) for (const Interval& one : second) rows.push_back(row_of(route, variant, one, phase, "POST"));
+  };
+  add("wait", false);
+  if (variant.chain.server.known && variant.chain.server.law.measures == flavour::Measures::loop && variant.chain.server.worker.seconds != no_limit) add("blocked", true);
+}
+
+std::string client_of(const Ending& end) { return end.status == 0 ? "closed" : end.whole || end.status != 200 ? std::to_string(end.status) : "200 cut"; }
+
+Row phase_row(const Variant& variant, const char* phase, double from, double to) {
+  Row row;
+  row.when = variant.when;
+  row.phase = phase;
+  row.from = from;
+  row.to = to;
+  row.client = {"200"};
+  row.told = "200";
+  return row;
+}
+
+void endings(Row& row, const std::vector<Ending>& all) {
+  row.client.clear();
+  row.told.clear();
+  for (const Ending& end : all) {
+    const std::string text = client_of(end);
+    if (std::ranges::find(row.client, text) == row.client.end()) { row.client.push_back(text); row.told += (row.told.empty() ? "" : " or ") + text; }
+    row.killed = std::max(row.killed, end.killed);
+    if (!end.runs) row.executes = 0;
+    if (!end.why.empty() && std::ranges::find(row.because, end.why) == row.because.end()) row.because.push_back(end.why);
+  }
+}
+
+// The rows of the other phases: each has one moment at which it changes.
+void phases(const Route& route, const Variant& variant, const std::string& method, std::vector<Row>& rows) {
+  const Chain& chain = variant.chain;
+  const ProxyLimits& proxy = chain.proxy;
+  const auto explain = [&](Row& row, std::string_view word) { if (const Term* term = term_behind(route, word)) row.because.insert(row.because.begin(), said(*term)); };
+  if (proxy.present && proxy.read.known && proxy.read.seconds != no_limit) {
+    rows.push_back(phase_row(variant, "body", 0, proxy.read.seconds));
+    Row row = phase_row(variant, "body", proxy.read.seconds, no_limit);
+    endings(row, streamed({.balancer = {}, .proxy = proxy, .server = {}, .stop = {}}, {}, {0, proxy.read.seconds + 1, proxy.read.seconds + 2, Stream::Framing::chunks}));
+    std::erase(row.client, "200");
+    row.told = "200, but cut: its header is out, there is no 504 any more";
+    if (row.client.empty()) row.client = {"200 cut"};
+    explain(row, "read");
+    rows.push_back(std::move(row));
+  }
+  const ServerLimits& server = chain.server;
+  if (server.known && server.law.measures == flavour::Measures::request && server.worker.known && server.worker.seconds != no_limit) {
+    const double limit = std::max(0.0, server.worker.seconds - server.law.early), late = server.worker.seconds + server.law.late;
+    Chain alone = chain;
+    alone.proxy.read = {};
+    rows.push_back(phase_row(variant, "answer", 0, limit));
+    Row row = phase_row(variant, "answer", late, no_limit);
+    const auto cut = streamed(alone, {}, {0, 1, late + 10, Stream::Framing::chunks});
+    endings(row, cut);
+    row.told = "200, but cut at " + window(limit, late);
+    for (const Ending& end : cut)
+      if (!end.whole) row.told += end.seen == Ending::Seen::by_nobody ? "; looks whole to the client" : end.known ? "; the client can tell" : "";
+    explain(row, "worker");
+    rows.push_back(std::move(row));
+  }
+  if (proxy.present && proxy.client_body.known) {
+    const double limit = proxy.client_body.seconds;
+    rows.push_back(phase_row(variant, "upload", 0, limit));
+    Row row = phase_row(variant, "upload", limit, no_limit);
+    endings(row, uploaded(chain, {}, {1, limit + 2, limit + 1, 0, 0}));
+    row.told = "closed without an answer (408 in the access log)";
+    if (const Term* term = term_of(route, "client_body_timeout")) row.because.insert(row.because.begin(), said(*term));
+    rows.push_back(std::move(row));
+  }
+  for (const std::string& one : method.empty() ? std::vector<std::string>{"GET", "POST"} : std::vector<std::string>{method}) {
+    Request request;
+    request.method = one;
+    const auto race = raced(chain, request);
+    if (race.empty()) continue;
+    Row row = phase_row(variant, "idle", server.idle.known ? server.idle.seconds : 0, no_limit);
+    row.method = one;
+    endings(row, race);
+    row.told = "at the moment of the server's close: " + row.told;
+    if (const Term* term = term_of(route, "keepalive_timeout")) row.because.push_back(said(*term));
+    if (const Term* term = term_of(route, "keepalive")) row.because.push_back(said(*term));
+    if (!race.front().known) row.depends.emplace_back("how long either side keeps a connection is not known");
+    rows.push_back(std::move(row));
+  }
+  if (server.known && server.workers > 0 && server.backlog > 0) {
+    Burst many;
+    many.at_once = static_cast<std::size_t>(server.workers) + static_cast<std::size_t>(server.backlog) + 2;
+    many.work = 1;
+    const BurstOutcome out = burst(chain, many);
+    if (out.known && !out.beyond.empty()) {
+      Row row = phase_row(variant, "queue", 0, no_limit);
+      endings(row, out.beyond);
+      row.executes = 0;
+      row.told = "beyond " + std::to_string(server.workers) + " at work and " + std::to_string(server.backlog + 1) + " in the queue: " + (server.unix_socket ? "502 at once" : row.told);
+      rows.push_back(std::move(row));
+    }
+  }
+  if (chain.stop.known) {
+    const Survives most = survives_stop(chain);
+    if (!most.known) {
+      Row row = phase_row(variant, "stop", 0, no_limit);
+      endings(row, stopped(chain, variant.stopping, 1));
+      row.depends.emplace_back("what the signal and the limits of the stop are is not known");
+      rows.push_back(std::move(row));
+    } else {
+      const double limit = most.seconds == no_limit ? no_limit : most.seconds + chain.stop.before;
+      if (limit > 0) rows.push_back(phase_row(variant, "stop", 0, limit));
+      if (limit != no_limit) {
+        Row row = phase_row(variant, "stop", limit, no_limit);
+        endings(row, stopped(chain, variant.stopping, limit + 2));
+        row.told += " at " + seconds_text(limit) + " after the stop began";
+        if (most.by == "graceful") { if (const Term* term = term_of(route, "graceful_timeout")) row.because.push_back(said(*term)); }
+        else if (most.by == "kill" && !route.stations.empty() && !route.stations.back().terms.empty()) row.because.push_back(said(route.stations.back().terms.front()));
+        rows.push_back(std::move(row));
+      }
+    }
+  }
+}
+
+// Everything that decides about the rows, and where it was set, for the rows name the places.
+std::string key_of(const Route& route) {
+  std::string key = std::to_string(route.application) + "|" + route.guess + "|";
+  for (const Station& station : route.stations) {
+    key += station.role + "|";
+    for (const Term& term : station.terms) {
+      key += term.name + "=" + term.where + "=";
+      for (const Choice& choice : term.choices) key += choice.value.known() ? choice.value.text + "," : "?,";
+    }
+  }
+  for (const Variant& one : route.variants)
+    key += one.when + std::to_string(one.chain.proxy.peers) + (one.chain.proxy.peers_known ? "k" : "u") + (one.chain.proxy.version_known ? "k" : "u") + (one.chain.proxy.version_1_1 ? "1" : "0") + (one.chain.proxy.idle.known ? "k" : "u") + std::to_string(one.chain.proxy.idle.seconds);
+  return key;
+}
+
+}  // namespace
+
+std::string span_text(double from, double to) { return to == no_limit ? "from " + seconds_text(from) : plain(from) + " - " + seconds_text(to); }
+
+std::vector<Group> outlook(const std::vector<Route>& routes, const std::string& method) {
+  std::vector<Group> groups;
+  std::map<std::string, std::size_t> known;
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const auto [place, fresh] = known.emplace(key_of(routes[i]), groups.size());
+    if (!fresh) { groups[place->second].routes.push_back(i); continue; }
+    Group group;
+    group.routes.push_back(i);
+    for (const Variant& variant : routes[i].variants) {
+      waits(routes[i], variant, method, group.rows);
+      phases(routes[i], variant, method, group.rows);
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::vector<Timeline> timeline(const Route& route, const Request& request, double work) {
+  std::vector<Timeline> all;
+  for (const Variant& variant : route.variants) {
+    Timeline line;
+    line.when = variant.when;
+    const Chain& chain = variant.chain;
+    const auto add = [&](double at, double until, std::string what) { line.moments.push_back({at, until, std::move(what)}); };
+    const bool proxied = chain.proxy.present;
+    add(0, 0, proxied ? "the proxy has the request and connects: the kernel answers at once while its queue has room" : "the server's kernel takes the connection");
+    add(request.queued, request.queued, "a worker begins with it");
+    const std::string send = proxied && chain.proxy.send.known ? " (proxy_send_timeout " + seconds_text(chain.proxy.send.seconds) + " is over: it counts only while a body is written)" : "";
+    if (!send.empty()) add(request.queued, request.queued, "the request is sent" + send);
+    const auto said_now = outcomes_at(chain, request, work);
+    if (chain.server.known && chain.server.law.measures == flavour::Measures::loop && !request.blocks) add(request.queued, request.queued, "the worker's timeout does not count: this class only watches that its loop turns");
+    const bool either = said_now.size() > 1;
+    for (const Outcome& one : said_now) {
+      const std::string how = either ? "either: " : "";
+      if (one.finished) {
+        add(work + one.from, work + one.to, how + (chain.server.known ? "the work ends, the client gets 200" : "the server's answer"));
+        continue;
+      }
+      const std::string who = one.gave_up == "proxy" ? "the proxy gives up" : one.gave_up == "balancer" ? "the load balancer gives up" : "the master kills the worker";
+      add(one.from, one.to, how + who + ": the client gets " + status_text(one) + (one.runs > 1 ? "; it was tried on " + std::to_string(one.runs) + " servers, one after the other" : ""));
+      if (one.ghost_to > 0) add(one.to + one.ghost_from, one.to + one.ghost_to, "until then " + std::string(one.runs > 1 ? "the workers go" : "the worker goes") + " on for nobody" + (one.killed > 0 ? ", and is killed" : ""));
+      if (one.blackout > 0) add(one.to, one.to + one.blackout, "every other request gets 502 as well: the proxy takes all servers for down");
+    }
+    const auto line_of = outcomes(chain, request);
+    for (const Interval& interval : line_of)
+      if (work >= interval.from && work < interval.to) {
+        Row row;
+        open_terms(route, row, interval.depends);
+        line.depends = row.depends;
+      }
+    std::stable_sort(line.moments.begin(), line.moments.end(), [](const Moment& a, const Moment& b) { return a.at < b.at; });
+    all.push_back(std::move(line));
+  }
+  return all;
+}
+
+}  // namespace model
