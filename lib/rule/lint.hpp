@@ -38,8 +38,8 @@ struct LintResult {
 
 LintResult lint(const model::Deployment& deployment, const Cards& cards);
 
-/// "conf.d/app.conf:12:5" and an About that points there.
-std::string place_text(const model::Deployment& deployment, const model::Spot& at);
+using model::place_text;
+/// A draft about a place of a file.
 Draft lint_draft(const model::Deployment& deployment, std::string rule, const model::Spot& at, std::map<std::string, std::string> values = {});
 Draft lint_unknown(const model::Deployment& deployment, std::string rule, const model::Spot& at, std::string missing);
 void also(const model::Deployment& deployment, Draft& draft, const model::Spot& at);
