@@ -27,7 +27,13 @@ void Ahead::fill(Block& block) {
     block.bytes.append(line.text);
     seen.line.text = std::string_view(block.bytes).substr(at);
     seen.shape = shape_of(seen.line.text, seen.stamp);
-    if (marks_.usable()) seen.formats = marks_.next(seen.line.text, seen.searched);
+    if (marks_.usable()) {
+      const std::uint32_t first = seen.formats = marks_.next(seen.line.text, seen.searched);
+      // Another format than the last line's: all that could claim it will be asked for, and this thread has the time.
+      if (first && first != before_)
+        while (seen.searched < seen.line.text.size()) seen.formats |= marks_.next(seen.line.text, seen.searched);
+      before_ = first;
+    }
     seen.hole = scanner_.skipped_nuls() != nuls_ && line.number > 1;
     nuls_ = scanner_.skipped_nuls();
     block.lines.push_back(seen);

@@ -20,7 +20,7 @@ struct Seen {
   Line line;
   Shape shape = Shape::whole;
   std::string_view stamp;         // of a stamped line, to the second
-  std::uint32_t formats = 0;      // of its first mark; the search goes on at `searched`
+  std::uint32_t formats = 0;      // of the marks before `searched`, where the search goes on: the first one's, or all
   std::size_t searched = 0;
   bool hole = false;              // NULs were skipped between records before it
 };
@@ -48,6 +48,7 @@ class Ahead {
   const Marks& marks_;
   std::size_t longest_;
   std::uint64_t nuls_ = 0;
+  std::uint32_t before_ = 0;      // the formats of the last line's first mark
 
   std::array<Block, 3> blocks_;
   std::size_t reading_ = 0;       // the block that next() gave last, or is to give first

@@ -17,6 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'live'))
+from undisturbed import Undisturbed  # noqa: E402
 from harness import Gunicorn, Process, Skip, free_port, wait_until  # noqa: E402
 from now_live import Peer  # noqa: E402
 
@@ -62,22 +63,6 @@ def milliseconds(values, digits=1):
 # What `triage watch -v` calls the steps of its start.
 STEPS = {'program': 'linking and options (CPU)', 'open': 'opening the object', 'btf': "the kernel's BTF", 'load': 'load', 'attach': 'attach', 'servers': 'waiting for the servers, which are searched beside',
          'add': 'adding them'}
-
-
-class Undisturbed:
-    """What this process starts goes before everything else that runs here, ours and the peer's alike: what other work the machine has is not
-    what is measured."""
-
-    def __enter__(self):
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-            self.how = 'all under SCHED_FIFO'
-        except OSError as error:
-            self.how = f'beside whatever else runs ({error.strerror})'
-        return self
-
-    def __exit__(self, *_):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def start(asked, folder):

@@ -116,13 +116,15 @@ double read_seconds(std::string_view text) {
 // milliseconds or microseconds, so nothing is read from it.
 void read_tail(std::string_view tail, Row& row) {
   while (!tail.empty()) {
-    const std::size_t end = std::min(tail.find(' '), tail.size());
+    std::size_t end = 0;  // words of a few bytes: a call would cost more than the search
+    while (end < tail.size() && tail[end] != ' ') ++end;
     std::string_view word = tail.substr(0, end);
     tail.remove_prefix(end < tail.size() ? end + 1 : end);
     while (!word.empty() && (word.back() == ',' || word.back() == '"' || word.back() == 's')) word.remove_suffix(1);
     if (word.empty()) continue;
-    const std::size_t equal = word.find('=');
-    if (equal == std::string_view::npos) {
+    std::size_t equal = 0;
+    while (equal < word.size() && word[equal] != '=') ++equal;
+    if (equal == word.size()) {
       if (row.seconds < 0 && digit(word[0]) && contains(word, ".")) row.seconds = read_seconds(word);
       continue;
     }
