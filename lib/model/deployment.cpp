@@ -49,10 +49,9 @@ File file_of(std::string path, std::string shown, std::string text) {
     case Dialect::systemd:
     case Dialect::supervisor:
     case Dialect::phpfpm: file.document = parse::settings::read_ini(file.text, dialect); break;
-    case Dialect::uwsgi:
-      if (file.path.ends_with(".ini") || file.text.find("[uwsgi]") != std::string::npos) file.document = parse::settings::read_ini(file.text, dialect);
-      break;
+    case Dialect::uwsgi: file.document = parse::settings::read_uwsgi(file.text); break;
     case Dialect::dockerfile: file.document = parse::settings::read_dockerfile(file.text); break;
+    case Dialect::limits: file.document = parse::settings::read_limits(file.text); break;
     case Dialect::procfile: file.document = parse::settings::read_procfile(file.text); break;
     case Dialect::script: file.document = parse::settings::read_script(file.text); break;
     case Dialect::requirements: file.document = parse::settings::read_requirements(file.path, file.text); break;
@@ -145,6 +144,7 @@ Deployment deployment_of(std::vector<File> files, const source::Host& host, cons
   add_configs(all, targets);
   add_joins(all);
   add_balancer(all);
+  add_applications(all, host, locate);
   return all;
 }
 

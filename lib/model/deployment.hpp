@@ -13,6 +13,7 @@
 
 #include "model/stack.hpp"
 #include "parse/nginx/tree.hpp"
+#include "parse/python/module.hpp"
 #include "parse/settings/document.hpp"
 #include "parse/settings/yaml.hpp"
 #include "source/host.hpp"
@@ -120,6 +121,21 @@ struct Holder {
   bool container() const { return kind == Kind::image || kind == Kind::service || kind == Kind::pod; }
 };
 
+/// A Python module of an application, read and never run. `package`: the dotted name of what its relative imports start from.
+struct Source { std::uint32_t file = no_file; std::string module, package, folder; parse::python::Module what; };
+
+/// What a server is told to load: "main:app", "main:create_app()".
+struct LoadedApplication {
+  std::string module, attribute;
+  bool called = false;                       // the attribute is a factory that is called
+  int source = -1;                           // of Deployment::sources, where the module lies here; -1 = it does not
+  bool missing = false;                      // its package lies where the server starts, and holds no such module
+  std::vector<int> imported;                 // the sources that importing it runs, itself first; at most 32
+  enum class Speaks : std::uint8_t { unknown, wsgi, asgi } speaks = Speaks::unknown;
+  std::string made_by;                       // "fastapi.FastAPI"
+  Spot made;                                 // where
+};
+
 struct Backend {
   std::string flavour;                       // "gunicorn"
   std::string command;                       // "" when only its configuration file is known
@@ -130,6 +146,7 @@ struct Backend {
   std::map<std::string, Choices, std::less<>> settings;
   std::map<std::string, Choices, std::less<>> shadowed;  // in the file, but a stronger source wins
   std::string version;
+  std::optional<LoadedApplication> application;    // where the setting names one
 };
 
 /// A pass of nginx and the server that it reaches.
@@ -151,6 +168,7 @@ struct Deployment {
   std::vector<Link> links;
   Balancer balancer;
   std::map<std::string, std::string, std::less<>> set;  // of servers, holders: what was asked about instead (--set); nginx keeps its own
+  std::vector<Source> sources;               // the modules that servers load and what those import, where they lie here
   std::vector<Spot> check_runs;              // commands that only check a configuration (--check-config), which start no server
 };
 
@@ -186,5 +204,6 @@ void add_commands(Deployment& all, const Targets& targets);
 void add_configs(Deployment& all, const Targets& targets);
 void add_joins(Deployment& all);
 void add_balancer(Deployment& all);
+void add_applications(Deployment& all, const source::Host& host, const parse::nginx::Locate& locate);
 
 }  // namespace model

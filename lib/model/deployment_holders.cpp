@@ -42,7 +42,7 @@ void add_unit_entry(Holder& unit, std::uint32_t file, const Entry& entry) {
                           {"Service", "Type", "type", 't'}, {"Service", "Restart", "restart", 't'}, {"Service", "PrivateTmp", "private_tmp", 'b'}, {"Service", "ExecReload", "exec_reload", 't'},
                           {"Service", "ExecStart", "exec_start", 't'}, {"Service", "ExecStop", "exec_stop", 't'}, {"Service", "RuntimeDirectory", "runtime_directory", 't'}, {"Service", "RuntimeDirectoryPreserve", "runtime_preserve", 't'}, {"Service", "LimitNOFILE", "limit_nofile", 'n'},
                           {"Service", "User", "user", 't'}, {"Service", "Group", "group", 't'}, {"Service", "UMask", "umask", 't'}, {"Service", "WorkingDirectory", "working_directory", 't'}, {"Service", "PIDFile", "pidfile", 't'},
-                          {"Service", "EnvironmentFile", "environment_file", 't'}, {"Service", "Sockets", "sockets", 't'}, {"Service", "SendSIGKILL", "send_sigkill", 'b'}, {"Service", "MemoryMax", "memory_max", 't'},
+                          {"Service", "EnvironmentFile", "environment_file", 't'}, {"Service", "Sockets", "sockets", 't'}, {"Service", "SendSIGKILL", "send_sigkill", 'b'}, {"Service", "MemoryMax", "memory_max", 't'}, {"Service", "NotifyAccess", "notify_access", 't'},
                           {"Unit", "Requires", "requires", 't'}, {"Socket", "ListenStream", "listen", 't'}, {"Socket", "SocketMode", "socket_mode", 't'}, {"Socket", "SocketUser", "socket_user", 't'},
                           {"Socket", "SocketGroup", "socket_group", 't'}, {"Socket", "Backlog", "backlog", 'n'}, {"Socket", "RemoveOnStop", "remove_on_stop", 'b'}};
   for (const Key& key : keys) {
@@ -156,6 +156,9 @@ void add_services(Deployment& all) {
         const auto as_text = [](const Yaml& value) { return open_text(value.text) ? unknown_value() : text_value(value.text); };
         take("stop_grace_period", "stop_grace", [](const Yaml& value) { return span_value(value.text); });
         take("stop_signal", "stop_signal", as_text);
+        const auto as_size = [](const Yaml& value) { const auto bytes = open_text(value.text) ? std::nullopt : size_bytes(value.text); return bytes ? number_value(*bytes, value.text) : unknown_value(); };
+        take("mem_limit", "memory_limit", as_size);
+        if (const Yaml* limit = from.path("deploy.resources.limits.memory")) put(service, "memory_limit", as_size(*limit), spot_of(i, limit->at));
         take("init", "init", [](const Yaml& value) { return truth_value(value.text == "true" || value.text == "yes"); });
         take("user", "user", as_text);
         take("image", "image", as_text);
@@ -235,6 +238,8 @@ void add_pod(Deployment& all, std::uint32_t i, const Yaml& spec, const std::stri
       const auto bytes = size_bytes(memory->text);
       put(pod, "memory_limit", bytes ? number_value(*bytes, memory->text) : unknown_value(), spot_of(i, memory->at));
     }
+    for (const Yaml* level : {spec.find("securityContext"), container.find("securityContext")})
+      if (level && (level->find("runAsUser") || level->find("runAsNonRoot"))) put(pod, "user", text_value(level->find("runAsUser") ? level->find("runAsUser")->text : "?"), spot_of(i, level->at));
     put(pod, "serves", truth_value(serves), pod.at);
     std::string line;
     Spot at;
@@ -261,12 +266,10 @@ void add_pods(Deployment& all) {
     const File& file = all.files[i];
     if (file.document.dialect != Dialect::kubernetes || !file.template_language.empty()) continue;
     std::vector<const Yaml*> objects;
-    bool service = false;
     for (const Yaml& document : file.yaml.documents) {
       objects.push_back(&document);
       if (const Yaml* items = document.find("items")) for (const Yaml& item : items->items) objects.push_back(&item);
     }
-    for (const Yaml* object : objects) if (const Yaml* kind = object->find("kind")) service = service || kind->text == "Service" || kind->text == "Ingress";
     for (const Yaml* object : objects) {
       const Yaml* kind = object->find("kind");
       if (!kind) continue;
@@ -276,7 +279,6 @@ void add_pods(Deployment& all) {
       const Yaml* spec = kind->text == "Pod" ? object->find("spec") : object->path("spec.template.spec");
       if (spec && (lasting || kind->text == "Pod")) add_pod(all, i, *spec, owner, lasting);
     }
-    (void)service;
   }
 }
 

@@ -96,19 +96,6 @@ std::string server_name(const Deployment& all, const Backend& server) {
   return server.at.file < all.files.size() ? all.files[server.at.file].shown : "gunicorn";
 }
 
-// The server that a holder's command starts, from its words; "" when none is known.
-std::string server_in(std::string_view command) {
-  const auto words = base::shell_words(command);
-  for (const std::string& word : words) {
-    std::string_view name = base::file_name(word);
-    while (!name.empty() && (name.front() == '-' || name.front() == '@')) name.remove_prefix(1);
-    for (const std::string_view known : {"gunicorn", "uwsgi", "puma", "unicorn", "uvicorn", "celery", "hypercorn"}) if (name == known) return std::string(known);
-    if (base::starts_with(name, "php-fpm")) return "php-fpm";
-    if (name == "unicorn_rails") return "unicorn";
-  }
-  return {};
-}
-
 Choices holder_word(const Deployment& all, const Holder& holder, const Backend* server, std::string_view word) {
   if (word == "kind") {
     constexpr std::string_view kinds[] = {"unit", "image", "service", "pod", "process", "program", "script"};
@@ -152,6 +139,33 @@ Choices holder_word(const Deployment& all, const Holder& holder, const Backend* 
 }
 
 }  // namespace
+
+std::string server_in(std::string_view command) {
+  std::string text(command);
+  if (base::starts_with(base::trim(command), "["))  // the exec form
+    for (char& c : text) if (c == '[' || c == ']' || c == ',') c = ' ';
+  for (const std::string& word : base::shell_words(text)) {
+    std::string_view name = base::file_name(word);
+    while (!name.empty() && (name.front() == '-' || name.front() == '@')) name.remove_prefix(1);
+    for (const std::string_view known : {"gunicorn", "uwsgi", "puma", "unicorn", "uvicorn", "celery", "hypercorn", "daphne", "granian", "waitress-serve"}) if (name == known) return std::string(known);
+    if (base::starts_with(name, "php-fpm")) return "php-fpm";
+    if (name == "unicorn_rails") return "unicorn";
+    // sh -c "exec uwsgi ..."
+    if (word.find(' ') != std::string::npos && word.size() < command.size())
+      if (std::string inner = server_in(word); !inner.empty()) return inner;
+  }
+  return {};
+}
+
+std::string server_of(const Deployment& all, const Holder& holder) {
+  const auto index = static_cast<int>(&holder - all.holders.data());
+  for (const Backend& server : all.servers)
+    if (server.holder == index) return server.flavour;
+  for (const std::string_view key : {"exec_start", "command", "cmd", "entrypoint"})
+    if (const Choice* line = model::only_choice(holder.settings, key))
+      if (std::string name = server_in(line->value.text); !name.empty()) return name;
+  return {};
+}
 
 std::vector<Instance> instances(const Deployment& all, std::string_view scope) {
   std::vector<Instance> out;

@@ -38,6 +38,11 @@ struct LintResult {
 
 LintResult lint(const model::Deployment& deployment, const Cards& cards);
 
+/// The server that a command starts: "gunicorn", "uwsgi", "php-fpm"...; "" when none is known.
+std::string server_in(std::string_view command);
+/// The server that a holder starts, by its backend or its command; "" when none is known.
+std::string server_of(const model::Deployment& deployment, const model::Holder& holder);
+
 using model::place_text;
 /// A draft about a place of a file.
 Draft lint_draft(const model::Deployment& deployment, std::string rule, const model::Spot& at, std::map<std::string, std::string> values = {});

@@ -26,53 +26,86 @@ std::string heredoc_of(std::string_view line) {
   return word;
 }
 
+// The lines that hold something: comments, blank lines and the bodies of heredocs are passed over.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : text_(text) {}
+
+  std::string_view whole, body;
+  std::uint32_t number = 0;
+  std::size_t from = 0, lead = 0;  // where the line begins, and how far its body is indented
+  bool passed = false;             // a line without code stood in front of this one
+  std::string heredoc;             // set: what follows is passed over until this word
+
+  bool next() {
+    passed = false;
+    while (at_ <= text_.size()) {
+      from = at_;
+      const auto end = std::min(text_.find('\n', at_), text_.size());
+      whole = text_.substr(at_, end - at_);
+      at_ = end + 1;
+      ++number;
+      body = base::trim(whole);
+      if (!heredoc.empty()) {
+        if (body == heredoc) heredoc.clear();
+        continue;
+      }
+      if (number == 1) first_ = body;
+      if (body.empty()) { passed = true; continue; }
+      if (body.front() == '#') continue;
+      lead = static_cast<std::size_t>(body.data() - whole.data());
+      return true;
+    }
+    return false;
+  }
+  std::string_view first() const { return first_; }
+  /// Takes the mark of a continuation off the body.
+  bool continued(char mark) {
+    if (body.back() != mark) return false;
+    body = base::trim(body.substr(0, body.size() - 1));
+    return true;
+  }
+  /// The body as one more part of what the entry holds.
+  void append_to(Entry& open) const {
+    if (open.value.size() < longest_value) {
+      if (!open.value.empty() && !body.empty()) open.value += ' ';
+      open.value += body;
+    }
+    open.value_at.end = from + lead + body.size();
+  }
+
+ private:
+  std::string_view text_, first_;
+  std::size_t at_ = 0;
+};
+
 }  // namespace
 
 Document read_dockerfile(std::string_view text) {
   Document document;
   document.dialect = Dialect::dockerfile;
   int stage = 0;
-  char escape = '\\';
   bool continues = false;
-  std::string heredoc;
-  std::uint32_t number = 0;
-  std::size_t offset = 0;
-  for (const std::string_view whole : base::split(text, '\n')) {
-    const std::size_t from = offset;
-    offset += whole.size() + 1;
-    ++number;
-    std::string_view body = base::trim(whole);
-    if (!heredoc.empty()) {
-      if (body == heredoc) heredoc.clear();
-      continue;
-    }
-    if (number == 1 && base::starts_with(body, "# escape=`")) escape = '`';
-    if (body.empty() || body.front() == '#') continue;  // comments do not end a continued instruction
-    const std::size_t lead = static_cast<std::size_t>(body.data() - whole.data());
-    const bool more = body.back() == escape;
-    if (more) body = base::trim(body.substr(0, body.size() - 1));
+  for (Lines line(text); line.next();) {  // comments and blank lines do not end a continued instruction
+    const bool more = line.continued(base::starts_with(line.first(), "# escape=`") ? '`' : '\\');
     if (continues) {
-      Entry& open = document.entries.back();
-      if (open.value.size() < longest_value) {
-        if (!open.value.empty() && !body.empty()) open.value += ' ';
-        open.value += body;
-      }
-      open.value_at.end = from + lead + body.size();
+      line.append_to(document.entries.back());
       continues = more;
       continue;
     }
-    const auto blank = body.find_first_of(" \t");
+    const auto blank = line.body.find_first_of(" \t");
     Entry entry;
-    for (const char c : body.substr(0, blank)) entry.key += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    const std::string_view value = blank == std::string_view::npos ? std::string_view{} : base::trim(body.substr(blank));
+    for (const char c : line.body.substr(0, blank)) entry.key += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const std::string_view value = blank == std::string_view::npos ? std::string_view{} : base::trim(line.body.substr(blank));
     entry.value = value;
-    entry.key_at = {number, static_cast<std::uint32_t>(lead) + 1, from + lead, from + lead + entry.key.size()};
-    const std::size_t at = value.empty() ? from + lead + body.size() : from + static_cast<std::size_t>(value.data() - whole.data());
-    entry.value_at = {number, static_cast<std::uint32_t>(at - from) + 1, at, at + value.size()};
+    const std::size_t begin = line.from + line.lead;
+    entry.key_at = {line.number, static_cast<std::uint32_t>(line.lead) + 1, begin, begin + entry.key.size()};
+    const std::size_t at = value.empty() ? begin + line.body.size() : line.from + static_cast<std::size_t>(value.data() - line.whole.data());
+    entry.value_at = {line.number, static_cast<std::uint32_t>(at - line.from) + 1, at, at + value.size()};
     if (entry.key == "FROM") ++stage;
     entry.section = std::to_string(stage);
     if (document.entries.size() == most_entries) break;
-    if (entry.key == "RUN" || entry.key == "COPY") heredoc = heredoc_of(value);
+    if (entry.key == "RUN" || entry.key == "COPY") line.heredoc = heredoc_of(value);
     document.entries.push_back(std::move(entry));
     continues = more;
   }
@@ -82,19 +115,13 @@ Document read_dockerfile(std::string_view text) {
 Document read_procfile(std::string_view text) {
   Document document;
   document.dialect = Dialect::procfile;
-  std::uint32_t number = 0;
-  std::size_t offset = 0;
-  for (const std::string_view whole : base::split(text, '\n')) {
-    const std::size_t from = offset;
-    offset += whole.size() + 1;
-    ++number;
-    const std::string_view body = base::trim(whole);
-    const auto colon = body.find(':');
-    if (body.empty() || body.front() == '#' || colon == std::string_view::npos || document.entries.size() == most_entries) continue;
-    const std::string_view value = base::trim(body.substr(colon + 1));
-    const std::size_t lead = static_cast<std::size_t>(body.data() - whole.data());
-    const std::size_t at = value.empty() ? from + whole.size() : from + static_cast<std::size_t>(value.data() - whole.data());
-    document.entries.push_back({"", std::string(body.substr(0, colon)), std::string(value), {number, static_cast<std::uint32_t>(lead) + 1, from + lead, from + lead + colon}, {number, static_cast<std::uint32_t>(at - from) + 1, at, at + value.size()}});
+  for (Lines line(text); line.next() && document.entries.size() < most_entries;) {
+    const auto colon = line.body.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string_view value = base::trim(line.body.substr(colon + 1));
+    const std::size_t begin = line.from + line.lead;
+    const std::size_t at = value.empty() ? line.from + line.whole.size() : line.from + static_cast<std::size_t>(value.data() - line.whole.data());
+    document.entries.push_back({"", std::string(line.body.substr(0, colon)), std::string(value), {line.number, static_cast<std::uint32_t>(line.lead) + 1, begin, begin + colon}, {line.number, static_cast<std::uint32_t>(at - line.from) + 1, at, at + value.size()}});
   }
   return document;
 }
@@ -103,35 +130,20 @@ Document read_script(std::string_view text) {
   Document document;
   document.dialect = Dialect::script;
   bool continues = false;
-  std::string heredoc;
-  std::uint32_t number = 0;
-  std::size_t offset = 0;
-  for (const std::string_view whole : base::split(text, '\n')) {
-    const std::size_t from = offset;
-    offset += whole.size() + 1;
-    ++number;
-    std::string_view body = base::trim(whole);
-    if (!heredoc.empty()) {
-      if (body == heredoc) heredoc.clear();
-      continue;
-    }
-    if (body.empty() || body.front() == '#') { continues = continues && !body.empty(); continue; }
-    const std::size_t lead = static_cast<std::size_t>(body.data() - whole.data());
-    const bool more = body.back() == '\\';
-    if (more) body = base::trim(body.substr(0, body.size() - 1));
+  for (Lines line(text); line.next();) {
+    continues = continues && !line.passed;  // a blank line ends a command, a comment does not
+    const bool more = line.continued('\\');
     if (continues && !document.entries.empty()) {
-      Entry& open = document.entries.back();
-      if (open.value.size() < longest_value) (open.value += ' ') += body;
-      open.value_at.end = from + lead + body.size();
+      line.append_to(document.entries.back());
       continues = more;
       continue;
     }
     continues = more;
     if (document.entries.size() == most_entries) break;
-    heredoc = heredoc_of(body);
-    const bool replaces = base::starts_with(body, "exec ");
-    const Place at{number, static_cast<std::uint32_t>(lead) + 1, from + lead, from + lead + body.size()};
-    document.entries.push_back({"", replaces ? "exec" : "run", std::string(body), {at.line, at.column, at.at, at.at}, at});
+    line.heredoc = heredoc_of(line.body);
+    const std::size_t begin = line.from + line.lead;
+    const Place at{line.number, static_cast<std::uint32_t>(line.lead) + 1, begin, begin + line.body.size()};
+    document.entries.push_back({"", base::starts_with(line.body, "exec ") ? "exec" : "run", std::string(line.body), {at.line, at.column, at.at, at.at}, at});
   }
   return document;
 }

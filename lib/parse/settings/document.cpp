@@ -21,6 +21,7 @@ std::string_view dialect_text(Dialect dialect) {
     case Dialect::unicorn: return "unicorn configuration";
     case Dialect::script: return "shell script";
     case Dialect::requirements: return "requirements";
+    case Dialect::limits: return "limits.conf";
   }
   return "file";
 }

@@ -10,7 +10,7 @@
 
 namespace parse::settings {
 
-enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements };
+enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits };
 /// "nginx configuration", "Dockerfile"...
 std::string_view dialect_text(Dialect dialect);
 
@@ -47,6 +47,8 @@ Place place_at(std::string_view text, std::size_t at, std::size_t end);
 /// Files of `name = value` lines under [sections]: systemd units (`systemd`: only # and ; at the front of a line are comments, a backslash
 /// continues), supervisor, uwsgi, php-fpm.
 Document read_ini(std::string_view text, Dialect dialect);
+/// uwsgi's four forms, by what the text is: ini, XML, YAML, JSON. What stands below "uwsgi" are entries of that section; a list is the key repeated.
+Document read_uwsgi(std::string_view text);
 /// Instructions: the key is the instruction in upper case, the section the number of the build stage, from "1".
 Document read_dockerfile(std::string_view text);
 /// `type: command` lines.
@@ -55,6 +57,8 @@ Document read_procfile(std::string_view text);
 Document read_script(std::string_view text);
 /// The package names of a requirements file, a lock or a pyproject, in lower case with "-": key = name, value = what stands behind it.
 Document read_requirements(std::string_view path, std::string_view text);
+/// limits.conf of pam_limits: key = whom, section = soft, hard or -, value = "nofile 65536".
+Document read_limits(std::string_view text);
 /// puma.rb and unicorn.rb: calls at the start of a line, `name arguments`; blocks are passed over.
 Document read_ruby(std::string_view text, Dialect dialect);
 

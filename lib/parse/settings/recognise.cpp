@@ -64,6 +64,7 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if (name == "Procfile" || name.starts_with("Procfile.") || name.ends_with("__Procfile")) return Dialect::procfile;
   if ((name.starts_with("requirements") || base::contains(path, "/requirements/")) && (ending == "txt" || ending == "in")) return Dialect::requirements;
   if (name == "Pipfile" || name == "Pipfile.lock" || name == "poetry.lock" || name == "uv.lock" || name == "pyproject.toml") return Dialect::requirements;
+  if ((name == "limits.conf" || base::contains(path, "limits.d/")) && base::contains(head, "nofile")) return Dialect::limits;
   if (ending == "yml" || ending == "yaml") {
     if (has_line(text, "apiVersion:") && has_line(text, "kind:")) return Dialect::kubernetes;
     if (has_line(text, "services:")) return Dialect::compose;

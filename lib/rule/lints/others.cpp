@@ -65,7 +65,7 @@ void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
     const model::File& file = all.files[i];
     if (file.document.dialect != Dialect::uwsgi) continue;
     const auto unknown = [&](std::string what) {
-      for (const char* rule : {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, what));
+      for (const char* rule : {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "uwsgi.no-master-or-need-app"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, what));
     };
     if (!file.template_language.empty()) { unknown("what the template becomes"); continue; }
     const Entry* app = find(file, "uwsgi", {"module", "wsgi", "wsgi-file", "file", "mount", "pythonpath", "processes", "workers", "callable", "psgi", "rack"});
@@ -75,6 +75,12 @@ void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
     const Spot at = spot_of(i, serves->key_at);
     if (find(file, "uwsgi", {"ini", "include", "inherit", "for-readline"}) || std::ranges::any_of(file.document.entries, [](const Entry& entry) { return base::starts_with(entry.key, "if-") || entry.key == "if"; })) { unknown("what the included file sets"); continue; }
     if (!on(find(file, "uwsgi", {"die-on-term"})) && !find(file, "uwsgi", {"hook-master-start"}) && !stopped_by_quit(all)) drafts.push_back(lint_draft(all, "uwsgi.no-die-on-term", at));
+    const bool master = on(find(file, "uwsgi", {"master"})), needs_app = on(find(file, "uwsgi", {"need-app"}));
+    if (!master || !needs_app) {
+      Draft draft = lint_draft(all, "uwsgi.no-master-or-need-app", at, {{"setting", !master ? "master" : "need-app"}, {"effect", !master ? "a worker that dies is not replaced" : "without its application it stays up and answers 500"}});
+      if (master) draft.level = Level::note;
+      drafts.push_back(std::move(draft));
+    }
     const Entry* harakiri = find(file, "uwsgi", {"harakiri", "http-harakiri"});
     if (!harakiri) drafts.push_back(lint_draft(all, "uwsgi.harakiri-missing", at));
     const Entry* listen = find(file, "uwsgi", {"listen"});
@@ -106,7 +112,7 @@ void uwsgi_units(const Deployment& all, std::vector<Draft>& drafts) {
     bool term = base::contains(command->value.text, "die-on-term") || base::contains(command->value.text, "--emperor");
     bool seen = true;
     for (std::size_t k = 0; k < words.size(); ++k) {
-      std::string named = words[k].ends_with(".ini") ? words[k] : "";
+      std::string named = words[k].ends_with(".ini") || words[k].ends_with(".xml") || words[k].ends_with(".yaml") || words[k].ends_with(".yml") || words[k].ends_with(".json") ? words[k] : "";
       if (const auto equals = named.find('='); equals != std::string::npos) named.erase(0, equals + 1);
       if (named.empty()) continue;
       const auto file = std::ranges::find_if(all.files, [&](const model::File& one) { return one.document.dialect == Dialect::uwsgi && base::file_name(one.path) == base::file_name(named); });
@@ -114,7 +120,7 @@ void uwsgi_units(const Deployment& all, std::vector<Draft>& drafts) {
       else term = term || on(find(*file, "uwsgi", {"die-on-term"})) || find(*file, "uwsgi", {"emperor"});
     }
     if (term) continue;
-    if (!seen) { drafts.push_back(lint_unknown(all, "systemd.uwsgi-sigterm-reload", command->at, "the ini file that it names")); continue; }
+    if (!seen) { drafts.push_back(lint_unknown(all, "systemd.uwsgi-sigterm-reload", command->at, "the file that it names")); continue; }
     drafts.push_back(lint_draft(all, "systemd.uwsgi-sigterm-reload", signal->from == model::From::configured ? signal->at : command->at, {{"name", unit.name}}));
   }
 }
@@ -255,7 +261,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
 
 namespace lints_of {
 extern const Lint others = {"others",
-                            {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner",
+                            {"systemd.uwsgi-sigterm-reload", "uwsgi.no-die-on-term", "uwsgi.harakiri-missing", "uwsgi.listen-100", "uwsgi.harakiri-vs-read-timeout", "uwsgi.no-master-or-need-app", "phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner",
                              "puma.worker-timeout-misread", "puma.persistent-vs-nginx", "unicorn.timeout", "chain.socket-path-agree"},
                             look};
 }
