@@ -1,5 +1,6 @@
-// uwsgi's configurations beside its ini: XML, YAML and JSON. Its XML is elements with text below <uwsgi>, without attributes that set anything, so
-// that sixty lines read it where a library would bring a tree (docs/decisions/0006-lint.md); YAML and JSON are read as YAML.
+// uwsgi's configurations beside its ini: XML, YAML and JSON. Its XML is elements with text below <uwsgi>; of attributes only `mode` matters (the
+// element holds in that mode only, and is passed over). So little is read here that a library would bring more than it spares
+// (docs/decisions/0006-lint.md); YAML and JSON are read as YAML.
 #include <cctype>
 
 #include "base/text.hpp"
@@ -54,7 +55,8 @@ Document read_xml(std::string_view text) {
       continue;
     }
     if (name.empty()) { wrong(from, "a tag without a name"); break; }
-    if (!open.empty() && open.back() == "uwsgi" && document.entries.size() < most_entries) {
+    const bool of_a_mode = base::contains(text.substr(name_end, end - name_end), "mode=");
+    if (!open.empty() && open.back() == "uwsgi" && !of_a_mode && document.entries.size() < most_entries) {
       const auto stop = std::min(text.find('<', at), text.size());
       const std::string_view value = empty ? std::string_view{} : base::trim(text.substr(at, stop - at));
       const std::size_t value_at = value.empty() ? at : static_cast<std::size_t>(value.data() - text.data());

@@ -105,6 +105,8 @@ void roots(const Deployment& all, const Holder& image, std::vector<Draft>& draft
   if (drops_root(all, command) || elsewhere || own_user) return;
   // FROM and CMD alone are a part of a Dockerfile: no server is installed in them.
   if (std::ranges::none_of(file.document.entries, [](const Entry& entry) { return entry.key == "COPY" || entry.key == "ADD" || entry.key == "RUN"; })) return;
+  const bool open = std::ranges::any_of(all.servers, [](const model::Backend& server) { const Choice* choice = model::only_choice(server.settings, "user"); return !choice || choice->from == model::From::unknown; });
+  if (open && user.known) { drafts.push_back(lint_unknown(all, rule, at, "the configuration file that the command names")); return; }
   if (!user.known || script) { drafts.push_back(lint_unknown(all, rule, user.at.known() ? user.at : at, script ? "what the entrypoint does" : "the user of its image")); return; }
   Draft draft = lint_draft(all, rule, user.at.known() ? user.at : at, {{"detail", user.name.empty() ? "no USER stands here, and its image starts as root" : "USER is " + user.name}});
   drafts.push_back(std::move(draft));
