@@ -13,7 +13,8 @@ struct Verify {
   int random = 0;                    // so many random configurations instead of the fixed set
   std::uint64_t seed = 1;
   int jobs = 0;                      // sites at a time, 0 = as many as processors allow
-  std::string only;                  // cases whose name holds this
+  std::string only;                  // sites whose name holds this
+  std::vector<std::string> gunicorns;  // folders with a package gunicorn, beside the installed one
   bool keep = false;
 };
 

@@ -77,7 +77,8 @@ TEST_CASE("a proxy that gives up first leaves work that nobody waits for", "[bud
   Request queued;  // two others of 3 s before it, one worker: 504 at 4 although its own work is 3 s
   queued.queued = 6;
   fits(chain_of("gunicorn", "20.1", "sync", 30, 4), queued, 3, {504, 4.0});
-  fits(chain_of("gunicorn", "20.1", "sync", 3, 0), {}, 1, {504, 0.0});
+  fits(chain_of("gunicorn", "20.1", "sync", 3, 0), {}, 1, {504, 0.0}, false);  // whether a worker ever saw it is a race
+  fits(chain_of("gunicorn", "20.1", "sync", 3, 0), {}, 1, {504, 0.0, 0}, false);
 }
 
 TEST_CASE("what is tried again is done again", "[budget]") {
