@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <unordered_map>
 
 #include "base/text.hpp"
 #include "flavour/nginx_time.hpp"
@@ -154,16 +155,41 @@ std::string version_in(const Deployment& all) {
   return version == "?" ? "" : version;
 }
 
-std::uint32_t file_index(Deployment& all, const source::Host& host, const std::string& path) {
-  for (std::size_t i = 0; i < all.files.size(); ++i)
-    if (all.files[i].path == path) return static_cast<std::uint32_t>(i);
-  File file;
-  file.path = file.shown = path;
-  if (auto text = host.read(path, 8 << 20)) file.text = std::move(*text);
-  file.document.dialect = Dialect::nginx;
-  all.files.push_back(std::move(file));
-  return static_cast<std::uint32_t>(all.files.size() - 1);
-}
+// What was read once is not read again: of a tree of many sites every file is one already.
+class Read : public source::Host {
+ public:
+  Read(const source::Host& host, Deployment& all) : host_(host), all_(all) {
+    for (std::size_t i = 0; i < all.files.size(); ++i) by_path_.emplace(all.files[i].path, static_cast<std::uint32_t>(i));
+  }
+
+  base::Result<std::string> read(const std::string& path, std::size_t most) const override {
+    const auto known = by_path_.find(path);
+    return known == by_path_.end() || all_.files[known->second].text.size() > most ? host_.read(path, most) : base::Result<std::string>(all_.files[known->second].text);
+  }
+  base::Result<source::Stat> stat(const std::string& path) const override {
+    return by_path_.contains(path) ? base::Result<source::Stat>(source::Stat{}) : host_.stat(path);
+  }
+  base::Result<std::unique_ptr<source::Stream>> open(const std::string& path) const override { return host_.open(path); }
+  base::Result<std::vector<source::Entry>> list(const std::string& path) const override { return host_.list(path); }
+  base::Result<std::string> link(const std::string& path) const override { return host_.link(path); }
+  base::Instant now() const override { return host_.now(); }
+  std::string_view kind() const override { return host_.kind(); }
+
+  std::uint32_t index(const std::string& path) {
+    if (const auto known = by_path_.find(path); known != by_path_.end()) return known->second;
+    File file;
+    file.path = file.shown = path;
+    if (auto text = host_.read(path, 8 << 20)) file.text = std::move(*text);
+    file.document.dialect = Dialect::nginx;
+    all_.files.push_back(std::move(file));
+    return by_path_.emplace(path, static_cast<std::uint32_t>(all_.files.size() - 1)).first->second;
+  }
+
+ private:
+  const source::Host& host_;
+  Deployment& all_;
+  std::unordered_map<std::string, std::uint32_t> by_path_;
+};
 
 }  // namespace
 
@@ -210,14 +236,15 @@ void add_nginx(Deployment& all, const source::Host& host, const parse::nginx::Lo
     (main ? mains : others).push_back(static_cast<std::uint32_t>(i));
   }
   const std::string version = targets.nginx.empty() ? version_in(all) : targets.nginx;
+  Read read(host, all);
   std::vector<bool> covered(all.files.size(), false);
   mains.insert(mains.end(), others.begin(), others.end());
   for (const std::uint32_t index : mains) {
     if (covered[index]) continue;
     auto nginx = std::make_unique<Nginx>();
-    nginx->tree = parse::nginx::read_tree(host, "", all.files[index].path, locate);
+    nginx->tree = parse::nginx::read_tree(read, "", all.files[index].path, locate);
     if (nginx->tree.files.empty()) continue;
-    for (const std::string& path : nginx->tree.files) nginx->files.push_back(file_index(all, host, path));
+    for (const std::string& path : nginx->tree.files) nginx->files.push_back(read.index(path));
     covered.resize(all.files.size(), false);
     for (std::size_t i = 1; i < nginx->files.size(); ++i) covered[nginx->files[i]] = true;
     const std::string context = context_of_fragment(nginx->tree.top);

@@ -117,13 +117,16 @@ Found find_files(const source::Host& host, const std::vector<std::string>& paths
 }
 
 parse::nginx::Locate locate_in(const Found& found) {
-  return [&found](const std::string& path) -> std::string {
-    for (const std::string& root : found.roots)
-      if (base::starts_with(path, root == "/" ? root : root + "/")) return path;
+  std::string own;
+  for (const File& file : found.files)
+    if (own.empty() && file.path.ends_with("/nginx.conf")) own = file.path.substr(0, file.path.rfind('/') + 1);
+  std::vector<std::string> roots;
+  for (const std::string& root : found.roots) roots.push_back(root == "/" ? root : root + "/");
+  return [own, roots](const std::string& path) -> std::string {
+    for (const std::string& root : roots)
+      if (base::starts_with(path, root)) return path;
     for (const std::string_view home : {"/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/etc/nginx/"})
-      if (base::starts_with(path, home))
-        for (const File& file : found.files)
-          if (file.path.ends_with("/nginx.conf")) return file.path.substr(0, file.path.rfind('/') + 1) + path.substr(home.size());
+      if (base::starts_with(path, home) && !own.empty()) return own + path.substr(home.size());
     return "";
   };
 }

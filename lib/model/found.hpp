@@ -20,7 +20,7 @@ struct Found {
 Found find_files(const source::Host& host, const std::vector<std::string>& paths, const std::string& working_folder);
 
 /// Where a path of nginx's configuration stands: below what is looked at as it is; what is /etc/nginx on the machine it is made for is the folder
-/// of the main file here; nothing else of this machine is read. `found` has to outlive it.
+/// of the main file here; nothing else of this machine is read.
 parse::nginx::Locate locate_in(const Found& found);
 
 /// "/a/b/../c" -> "/a/c"; relative ones stand below `working_folder`.

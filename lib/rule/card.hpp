@@ -61,6 +61,9 @@ class Cards {
 
   const Card* find(const std::string& id) const;         // null when there is none
   const std::map<std::string, Card>& all() const;
+  bool has(const std::string& id) const;                 // without reading it
+  /// Those whose condition is about `scope`, by id; only they are read.
+  std::vector<const Card*> about(std::string_view scope) const;
 
  private:
   mutable std::map<std::string, Card> given_;            // and those of ours that were asked for

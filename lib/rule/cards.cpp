@@ -73,6 +73,17 @@ std::string id_of(std::string_view file) {
   return id;
 }
 
+const CardText* text_of(std::string_view id) {
+  constexpr std::size_t around = std::string_view("rules/").size() + std::string_view(".json").size();
+  for (const CardText& text : built_in_texts()) {
+    if (text.file.size() != id.size() + around) continue;
+    const std::string_view own = text.file.substr(6, id.size());
+    const auto dot = id.find('.');
+    if (dot != std::string_view::npos && own.substr(dot + 1) == id.substr(dot + 1) && own.substr(0, dot) == id.substr(0, dot) && own[dot] == '/') return &text;
+  }
+  return nullptr;
+}
+
 std::optional<Card> without_examples(const CardText& text) {
   const std::size_t at = text.text.rfind(",\n  \"examples\": [");
   if (at == std::string_view::npos) return std::nullopt;
@@ -90,13 +101,29 @@ Cards Cards::before_ours(std::map<std::string, Card> given) {
 
 const Card* Cards::find(const std::string& id) const {
   if (const auto known = given_.find(id); known != given_.end()) return &known->second;
-  if (!ours_ || all_) return nullptr;
-  for (const CardText& text : built_in_texts()) {
-    if (id_of(text.file) != id) continue;
-    auto card = without_examples(text);
-    return card ? &given_.emplace(id, std::move(*card)).first->second : nullptr;
-  }
-  return nullptr;
+  const CardText* text = ours_ && !all_ ? text_of(id) : nullptr;
+  if (!text) return nullptr;
+  auto card = without_examples(*text);
+  return card ? &given_.emplace(id, std::move(*card)).first->second : nullptr;
+}
+
+bool Cards::has(const std::string& id) const { return given_.contains(id) || (ours_ && text_of(id)); }
+
+std::vector<const Card*> Cards::about(std::string_view scope) const {
+  std::vector<const Card*> found;
+  for (const auto& [id, card] : given_)
+    if (card.scope == scope) found.push_back(&card);
+  const std::string mark = "\n  \"for\": \"" + std::string(scope) + "\"";
+  if (ours_ && !all_)
+    for (const CardText& text : built_in_texts()) {
+      // The keys stand in front of the prose.
+      if (text.text.substr(0, 400).find(mark) == std::string_view::npos) continue;
+      const std::string id = id_of(text.file);
+      if (given_.contains(id)) continue;
+      if (const Card* card = find(id); card && card->scope == scope) found.push_back(card);
+    }
+  std::ranges::sort(found, {}, &Card::id);
+  return found;
 }
 
 const std::map<std::string, Card>& Cards::all() const {

@@ -120,24 +120,23 @@ void edit(const Deployment& all, Draft& draft, std::uint32_t file, std::size_t a
 
 LintResult lint(const Deployment& all, const Cards& cards) {
   std::vector<Draft> drafts;
-  std::map<std::string, std::vector<Instance>> known;
-  for (const auto& [id, card] : cards.all()) {
-    if (card.scope.empty()) continue;
-    const auto* scope = condition::scope(card.scope);
-    const auto when = scope ? condition::read(card.when, *scope) : base::Result<condition::Condition>{};
-    if (!scope || !when) continue;
-    auto [found, fresh] = known.try_emplace(card.scope);
-    if (fresh) found->second = instances(all, card.scope);
-    for (const Instance& instance : found->second) judge_instance(all, card, *when, instance, drafts);
+  for (const condition::Scope& scope : condition::scopes()) {
+    const auto found = instances(all, scope.name);
+    if (found.empty()) continue;
+    for (const Card* card : cards.about(scope.name)) {
+      const auto when = condition::read(card->when, scope);
+      if (!when) continue;
+      for (const Instance& instance : found) judge_instance(all, *card, *when, instance, drafts);
+    }
   }
   for (const Lint* one : lints())
-    if (one->rules.empty() || std::ranges::any_of(one->rules, [&](std::string_view rule) { return cards.find(std::string(rule)) != nullptr; })) one->look(all, drafts);
+    if (one->rules.empty() || std::ranges::any_of(one->rules, [&](std::string_view rule) { return cards.has(std::string(rule)); })) one->look(all, drafts);
   // The same rule at the same place is one finding: an include that is read twice, a server that two services share.
   std::set<std::tuple<std::string, std::string, Truth>> seen;
   std::erase_if(drafts, [&](const Draft& draft) { return !seen.insert({draft.rule, draft.subject.where, draft.truth}).second; });
   suppress(all, drafts);
   // A check that answers for several rules may say more than was asked.
-  std::erase_if(drafts, [&](const Draft& draft) { return !cards.find(draft.rule); });
+  std::erase_if(drafts, [&](const Draft& draft) { return !cards.has(draft.rule); });
   LintResult result;
   std::vector<Draft> sure, open;
   for (Draft& draft : drafts) (draft.truth == Truth::yes ? sure : open).push_back(std::move(draft));

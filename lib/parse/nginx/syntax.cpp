@@ -62,7 +62,10 @@ class Walk {
     else bare(word);
     word.at = from;
     word.end = at_;
-    if (open_.words.empty()) open_.offset = from;
+    if (open_.words.empty()) {
+      open_.offset = from;
+      open_.words.reserve(4);
+    }
     if (open_.words.size() < most_words) open_.words.push_back(std::move(word));
   }
 
@@ -107,8 +110,11 @@ class Walk {
         if (!variable) { if (word.text.empty()) return; }
         variable = false;
       }
-      put(word, c);
-      advance();
+      // What follows without a meaning of its own is taken as a piece.
+      std::size_t end = at_ + 1;
+      while (end < text_.size() && !blank(text_[end]) && text_[end] != '\\' && text_[end] != ';' && text_[end] != '{' && text_[end] != '}') ++end;
+      if (word.text.size() < longest_word) word.text.append(text_.substr(at_, std::min(end - at_, longest_word - word.text.size())));
+      at_ = end;
     }
   }
 

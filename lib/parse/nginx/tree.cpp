@@ -1,6 +1,7 @@
 #include "parse/nginx/tree.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/text.hpp"
 
@@ -38,7 +39,9 @@ void expand(const source::Host& host, const std::string& root, const std::string
 
 class Reader {
  public:
-  Reader(const source::Host& host, Tree& tree, const Locate& locate) : host_(host), tree_(tree), locate_(locate), folder_(folder_of(tree.files.empty() ? "" : tree.files.front())) {}
+  Reader(const source::Host& host, Tree& tree, const Locate& locate) : host_(host), tree_(tree), locate_(locate), folder_(folder_of(tree.files.empty() ? "" : tree.files.front())) {
+    for (const std::string& file : tree.files) indexes_.emplace(file, static_cast<std::uint32_t>(indexes_.size()));
+  }
 
   // `by` is the directive that includes it; null for the main file.
   void read(const std::string& path, std::vector<Node>& into, int depth, const Unread* by) {
@@ -57,9 +60,9 @@ class Reader {
       }
       return;
     }
-    const auto known = std::find(tree_.files.begin(), tree_.files.end(), path);  // one file may be included at several places
-    const auto file = static_cast<std::uint32_t>(known - tree_.files.begin());
-    if (known == tree_.files.end()) tree_.files.push_back(path);
+    const auto [known, fresh] = indexes_.emplace(path, static_cast<std::uint32_t>(tree_.files.size()));  // one file may be included at several places
+    const std::uint32_t file = known->second;
+    if (fresh) tree_.files.push_back(path);
     open_.push_back(path);
     std::vector<std::vector<Node>*> blocks{&into};
     const auto reading = walk(*text, {[&](const Directive& directive, std::span<const Directive>) {
@@ -99,6 +102,7 @@ class Reader {
   const Locate& locate_;
   const std::string folder_;
   std::vector<std::string> open_;
+  std::unordered_map<std::string, std::uint32_t> indexes_;  // of tree_.files
   std::size_t nodes_ = 0;
 };
 

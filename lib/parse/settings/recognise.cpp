@@ -42,6 +42,19 @@ int nginx_lines(std::string_view head) {
   return lines;
 }
 
+// A server block that listens somewhere: nothing else is written so, and most sites say it in their first lines.
+bool shows_a_site(std::string_view head) {
+  bool block = false;
+  while (!head.empty()) {
+    const auto end = std::min(head.find('\n'), head.size());
+    const std::string_view line = base::trim(head.substr(0, end));
+    head.remove_prefix(std::min(end + 1, head.size()));
+    if (line == "server {") block = true;
+    else if (block && base::starts_with(line, "listen ") && line.ends_with(";")) return true;
+  }
+  return false;
+}
+
 bool is_php(std::string_view text) { return has_line(text, "pm = ") || has_line(text, "pm=") || has_line(text, "pm.max_children") || (has_line(text, "listen = ") && has_line(text, "user = ") && base::contains(text, "pm")); }
 
 bool is_unicorn(std::string_view text) { return has_line(text, "worker_processes ") || has_line(text, "worker_processes("); }
@@ -86,7 +99,7 @@ Dialect recognise(std::string_view path, std::string_view text) {
   // What ends like source code is source code: Pascal's units and PHP hold "server" and semicolons too.
   const bool plain_name = dot == std::string_view::npos || ending == "conf" || ending == "cfg" || ending == "nginx" || ending == "vhost" || ending == "inc" || ending == "site" || base::contains(path, "nginx") || base::contains(path, "/sites-");
   const bool domain = !plain_name && has_line(head, "server {") && base::contains(head, "listen ") && base::contains(head, "server_name ");
-  if ((plain_name || domain) && sure_of("nginx configuration", path, head) > 0) return Dialect::nginx;
+  if ((plain_name || domain) && (shows_a_site(head) || sure_of("nginx configuration", path, head) > 0)) return Dialect::nginx;
   if (sure_of("systemd unit", path, head) >= 90) return Dialect::systemd;
   if (sure_of("gunicorn configuration", path, head) >= 75) return Dialect::gunicorn;
   const bool by_name = base::contains(path, "nginx") && (ending == "conf" || dot == std::string_view::npos || ending == "nginx");
