@@ -76,7 +76,7 @@ class Evidence {
   const Source& source_of(const Fact& fact) const { return sources[fact.origin.source]; }
 
  private:
-  std::array<std::vector<FactId>, std::variant_size_v<What>> of_kind_;
+  std::array<std::vector<FactId>, std::variant_size_v<AnyWhat>> of_kind_;
 };
 
 /// The most facts of one kind that are kept; a kind that is only decoration (task table rows) keeps fewer.

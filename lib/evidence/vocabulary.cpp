@@ -152,8 +152,8 @@ Json json_of(const Evidence& evidence, FactId id) {
 }
 
 template <std::size_t I = 0> bool make(std::string_view word, What& what) {
-  if constexpr (I < std::variant_size_v<What>) {
-    using T = typename Unboxed<std::variant_alternative_t<I, What>>::Type;
+  if constexpr (I < std::variant_size_v<AnyWhat>) {
+    using T = typename Unboxed<std::variant_alternative_t<I, AnyWhat>>::Type;
     if (Row<T>::word == word) { what = T{}; return true; }
     return make<I + 1>(word, what);
   } else return false;
@@ -162,7 +162,7 @@ template <std::size_t I = 0> bool make(std::string_view word, What& what) {
 template <std::size_t... I> std::vector<Word> words(std::index_sequence<I...>) {
   std::vector<Word> all;
   (([&] {
-     using T = typename Unboxed<std::variant_alternative_t<I, What>>::Type;
+     using T = typename Unboxed<std::variant_alternative_t<I, AnyWhat>>::Type;
      Word word{Row<T>::word, Row<T>::means, {}};
      T empty{};
      Row<T>::fields(empty, [&](std::string_view name, auto&) { word.fields.push_back(name); });
@@ -182,7 +182,7 @@ base::Error bad_line(std::size_t line, std::string answer) { return {base::Kind:
 }  // namespace
 
 std::string_view word_of(const What& what) { return std::visit([](const auto& w) { return Row<Kind<decltype(w)>>::word; }, what); }
-std::vector<Word> vocabulary() { return words(std::make_index_sequence<std::variant_size_v<What>>()); }
+std::vector<Word> vocabulary() { return words(std::make_index_sequence<std::variant_size_v<AnyWhat>>()); }
 
 void each_text(What& what, const std::function<void(std::string&)>& change) {
   const auto text = [&](std::string_view, auto& field) {

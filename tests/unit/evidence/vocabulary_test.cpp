@@ -43,7 +43,7 @@ TEST_CASE("every word is one thing, in lower case, with a meaning") {
     CHECK(word.word.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.-") == std::string_view::npos);
     CHECK_FALSE(word.means.empty());
   }
-  CHECK(words.size() == std::variant_size_v<What>);
+  CHECK(words.size() == std::variant_size_v<AnyWhat>);
 }
 
 TEST_CASE("a fact is one line, and comes back as it was") {
