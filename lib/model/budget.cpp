@@ -249,7 +249,17 @@ std::vector<Outcome> possible_at(const Chain& chain, const Request& request, dou
     std::size_t rest = round;
     for (const Open& one : open) { one.set(chosen, rest % one.count); rest /= one.count; }
     said[round] = certain_at(chosen, request, work);
-    all.insert(all.end(), said[round].begin(), said[round].end());
+    for (Outcome one : said[round]) {
+      // A limit that nobody knows fires at a time that nobody knows: the value tried is only one of all.
+      const std::string_view limit = one.gave_up == "proxy" ? "read" : std::string_view(one.gave_up);
+      if (std::any_of(open.begin(), open.end(), [&](const Open& unknown) { return unknown.name == limit; })) {
+        one.from = 0;
+        one.to = no_limit;
+        one.ghost_from = 0;
+        if (one.ghost_to > 0) one.ghost_to = no_limit;
+      }
+      all.push_back(std::move(one));
+    }
   }
   if (depends) {
     std::size_t step = 1;

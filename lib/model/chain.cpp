@@ -90,7 +90,7 @@ struct Maker {
     const std::string whose = "nginx" + (nginx.version.empty() ? "" : " " + nginx.version);
     const auto add = [&](std::string_view word, std::string name, std::string key, Choices choices, const char* unit) -> const Term& {
       (void)word;
-      station.terms.push_back(term(std::move(name), std::move(key), std::move(choices), unit, whose, nginx.whole, "the main file, which may set it, is not here: give it, or --set"));
+      station.terms.push_back(term(std::move(name), std::move(key), std::move(choices), unit, whose, nginx.whole, "nginx.conf, which may set it, is not here"));
       return station.terms.back();
     };
     const auto own_term = [&](std::string_view word, std::string key, const char* unit) -> const Term& { return add(word, pass.prefix + "_" + std::string(word), std::move(key), settings.of(word), unit); };

@@ -57,11 +57,6 @@ void open_terms(const Route& route, Row& row, const std::vector<std::string>& wo
   }
 }
 
-std::string outcome_text(const Outcome& one, bool known_server) {
-  if (one.finished) return known_server ? "200" : "what the server answers";
-  return status_text(one) + " at " + window(one.from, one.to);
-}
-
 Row row_of(const Route& route, const Variant& variant, const Interval& interval, std::string phase, std::string method) {
   Row row;
   row.when = variant.when;
@@ -73,12 +68,14 @@ Row row_of(const Route& route, const Variant& variant, const Interval& interval,
   for (const Outcome& one : interval.outcomes) order.push_back(&one);
   std::stable_sort(order.begin(), order.end(), [](const Outcome* a, const Outcome* b) { return a->finished > b->finished; });
   bool ghosts = false;
+  std::vector<std::pair<std::string, std::string>> said_at;  // when -> which statuses: "500 or 502 at 30-31.1 s" is said once
   for (const Outcome* one : order) {
     const std::string text = status_text(*one);
-    if (std::ranges::find(row.client, text) == row.client.end()) {
-      row.client.push_back(text);
-      row.told += (row.told.empty() ? "" : " or ") + outcome_text(*one, variant.chain.server.known);
-    }
+    if (std::ranges::find(row.client, text) == row.client.end()) row.client.push_back(text);
+    const std::string at = one->finished ? "" : one->to == no_limit ? " at a time that is not known" : " at " + window(one->from, one->to), what = one->finished && !variant.chain.server.known ? "what the server answers" : text;
+    const auto same = std::ranges::find(said_at, at, &std::pair<std::string, std::string>::first);
+    if (same == said_at.end()) said_at.emplace_back(at, what);
+    else if (!base::contains(same->second, what)) same->second += " or " + what;
     row.executes = std::max(row.executes, one->runs);
     row.killed = std::max(row.killed, one->killed);
     row.blackout = std::max(row.blackout, one->blackout);
@@ -95,6 +92,7 @@ Row row_of(const Route& route, const Variant& variant, const Interval& interval,
     else if (!word.empty()) because(term_behind(route, word));
     if (one->runs > 1) because(term_of(route, "_next_upstream"));
   }
+  for (const auto& [at, what] : said_at) row.told += (row.told.empty() ? "" : ", or ") + what + at;
   open_terms(route, row, interval.depends);
   return row;
 }
@@ -168,6 +166,12 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
     Chain alone = chain;
     alone.proxy.read = {};
     rows.push_back(phase_row(variant, "answer", 0, limit));
+    Row either = phase_row(variant, "answer", limit, late);
+    either.client.emplace_back("200 cut");
+    either.killed = 1;
+    either.told = "200, whole or cut";
+    explain(either, "worker");
+    rows.push_back(std::move(either));
     Row row = phase_row(variant, "answer", late, no_limit);
     const auto cut = streamed(alone, {}, {0, 1, late + 10, Stream::Framing::chunks});
     endings(row, cut);
@@ -235,14 +239,15 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
   }
 }
 
-// Everything that decides about the rows, and where it was set, for the rows name the places.
+// Everything that decides about the rows. Where a value was set is not part of it: a hundred locations that say the same are one.
 std::string key_of(const Route& route) {
   std::string key = std::to_string(route.application) + "|" + route.guess + "|";
   for (const Station& station : route.stations) {
     key += station.role + "|";
     for (const Term& term : station.terms) {
-      key += term.name + "=" + term.where + "=";
-      for (const Choice& choice : term.choices) key += choice.value.known() ? choice.value.text + "," : "?,";
+      key += term.name;
+      key += '=';
+      for (const Choice& choice : term.choices) { key += choice.value.known() ? choice.value.text : "?"; key += choice.from == From::built_in ? ';' : ','; }
     }
   }
   for (const Variant& one : route.variants)
@@ -281,7 +286,7 @@ std::vector<Timeline> timeline(const Route& route, const Request& request, doubl
     const bool proxied = chain.proxy.present;
     add(0, 0, proxied ? "the proxy has the request and connects: the kernel answers at once while its queue has room" : "the server's kernel takes the connection");
     add(request.queued, request.queued, "a worker begins with it");
-    const std::string send = proxied && chain.proxy.send.known ? " (proxy_send_timeout " + seconds_text(chain.proxy.send.seconds) + " is over: it counts only while a body is written)" : "";
+    const std::string send = proxied && chain.proxy.send.known ? "; the proxy's send timeout, " + seconds_text(chain.proxy.send.seconds) + ", counts only while a body is written, and has nothing more to do" : "";
     if (!send.empty()) add(request.queued, request.queued, "the request is sent" + send);
     const auto said_now = outcomes_at(chain, request, work);
     if (chain.server.known && chain.server.law.measures == flavour::Measures::loop && !request.blocks) add(request.queued, request.queued, "the worker's timeout does not count: this class only watches that its loop turns");

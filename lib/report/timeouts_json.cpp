@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <set>
 
 #include "base/text.hpp"
 #include "report/document.hpp"
@@ -56,13 +57,21 @@ Json station_json(const model::Station& station) {
 
 std::string timeouts_json(const Timeouts& t, const Report& report) {
   Json routes = Json::array(), rows = Json::array(), findings = Json::array(), gaps = Json::array(), differences = Json::array(), hops = Json::array(), timelines = Json::array();
+  std::set<std::string> known;
   for (const model::Group& group : t.groups) {
     const model::Route& route = t.routes[group.routes.front()];
     Json locations = Json::array(), stations = Json::array();
-    for (const std::size_t i : group.routes) locations.push_back(Json{{"location", utf8(t.routes[i].location)}, {"server_name", text_or_null(t.routes[i].server_name)}, {"where", text_or_null(model::place_text(t.deployment, t.routes[i].at))}});
+    for (const std::size_t i : group.routes) {
+      Json one{{"location", utf8(t.routes[i].location)}, {"server_name", text_or_null(t.routes[i].server_name)}, {"where", text_or_null(model::place_text(t.deployment, t.routes[i].at))}};
+      // The values are those of the hops below; set at places of its own.
+      for (std::size_t s = 0; i != group.routes.front() && s < std::min(route.stations.size(), t.routes[i].stations.size()); ++s)
+        for (std::size_t k = 0; k < std::min(route.stations[s].terms.size(), t.routes[i].stations[s].terms.size()); ++k)
+          if (const model::Term& term = t.routes[i].stations[s].terms[k]; term.where != route.stations[s].terms[k].where) one["set_at"][utf8(term.name)] = utf8(term.where);
+      locations.push_back(std::move(one));
+    }
     for (const model::Station& station : route.stations) {
       Json one = station_json(station);
-      if (std::find(hops.begin(), hops.end(), one) == hops.end()) hops.push_back(one);
+      if (known.insert(one.dump(-1, ' ', true, Json::error_handler_t::replace)).second) hops.push_back(one);
       stations.push_back(std::move(one));
     }
     const std::size_t number = routes.size();

@@ -69,6 +69,7 @@ class Screen {
 std::string value_text(const Term& term) {
   std::string text;
   for (const model::Choice& choice : term.choices) {
+    if (!choice.value.known() && base::contains(text, "unknown")) continue;
     if (!text.empty()) text += " or ";
     if (!choice.value.known()) text += "unknown";
     else if (choice.value.kind == model::Value::Kind::truth) text += choice.value.number != 0 ? "on" : "off";
@@ -88,7 +89,19 @@ std::string besides(const Row& row) {
   return text;
 }
 
-void chain_table(Screen& screen, const model::Route& route) {
+// How many routes of the group set this value elsewhere.
+std::size_t elsewhere(const Timeouts& t, const Group& group, std::size_t station, std::size_t term) {
+  std::size_t count = 0;
+  const std::string& where = t.routes[group.routes.front()].stations[station].terms[term].where;
+  for (const std::size_t route : group.routes) {
+    const auto& stations = t.routes[route].stations;
+    count += station < stations.size() && term < stations[station].terms.size() && stations[station].terms[term].where != where;
+  }
+  return count;
+}
+
+void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
+  const model::Route& route = t.routes[group.routes.front()];
   // Columns as wide as what stands in them, so that most places fit beside.
   std::size_t hops = 3, limits = 5, values = 5;
   for (const model::Station& station : route.stations)
@@ -102,14 +115,17 @@ void chain_table(Screen& screen, const model::Route& route) {
   limits = std::min<std::size_t>(limits, 29) + 2;
   values = std::min<std::size_t>(values, 14) + 2;
   screen.row("  ", {{"hop", hops}, {"limit", limits}, {"value", values}}, "set at");
-  for (const model::Station& station : route.stations) {
+  for (std::size_t s = 0; s < route.stations.size(); ++s) {
+    const model::Station& station = route.stations[s];
     bool first = true;
-    for (const Term& term : station.terms) {
+    for (std::size_t k = 0; k < station.terms.size(); ++k) {
+      const Term& term = station.terms[k];
       if (!term.shown) continue;
       const std::string hop = first ? station.flavour + (station.version.empty() ? "" : " " + station.version) : "";
       first = false;
       const bool open = std::ranges::any_of(term.choices, [](const model::Choice& choice) { return !choice.value.known(); });
       std::string where = term.where;
+      if (const std::size_t others = elsewhere(t, group, s, k); others > 0) where += " and " + base::counted(others, "other place");
       if (open && !term.why.empty()) where += (where.empty() ? "" : ": ") + term.why;
       if (term.choices.size() > 1)
         for (const model::Choice& choice : term.choices) if (!choice.when.empty()) where += "; " + (choice.value.known() ? choice.value.text : "unknown") + " when " + choice.when;
@@ -125,6 +141,7 @@ void table(Screen& screen, const std::vector<const Row*>& rows, std::string_view
   if (rows.empty()) return;
   screen.line();
   screen.wrapped("  ", title);
+  screen.row("    ", {{"takes", 17}}, traffic ? "share    the client gets" : "the client gets");
   for (const Row* row : rows) {
     std::string what = row->told;
     const std::string more = besides(*row);
@@ -145,11 +162,11 @@ void outcomes(Screen& screen, const Timeouts& t, const model::Route& route, cons
       for (const Row& row : group.rows) if (row.when == when && row.phase == phase && row.method == method) rows.push_back(&row);
       return rows;
     };
-    for (const auto& [phase, words] : {std::pair{"wait", "work of"}, std::pair{"blocked", "work that blocks the worker's loop, of"}})
+    for (const auto& [phase, words] : {std::pair{"wait", "the work until its answer begins"}, std::pair{"blocked", "work that blocks the worker's loop"}})
       for (const std::string_view method : {std::string_view("any"), std::string_view("GET"), std::string_view("POST"), std::string_view(t.method)}) {
         if (method.empty() || (method == t.method && (method == "GET" || method == "POST" || method == "any"))) continue;
         const std::string who = method == "any" ? "any method" : method == "POST" ? "POST, LOCK, PATCH" : method == "GET" ? (t.method.empty() ? "GET and every other method" : "GET") : std::string(method);
-        table(screen, of(phase, method), who + ", " + words + "         the client gets", t.traffic.any());
+        table(screen, of(phase, method), who + ", " + words, t.traffic.any());
       }
     bool title = false;
     for (const Row& row : group.rows) {
@@ -231,7 +248,7 @@ std::string timeouts_text(const Timeouts& t, const TextOf& text_of, const Looked
     for (const Group& group : t.groups) {
       const model::Route& route = t.routes[group.routes.front()];
       head(screen, t, group);
-      chain_table(screen, route);
+      chain_table(screen, t, group);
       if (t.duration) timelines(screen, t, route);
       else outcomes(screen, t, route, group);
       if (t.traffic.any()) traffic(screen, t, route);

@@ -20,7 +20,7 @@ constexpr std::array about_time{"nginx.read-timeout-zero", "nginx.connect-timeou
                                 "systemd.stop-timeout-below-graceful", "systemd.kill-signal-not-graceful", "systemd.uwsgi-sigterm-reload", "container.stop-grace-below-graceful", "container.supervisor-stopwait",
                                 "container.stopsignal-wrong", "kubernetes.grace-below-prestop-plus-graceful", "kubernetes.no-prestop", "uwsgi.harakiri-vs-read-timeout", "uwsgi.harakiri-missing", "uwsgi.no-die-on-term",
                                 "phpfpm.terminate-vs-fastcgi-read", "phpfpm.request-terminate-missing", "puma.worker-timeout-misread", "puma.persistent-vs-nginx", "unicorn.timeout"};
-constexpr std::size_t many_routes = 2000, most_trials = 48, few_trials = 6;
+constexpr std::size_t many_routes = 2000, most_trials = 48, few_trials = 3;
 
 model::File command_file(const std::string& command, const std::string& folder) {
   model::File file;
@@ -32,7 +32,8 @@ model::File command_file(const std::string& command, const std::string& folder) 
 }
 
 void say_unknown(Looked& looked) {
-  std::set<std::string> known;
+  std::size_t without = 0;
+  std::string alone;
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> unfixed;  // place and reason -> the settings
   for (const model::File& file : looked.deployment.files)
     if (!file.template_language.empty()) looked.gaps.push_back({file.shown, "it is a template (" + file.template_language + "): nothing in it was read", "render it and give the result", 1, {}});
@@ -46,9 +47,12 @@ void say_unknown(Looked& looked) {
         std::vector<std::string>& names = unfixed[{place, term.why.empty() ? "the files do not fix it" : term.why}];
         if (std::ranges::find(names, term.name) == names.end()) names.push_back(term.name);
       }
-    if (route.application == SIZE_MAX && route.pass != SIZE_MAX && known.insert("server " + route.location).second && known.size() <= 40)
-      looked.gaps.push_back({"the server behind " + route.location, "it is not in these files", "--server FILE or its command line", group.routes.size(), {}});
+    if (route.application == SIZE_MAX && route.pass != SIZE_MAX) {
+      if (alone.empty()) alone = route.location;
+      without += group.routes.size();
+    }
   }
+  if (without > 0) looked.gaps.push_back({"the server behind " + alone + (without > 1 ? " and " + base::counted(without - 1, "other location") : ""), "it is not in these files", "--server FILE or its command line", without, {}});
   for (const auto& [key, names] : unfixed) {
     if (looked.gaps.size() > 60) break;
     std::string all;
@@ -107,7 +111,6 @@ rule::LintResult judge(model::Deployment& deployment, const std::vector<model::R
 }
 
 std::vector<report::Difference> differences(const Looked& before, const Looked& after) {
-  struct Line { std::vector<const model::Row*> rows; };
   const auto lines_of = [](const Looked& looked) {
     std::map<std::tuple<std::string, std::string, std::string, std::string>, std::vector<const model::Row*>> lines;
     for (const model::Group& group : looked.groups)
@@ -135,12 +138,16 @@ std::vector<report::Difference> differences(const Looked& before, const Looked& 
       for (const model::Row* row : list) if (seconds >= row->from && seconds < row->to) return row;
       return nullptr;
     };
+    bool joins = false;                  // the line before ends where this one begins
+    double began = 0;
     for (auto edge = edges.begin(); edge != edges.end(); ++edge) {
       const double to = std::next(edge) == edges.end() ? model::no_limit : *std::next(edge);
       const model::Row *one = at(known->second, *edge), *other = at(rows, *edge);
       const std::string was = one ? outcome_text(*one) : "unknown", now = other ? outcome_text(*other) : "unknown";
-      if (was == now) continue;
-      if (!all.empty() && all.back().location == location && all.back().phase == phase && all.back().before == was && all.back().after == now && method == "POST" && all.back().method == "GET" && all.back().span == model::span_text(*edge, to)) { all.back().method = "any"; continue; }
+      if (was == now) { joins = false; continue; }
+      if (joins && all.back().before == was && all.back().after == now) { all.back().span = model::span_text(began, to); continue; }
+      joins = true;
+      began = *edge;
       all.push_back({location, method, phase, model::span_text(*edge, to), was, now});
     }
   }

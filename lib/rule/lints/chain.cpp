@@ -139,6 +139,7 @@ void hang_reset(const Deployment& all, const Route& route, std::vector<Draft>& d
 }
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
+  if (!all.balancer.known() && all.holders.empty()) return;  // nobody gives up in front, nobody stops anything
   std::set<std::size_t> stopped;  // what is about a server is said once, not for each location
   for (const Route& route : model::routes_of(all, {})) {
     if (route.variants.empty()) continue;

@@ -1,0 +1,222 @@
+// From files to the chain: every value with its place, what is not fixed stays unknown, a change that is asked about is undone.
+#include "model/chain.hpp"
+
+#include <map>
+
+#include "model/outlook.hpp"
+#include "support/catch.hpp"
+
+namespace {
+
+using namespace model;
+
+// A host of texts: only nginx's includes ask for files.
+class Texts : public source::Host {
+ public:
+  explicit Texts(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+  base::Result<std::string> read(const std::string& path, std::size_t) const override {
+    const auto found = files_.find(path);
+    if (found == files_.end()) return base::fail({base::Kind::missing, "reading " + path, "No such file or directory", "", 2});
+    return found->second;
+  }
+  base::Result<std::unique_ptr<source::Stream>> open(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
+  base::Result<std::vector<source::Entry>> list(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
+  base::Result<std::string> link(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
+  base::Result<source::Stat> stat(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
+  base::Instant now() const override { return {}; }
+  std::string_view kind() const override { return "files"; }
+
+ private:
+  std::map<std::string, std::string> files_;
+};
+
+Deployment read(const std::map<std::string, std::string>& texts, const Targets& targets = {}) {
+  std::vector<File> files;
+  std::map<std::string, std::string> absolute;
+  for (const auto& [name, text] : texts) { files.push_back(file_of("/x/" + name, name, text)); absolute["/x/" + name] = text; }
+  return deployment_of(std::move(files), Texts(absolute), [](const std::string& path) { return path.starts_with("/x/") ? path : std::string(); }, targets);
+}
+
+std::string nginx(const std::string& location, const std::string& upstream = "server 127.0.0.1:8000;") {
+  return "events {}\nhttp {\nupstream app { " + upstream + " }\nserver {\nlisten 80;\nlocation / {\nproxy_pass http://app;\n" + location + "\n}\n}\n}\n";
+}
+
+const Term& term(const Route& route, const std::string& name) {
+  for (const Station& station : route.stations)
+    for (const Term& one : station.terms) if (one.name == name) return one;
+  static const Term none;
+  FAIL("no term is called " << name);
+  return none;
+}
+
+constexpr const char* gunicorn = "bind = '127.0.0.1:8000'\nworkers = 4\ntimeout = 120\n";
+
+}  // namespace
+
+TEST_CASE("every limit has its value and the place where it was set", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 30s;")}, {"gunicorn.conf.py", gunicorn}, {"requirements.txt", "gunicorn==20.1.0\n"}}, {"1.22.1", ""});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  CHECK(routes[0].location == "location /");
+  CHECK(term(routes[0], "proxy_read_timeout").where == "nginx.conf:8:1");
+  CHECK(term(routes[0], "proxy_send_timeout").where == "default of nginx 1.22.1");
+  CHECK(term(routes[0], "timeout").where == "gunicorn.conf.py:3:1");
+  CHECK(term(routes[0], "graceful_timeout").where == "default of gunicorn 20.1.0");
+  REQUIRE(routes[0].variants.size() == 1);
+  const Chain& chain = routes[0].variants[0].chain;
+  CHECK(chain.proxy.read.seconds == 30);
+  CHECK(chain.server.worker.seconds == 120);
+  CHECK(chain.server.law.measures == flavour::Measures::request);
+  CHECK_FALSE(chain.server.law.answers_500);
+  CHECK(chain.server.workers == 4);
+  CHECK(chain.server.backlog == 2048);
+  CHECK(chain.proxy.idle.seconds == 0);                                   // nginx 1.22 keeps none
+  CHECK_FALSE(chain.stop.known);
+  const auto rows = outlook(routes, "");
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].rows[0].told == "200");
+  CHECK(rows[0].rows[1].told == "504 at 30 s");
+  CHECK(rows[0].rows[1].from == 30);
+  CHECK(rows[0].rows[1].because == std::vector<std::string>{"proxy_read_timeout 30s (nginx.conf:8:1)"});
+  CHECK(rows[0].rows[1].ghost_to == Approx(91.1));
+}
+
+TEST_CASE("a value that the files do not fix leaves what depends on it open", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 30s;")}, {"gunicorn.conf.py", "import os\nbind = '127.0.0.1:8000'\ntimeout = int(os.environ['T'])\n"}});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  CHECK_FALSE(routes[0].variants[0].chain.server.worker.known);
+  CHECK(term(routes[0], "timeout").where == "gunicorn.conf.py:3:1");
+  const auto rows = outlook(routes, "GET")[0].rows;
+  CHECK(rows[0].client == std::vector<std::string>{"200", "500", "502"});
+  REQUIRE(rows[0].depends.size() == 1);
+  CHECK(rows[0].depends[0].find("timeout, unknown: gunicorn.conf.py:3:1") == 0);
+  const auto said = outcomes_at(routes[0].variants[0].chain, {}, 10);
+  for (const Outcome& one : said) if (!one.finished) CHECK(one.to == no_limit);  // no time is made up
+}
+
+TEST_CASE("a part of nginx's configuration does not take defaults for what the rest may set", "[chain]") {
+  const Deployment all = read({{"site.conf", "server {\nlisten 80;\nlocation / {\nproxy_pass http://127.0.0.1:8000;\nproxy_connect_timeout 5s;\n}\n}\n"}, {"gunicorn.conf.py", gunicorn}});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  CHECK_FALSE(routes[0].variants[0].chain.proxy.read.known);
+  CHECK(routes[0].variants[0].chain.proxy.connect.known);
+  CHECK(term(routes[0], "proxy_read_timeout").why == "nginx.conf, which may set it, is not here");
+}
+
+TEST_CASE("values that depend on a condition are computed under each", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 60s;")}, {"gunicorn.conf.py", "import os\nbind = '127.0.0.1:8000'\nif os.environ.get('DEBUG'):\n    timeout = 600\nelse:\n    timeout = 30\n"}});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  REQUIRE(routes[0].variants.size() == 2);
+  CHECK_FALSE(routes[0].variants[0].when.empty());
+  CHECK(routes[0].variants[0].chain.server.worker.seconds != routes[0].variants[1].chain.server.worker.seconds);
+}
+
+TEST_CASE("a worker class that is not known is computed both ways", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("")}, {"gunicorn.conf.py", "import os\nbind = '127.0.0.1:8000'\nworker_class = os.environ['C']\n"}});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes[0].variants.size() == 2);
+  CHECK(routes[0].variants[0].when == "the workers are sync");
+  CHECK(routes[0].variants[0].chain.server.law.measures == flavour::Measures::request);
+  CHECK(routes[0].variants[1].chain.server.law.measures == flavour::Measures::loop);
+}
+
+TEST_CASE("localhost may be two servers", "[chain]") {
+  const Deployment all = read({{"nginx.conf", "events {}\nhttp { server { listen 80; location / { proxy_pass http://localhost:8000; } } }\n"}, {"gunicorn.conf.py", gunicorn}});
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  CHECK_FALSE(routes[0].variants[0].chain.proxy.peers_known);
+  const auto line = outcomes(routes[0].variants[0].chain, {});
+  CHECK(line.back().depends == std::vector<std::string>{"peers"});
+}
+
+TEST_CASE("uwsgi, php-fpm and puma are found behind their passes", "[chain]") {
+  const Deployment uwsgi = read({{"nginx.conf", "events {}\nhttp { server { listen 80; location / { uwsgi_pass unix:/run/a.sock; uwsgi_read_timeout 20s; } } }\n"}, {"uwsgi.ini", "[uwsgi]\nmodule = app\nsocket = /run/a.sock\nharakiri = 30\nprocesses = 2\n"}});
+  const auto one = routes_of(uwsgi, {});
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].variants[0].chain.server.worker.seconds == 30);
+  CHECK(term(one[0], "harakiri").where == "uwsgi.ini:4:12");
+  CHECK(term(one[0], "uwsgi_read_timeout").choices[0].value.number == 20);
+  const Deployment php = read({{"nginx.conf", "events {}\nhttp { server { listen 80; location / { fastcgi_pass 127.0.0.1:9000; } } }\n"}, {"www.conf", "[www]\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\nrequest_terminate_timeout = 30s\n"}});
+  const auto two = routes_of(php, {});
+  REQUIRE(two.size() == 1);
+  CHECK(two[0].variants[0].chain.server.worker.seconds == 30);
+  CHECK(two[0].variants[0].chain.server.workers == 5);
+  const Deployment puma = read({{"nginx.conf", nginx("", "server unix:/run/puma.sock;")}, {"puma.rb", "bind 'unix:///run/puma.sock'\nworkers 2\nworker_timeout 60\n"}});
+  const auto three = routes_of(puma, {});
+  REQUIRE(three.size() == 1);
+  CHECK(three[0].variants[0].chain.server.law.measures == flavour::Measures::loop);
+}
+
+TEST_CASE("what stops a server decides what a stop cuts", "[chain]") {
+  const std::map<std::string, std::string> files{{"nginx.conf", nginx("")}, {"gunicorn.conf.py", gunicorn}, {"app.service", "[Unit]\nDescription=a\n[Service]\nExecStart=/usr/bin/gunicorn -c gunicorn.conf.py app:app\nTimeoutStopSec=10\n"}};
+  const auto routes = routes_of(read(files), {});
+  REQUIRE(routes.size() == 1);
+  const Chain& chain = routes[0].variants[0].chain;
+  CHECK(chain.stop.known);
+  CHECK(chain.stop.kill.seconds == 10);
+  CHECK(survives_stop(chain).seconds == 10);
+  auto quit = files;
+  quit["app.service"] += "KillSignal=SIGQUIT\n";
+  const auto harsh = routes_of(read(quit), {});
+  CHECK(harsh[0].variants[0].chain.stop.signal == StopLimits::Signal::at_once);
+  auto held = files;
+  held["app.socket"] = "[Unit]\nDescription=a\n[Socket]\nListenStream=127.0.0.1:8000\n";
+  CHECK(routes_of(read(held), {})[0].variants[0].chain.stop.held_socket);
+}
+
+TEST_CASE("a load balancer gives up for all behind it", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("")}, {"gunicorn.conf.py", gunicorn}});
+  Given given;
+  given.balancer = true;
+  given.balancer_request = {50, "request timeout", true, true};
+  const auto routes = routes_of(all, given);
+  CHECK(routes[0].stations.front().role == "balancer");
+  const auto rows = outlook(routes, "GET")[0].rows;
+  CHECK(rows[1].from == 50);
+  CHECK(rows[1].told == "504 at 50 s");
+}
+
+TEST_CASE("a value that is asked about holds everywhere, until the trial ends", "[chain]") {
+  Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 30s;")}, {"gunicorn.conf.py", gunicorn}});
+  {
+    const Trial trial(all);
+    REQUIRE(set_value(all, "server.timeout=25"));
+    REQUIRE(set_value(all, "nginx.read=40s"));
+    const auto routes = routes_of(all, {});
+    CHECK(routes[0].variants[0].chain.server.worker.seconds == 25);
+    CHECK(routes[0].variants[0].chain.proxy.read.seconds == 40);
+    CHECK(term(routes[0], "timeout").where == "--set");
+    REQUIRE(set_value(all, "server.threads=8"));
+    CHECK(routes_of(all, {})[0].variants[0].chain.server.law.measures == flavour::Measures::loop);
+  }
+  const auto routes = routes_of(all, {});
+  CHECK(routes[0].variants[0].chain.server.worker.seconds == 120);
+  CHECK(routes[0].variants[0].chain.proxy.read.seconds == 30);
+  CHECK(set_value(all, "server.tiemout=3").error().answer == "'server.tiemout' is nothing that can be set");
+  CHECK(set_value(all, "server.timeout=soon").error().answer == "'soon' is no time");
+  CHECK(set_value(all, "server.workers=2.5").error().answer == "'2.5' is no number");
+  CHECK(set_value(all, "server.timeout").error().answer == "there is no '='");
+}
+
+TEST_CASE("equal routes share their rows", "[chain]") {
+  std::string locations;
+  for (int i = 0; i < 50; ++i) locations += "location /l" + std::to_string(i) + " { proxy_pass http://127.0.0.1:8000; proxy_read_timeout " + (i % 2 ? "30s" : "60s") + "; }\n";
+  const Deployment all = read({{"nginx.conf", "events {}\nhttp { server { listen 80;\n" + locations + "} }\n"}, {"gunicorn.conf.py", gunicorn}});
+  const auto routes = routes_of(all, {});
+  CHECK(routes.size() == 50);
+  const auto groups = outlook(routes, "");
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].routes.size() == 25);
+}
+
+TEST_CASE("one request step by step", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 30s;")}, {"gunicorn.conf.py", gunicorn}});
+  const auto lines = timeline(routes_of(all, {})[0], {}, 45);
+  REQUIRE(lines.size() == 1);
+  REQUIRE(lines[0].moments.size() == 5);
+  CHECK(lines[0].moments[3].at == 30);
+  CHECK(lines[0].moments[3].what == "the proxy gives up: the client gets 504");
+  CHECK(lines[0].moments[4].at == 45);
+}
