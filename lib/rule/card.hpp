@@ -25,6 +25,14 @@ struct Example {
 };
 
 struct Card {
+  /// How `--fix` mends what the card finds: what "at" should hold. `to`: a text, or words and numbers with + and / ("graceful_timeout + 5").
+  struct Repair {
+    std::string key;                                     // the setting's name, where it is not written yet; "" = only what is written is changed
+    std::string to, unit;                                // unit: behind a number
+    std::string beside;                                  // the new line stands below this word's; "" = below the command
+    bool safe = false;                                   // it cannot change what works: --fix; else --fix=unsafe
+  };
+
   std::string id, title;
   Level level = Level::warning;
   std::string check;                                     // the named C++ check that answers it
@@ -36,6 +44,7 @@ struct Card {
   std::string say;                                       // one sentence with {slots}
   std::vector<std::string> why, see;
   std::vector<Step> fix;                                 // ranked by what each step loses
+  std::optional<Repair> repair;
   std::vector<Example> examples;
   std::string file;                                      // where it was read
   bool lint() const { return !scope.empty() || check.starts_with("lint:"); }  // answered from configuration files alone

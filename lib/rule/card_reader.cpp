@@ -26,7 +26,7 @@ class CardReader {
   base::Result<Card> card(const PlacedJson& json) {
     Card card;
     card.file = file_;
-    const Words keys{"id", "title", "level", "check", "for", "when", "at", "also", "prediction", "say", "why", "fix", "see", "examples"};
+    const Words keys{"id", "title", "level", "check", "for", "when", "at", "also", "prediction", "say", "why", "fix", "repair", "see", "examples"};
     if (!object(json, "a card", keys, {"id", "title", "level", "say", "why", "fix", "examples"})) return base::fail(std::move(*first_));
     if (const PlacedJson* about = json.find("for")) scope_of(*about, card);
     if (!card.scope.empty() == !json.find("when")) complain(json.place, "'for' and 'when' go together");
@@ -39,6 +39,7 @@ class CardReader {
       else if (member.key == "check") card.check = text(value, "check");
       else if (member.key == "for") continue;
       else if (member.key == "when") condition_of(value, card);
+      else if (member.key == "repair") card.repair = repair(value);
       else if (member.key == "at") card.at = word_of(value, "at");
       else if (member.key == "also") each(value, "also", [&](const PlacedJson& item) { card.also.push_back(word_of(item, "also")); });
       else if (member.key == "prediction") card.prediction = prose(value, "prediction");
@@ -75,6 +76,20 @@ class CardReader {
     for (const condition::Word& one : scope_->words) known.push_back(one.name);
     if (std::find(known.begin(), known.end(), word) == known.end()) complain(json.place, "no word of " + std::string(scope_->name) + " is called '" + base::printable(word, 60) + "'" + base::did_you_mean(word, known));
     return word;
+  }
+
+  Card::Repair repair(const PlacedJson& json) {
+    Card::Repair repair;
+    if (!object(json, "'repair'", {"key", "to", "unit", "beside", "safe"}, {"to"})) return repair;
+    for (const JsonMember& member : json.members) {
+      if (member.key == "safe") { if (is(member.value, Shape::boolean, "safe")) repair.safe = member.value.truth; }
+      else if (member.key == "beside") repair.beside = word_of(member.value, "beside");
+      else if (member.key == "key") repair.key = text(member.value, "key");
+      else if (member.key == "to") repair.to = text(member.value, "to");
+      else repair.unit = text(member.value, "unit");
+    }
+    if (!scope_) complain(json.place, "'repair' is for cards with 'for' and 'when'");
+    return repair;
   }
 
   void complain(source::Place place, std::string what, std::string remedy = {}) {

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "rule/repair.hpp"
 #include "rule/suppression.hpp"
 
 namespace rule {
@@ -80,6 +81,17 @@ void judge_instance(const Deployment& all, const Card& card, const condition::Co
     for (const std::string& word : card.also)
       if (const model::Spot spot = spot_of(word); spot.known()) also(all, draft, spot);
     draft.prediction = fill(card.prediction, values);
+    if (card.repair && !card.at.empty()) {
+      Choices other;
+      const Held held = [&](std::string_view word) -> const Choice* {
+        if (const Choice* choice = choice_of(word)) return choice;
+        if (std::ranges::none_of(condition::scope(card.scope)->words, [&](const condition::Word& known) { return known.name == word; })) return nullptr;
+        other = instance.of(word);
+        return other.size() == 1 ? &other.front() : nullptr;
+      };
+      if (const Choice* choice = choice_of(card.at))
+        if (auto edit = repaired(all, *card.repair, *choice, instance.at, held)) draft.edits.push_back(std::move(*edit));
+    }
     drafts.push_back(std::move(draft));
     return;  // one finding an instance: the first branch that is wrong names its condition
   }

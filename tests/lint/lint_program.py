@@ -13,6 +13,7 @@ import xml.etree.ElementTree
 
 LINT = os.path.abspath(sys.argv[1])
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+GUNICORN = shutil.which("gunicorn")
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CLICOLOR_FORCE")}
 results = []
 
@@ -149,7 +150,84 @@ def fixes(folder):
     check("--fix=unsafe does it", open(os.path.join(folder, "gunicorn.conf.py")).read() == "# mine\npreload_app = True  # one\nworkers = 3\n")
 
 
-for part in (exit_codes, formats, wishes, fixes):
+UNIT = """[Service]
+Type=notify
+User=app
+KillMode=process
+KillSignal=SIGINT
+TimeoutStopSec=5
+ExecStart=/opt/app/bin/gunicorn -b 127.0.0.1:8000 \\
+  -w 4 --max-requests 1000 --reload \\
+  app:app
+"""
+COMPOSE = """services:
+  web:
+    image: app   # mine
+    command: ["gunicorn", "-w", "2", "--max-requests", "500", "app:app"]
+  other:
+    image: app
+    stop_grace_period: 5s
+    command: gunicorn -w 2 --max-requests=500 app:app
+"""
+MANIFEST = """apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  template:
+    spec:
+      containers:
+        - name: web
+          image: app
+          command: ["gunicorn", "-w", "2", "app:app"]
+          lifecycle: { preStop: { exec: { command: ["sleep", "15"] } } }
+"""
+CONFIG = """# mine
+bind = "127.0.0.1:25081"
+workers = 3
+max_requests = 1000  # often
+graceful_timeout = 60
+keep_alive = 5
+"""
+
+
+def repairs(folder):
+    """What conditions find is mended too: safely, once, and so that both programs still take the files."""
+    texts = {"app.service": UNIT, "docker-compose.yml": COMPOSE, "deploy.yaml": MANIFEST, "gunicorn.conf.py": CONFIG, "supervisord.conf": "[program:web]\ncommand=/opt/gunicorn -w 2 app:app\nuser=app\n"}
+    for name, text in texts.items():
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(text)
+    read = lambda: {name: open(os.path.join(folder, name)).read() for name in texts}
+    found = lambda: {line.rsplit("[", 1)[-1].rstrip("]") for line in run(folder, "--format", "gcc", "--exit-zero")[1].splitlines()}
+    mended_rules = {"systemd.stop-timeout-below-graceful", "systemd.killmode-process-none", "systemd.kill-signal-not-graceful", "container.stop-grace-below-graceful", "container.supervisor-stopwait",
+                    "kubernetes.grace-below-prestop-plus-graceful", "gunicorn.max-requests-no-jitter"}
+    before = found()
+    check("what is to be mended is there", mended_rules <= before, mended_rules - before)
+    code, out, _ = run(folder, "--fix", "--diff", ".")
+    check("--diff changes nothing", read() == texts and code == 0)
+    run(folder, "--fix", ".")
+    once = read()
+    check("--fix then lint finds none of them", not mended_rules & found(), mended_rules & found())
+    changed = {name: sorted(set(once[name].splitlines()) - set(texts[name].splitlines())) for name in texts}
+    check("--fix writes the values that the rules ask for", changed == {
+        "app.service": ["  -w 4 --max-requests 1000 --max-requests-jitter 100 --reload \\", "KillMode=mixed", "KillSignal=SIGTERM", "TimeoutStopSec=65"],
+        "docker-compose.yml": ["    command: [\"gunicorn\", \"-w\", \"2\", \"--max-requests\", \"500\", \"--max-requests-jitter\", \"50\", \"app:app\"]", "    command: gunicorn -w 2 --max-requests=500 --max-requests-jitter 50 app:app",
+                               "    stop_grace_period: 65s"],
+        "deploy.yaml": ["      terminationGracePeriodSeconds: 80"], "gunicorn.conf.py": ["max_requests_jitter = 100"], "supervisord.conf": ["stopwaitsecs=65"]}, json.dumps(changed, indent=1))
+    run(folder, "--fix", ".")
+    check("--fix again changes nothing", read() == once)
+    run(folder, "--fix=unsafe", ".")
+    twice = read()
+    run(folder, "--fix=unsafe", ".")
+    check("--fix=unsafe twice is as once", read() == twice and "keepalive = 5" in twice["gunicorn.conf.py"] and "--reload" not in twice["app.service"], twice)
+    if GUNICORN:
+        with open(os.path.join(folder, "app.py"), "w") as file:
+            file.write("def app(environ, start_response):\n    start_response('200 OK', [])\n    return []\n")
+        answer = subprocess.run([GUNICORN, "--check-config", "-c", "gunicorn.conf.py", "app:app"], cwd=folder, capture_output=True, text=True)
+        check("gunicorn accepts what was mended", answer.returncode == 0, answer.stderr)
+
+
+for part in (exit_codes, formats, wishes, fixes, repairs):
     folder = tempfile.mkdtemp(prefix="lint-")
     try:
         part(folder)

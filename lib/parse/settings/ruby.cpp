@@ -1,5 +1,6 @@
 // puma.rb and unicorn.rb: configurations that are Ruby. Their settings are calls at the top level, `workers ENV.fetch("W") { 2 }`; what stands
 // inside blocks is code of the application's hooks and is passed over. Nothing is run; what is no literal stays as it is written.
+#include <algorithm>
 #include <cctype>
 
 #include "base/text.hpp"
@@ -30,6 +31,33 @@ std::string_view last_word(std::string_view line) {
   return line.substr(at);
 }
 
+// How many brackets a line leaves open; those in quotes do not count.
+int brackets_of(std::string_view code) {
+  int open = 0;
+  char quote = 0;
+  for (std::size_t i = 0; i < code.size(); ++i) {
+    const char c = code[i];
+    if (quote) {
+      if (c == '\\') ++i;
+      else if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') quote = c;
+    else if (c == '(' || c == '[' || c == '{') ++open;
+    else if (c == ')' || c == ']' || c == '}') --open;
+  }
+  return open;
+}
+
+// The end word of a heredoc that this line begins: <<~EOS, <<-EOS; "" for none.
+std::string_view heredoc_of(std::string_view code) {
+  const auto at = code.find("<<");
+  if (at == std::string_view::npos || at + 3 >= code.size() || (code[at + 2] != '~' && code[at + 2] != '-')) return {};
+  std::size_t from = at + 3;
+  if (code[from] == '"' || code[from] == '\'') ++from;
+  std::size_t end = from;
+  while (end < code.size() && word_char(code[end])) ++end;
+  return code.substr(from, end - from);
+}
+
 bool opens(std::string_view code, std::string_view first) {
   if (code.ends_with("|")) {  // do |worker|
     const auto bar = code.rfind('|', code.size() - 2);
@@ -43,7 +71,9 @@ bool opens(std::string_view code, std::string_view first) {
 Document read_ruby(std::string_view text, Dialect dialect) {
   Document document;
   document.dialect = dialect;
-  int blocks = 0, branches = 0;
+  int blocks = 0, branches = 0, brackets = 0;
+  bool comment = false;
+  std::string_view heredoc;
   std::uint32_t number = 0;
   std::size_t offset = 0;
   std::vector<bool> open;  // true: an if/unless, whose settings hold under a condition
@@ -53,7 +83,20 @@ Document read_ruby(std::string_view text, Dialect dialect) {
     ++number;
     const std::string_view code = code_of(whole);
     if (code == "__END__") break;
+    if (!heredoc.empty()) {
+      if (base::trim(whole) == heredoc) heredoc = {};
+      continue;
+    }
+    if (comment || base::starts_with(whole, "=begin")) {
+      comment = !base::starts_with(whole, "=end");
+      continue;
+    }
     if (code.empty()) continue;
+    heredoc = heredoc_of(code);
+    // What stands in brackets that an earlier line opened is that line's: arguments, the body of a { } block.
+    const bool inside = brackets > 0;
+    brackets = std::max(brackets + brackets_of(code), 0);
+    if (inside) continue;
     std::size_t end = 0;
     while (end < code.size() && word_char(code[end])) ++end;
     const std::string_view first = code.substr(0, end);

@@ -152,7 +152,14 @@ void umasks(const Deployment& all, std::vector<Draft>& drafts) {
       if (!value) continue;
       const bool decimal = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; }) && text.front() != '0' && *value > 7;
       const bool looks_octal = decimal && std::ranges::all_of(text, [](char c) { return c < '8'; });
-      if (looks_octal) drafts.push_back(lint_draft(all, "gunicorn.umask-decimal", choice.at, {{"value", text}, {"better", "0o" + std::string(text.size() < 3 ? 3 - text.size() : 0, '0') + text}, {"detail", octal(*value)}}));
+      if (looks_octal) {
+        const std::string better = "0o" + std::string(text.size() < 3 ? 3 - text.size() : 0, '0') + text;
+        Draft draft = lint_draft(all, "gunicorn.umask-decimal", choice.at, {{"value", text}, {"better", better}, {"detail", octal(*value)}});
+        const std::string& whole = all.files[choice.at.file].text;
+        const auto found = whole.find(text, choice.at.end);
+        if (found != std::string::npos && found < whole.find('\n', choice.at.end) && found - choice.at.end < 8) edit(all, draft, choice.at.file, found, found + text.size(), better, false);
+        drafts.push_back(std::move(draft));
+      }
       if ((*value & 022) != 022) continue;
       for (const model::Link& link : all.links) {
         if (link.server != s) continue;

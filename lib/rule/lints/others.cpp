@@ -58,6 +58,13 @@ std::vector<std::pair<double, Spot>> read_timeouts(const Deployment& all, std::s
   return out;
 }
 
+// A setting of its own below this one; of the forms only ini has lines for that.
+void add_line(const Deployment& all, Draft& draft, const Spot& beside, const std::string& line) {
+  const std::string& text = all.files[beside.file].text;
+  const auto end = std::min(text.find('\n', beside.end), text.size());
+  if (text.find("[uwsgi]") != std::string::npos && base::trim(std::string_view(text).substr(beside.end, end - beside.end)).starts_with("=")) edit(all, draft, beside.file, end, end, "\n" + line);
+}
+
 void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
   std::size_t runs = 0;
   for (const auto& file : all.files) runs += file.document.dialect == Dialect::uwsgi;
@@ -74,11 +81,16 @@ void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
     if (!app || !serves || emperor) continue;  // a build profile, or an emperor's own file
     const Spot at = spot_of(i, serves->key_at);
     if (find(file, "uwsgi", {"ini", "include", "inherit", "for-readline"}) || std::ranges::any_of(file.document.entries, [](const Entry& entry) { return base::starts_with(entry.key, "if-") || entry.key == "if"; })) { unknown("what the included file sets"); continue; }
-    if (!on(find(file, "uwsgi", {"die-on-term"})) && !find(file, "uwsgi", {"hook-master-start"}) && !stopped_by_quit(all)) drafts.push_back(lint_draft(all, "uwsgi.no-die-on-term", at));
+    if (!on(find(file, "uwsgi", {"die-on-term"})) && !find(file, "uwsgi", {"hook-master-start"}) && !stopped_by_quit(all)) {
+      drafts.push_back(lint_draft(all, "uwsgi.no-die-on-term", at));
+      add_line(all, drafts.back(), at, "die-on-term = true");
+    }
     const bool master = on(find(file, "uwsgi", {"master"})), needs_app = on(find(file, "uwsgi", {"need-app"}));
     if (!master || !needs_app) {
       Draft draft = lint_draft(all, "uwsgi.no-master-or-need-app", at, {{"setting", !master ? "master" : "need-app"}, {"effect", !master ? "a worker that dies is not replaced" : "without its application it stays up and answers 500"}});
       if (master) draft.level = Level::note;
+      if (!master) add_line(all, draft, at, "master = true");
+      if (!needs_app) add_line(all, draft, at, "need-app = true");
       drafts.push_back(std::move(draft));
     }
     const Entry* harakiri = find(file, "uwsgi", {"harakiri", "http-harakiri"});
@@ -121,7 +133,11 @@ void uwsgi_units(const Deployment& all, std::vector<Draft>& drafts) {
     }
     if (term) continue;
     if (!seen) { drafts.push_back(lint_unknown(all, "systemd.uwsgi-sigterm-reload", command->at, "the file that it names")); continue; }
-    drafts.push_back(lint_draft(all, "systemd.uwsgi-sigterm-reload", signal->from == model::From::configured ? signal->at : command->at, {{"name", unit.name}}));
+    Draft draft = lint_draft(all, "systemd.uwsgi-sigterm-reload", signal->from == model::From::configured ? signal->at : command->at, {{"name", unit.name}});
+    const std::string& text = all.files[command->at.file].text;
+    const auto end = std::min(text.find('\n', command->at.at), text.size());
+    if (signal->from != model::From::configured && end > 0 && text[end - 1] != '\\') edit(all, draft, command->at.file, end, end, "\nKillSignal=SIGQUIT");
+    drafts.push_back(std::move(draft));
   }
 }
 

@@ -99,3 +99,27 @@ TEST_CASE("files are recognised by name where a tool demands it, else by content
   CHECK(settings::template_language("/x/a.yaml", "host: \"{{ .Node.Hostname }}\"\n").empty());
   CHECK(settings::template_language("/x/a.conf", "log_format j '{\"a\":{\"b\":1}}';").empty());
 }
+
+TEST_CASE("uwsgi: XML, YAML and JSON say what its ini says") {
+  const std::string_view xml = "<?xml version=\"1.0\"?>\n<uwsgi>\n  <!-- <no/> -->\n  <socket>/run/a&amp;b</socket>\n  <master/>\n  <socket mode=\"dev\">:1</socket>\n</uwsgi>\n";
+  CHECK(told(xml, settings::read_uwsgi(xml)) == "4:4 [uwsgi] socket=/run/a&b\n5:4 [uwsgi] master=\n");
+  const std::string_view yaml_text = "uwsgi:\n  socket: /run/a\n  env:\n    - A=1\n    - B=2\n";
+  CHECK(told(yaml_text, settings::read_uwsgi(yaml_text)) == "2:3 [uwsgi] socket=/run/a\n3:3 [uwsgi] env=A=1\n3:3 [uwsgi] env=B=2\n");
+  const std::string_view json = "{ \"uwsgi\": { \"master\": true, \"http\": \":8000\" } }";
+  CHECK(told(json, settings::read_uwsgi(json)) == "1:14 [uwsgi] master=true\n1:30 [uwsgi] http=:8000\n");
+  CHECK(told("", settings::read_uwsgi("[uwsgi]\nhttp = :8000\n")) == "2:1 [uwsgi] http=:8000\n");
+  for (const char* broken : {"<uwsgi><socket>a</uwsgi>", "<uwsgi", "<uwsgi><!-- a", "<uwsgi>", "</uwsgi>", "<uwsgi><></uwsgi>"}) {
+    INFO(broken);
+    CHECK(settings::read_uwsgi(broken).wrong.size() == 1);
+  }
+}
+
+TEST_CASE("ruby: brackets, heredocs and comments of several lines hold no settings") {
+  const std::string_view text = "workers 2\nbefore_fork {\n  threads 9, 9\n}\nbind(\n  threads\n)\n=begin\nport 1\n=end\nlog <<~EOS\n  port 2\nEOS\nport 3 # { not this\n";
+  CHECK(told(text, settings::read_ruby(text, settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork={\n5:1 [] bind=(\n11:1 [] log=<<~EOS\n14:1 [] port=3\n");
+}
+
+TEST_CASE("limits.conf: who, what kind, which limit") {
+  const std::string_view text = "# a comment\n* soft nofile 4096\n  app - nofile 65536 # more\nshort line\n";
+  CHECK(told(text, settings::read_limits(text)) == "2:1 [soft] *=nofile 4096\n3:3 [-] app=nofile 65536\n");
+}
