@@ -26,7 +26,27 @@ struct Maker {
     return place_text(all, choice.at);
   }
 
+  // What stands there, for a value that depends: "int(os.environ["T"])".
+  std::string line_of(const Spot& at) const {
+    if (at.file >= all.files.size() || at.at >= all.files[at.file].text.size()) return "the files do not fix it";
+    const std::string& text = all.files[at.file].text;
+    const auto begin = text.rfind('\n', at.at) == std::string::npos || at.at == 0 ? 0 : text.rfind('\n', at.at) + 1;
+    std::string_view line = std::string_view(text).substr(begin, text.find('\n', begin) - begin);
+    if (const auto equals = line.find('='); equals != std::string_view::npos && equals < 40) line.remove_prefix(equals + 1);
+    return "'" + base::printable(base::trim(line), 60) + "' is not fixed by the files";
+  }
+
   // A list of files may end where the settings go on: what is then not set is not at its default.
+  // Why what nginx's files leave unset is unknown: the main file is not here, or an include of it could not be read.
+  std::string why_open(const Nginx& nginx) const {
+    if (!nginx.whole) return "nginx.conf, which may set it, is not here";
+    if (nginx.tree.unread.empty()) return "";
+    const auto& unread = nginx.tree.unread.front();
+    const auto& words = unread.directive.words;
+    const auto& word = words[std::min<std::size_t>(1, words.size() - 1)];
+    return "the include at " + place_text(all, {unread.file < nginx.files.size() ? nginx.files[unread.file] : no_file, word.line, word.column, 0, 0}) + ", which may set it, could not be read";
+  }
+
   Term term(std::string name, std::string key, Choices choices, std::string unit, const std::string& whose, bool whole, const std::string& why_open) const {
     Term made;
     made.name = std::move(name);
@@ -37,12 +57,16 @@ struct Maker {
     if (!whole)
       for (Choice& choice : made.choices)
         if (choice.from == From::built_in) { choice.value = unknown_value(); choice.from = From::unknown; choice.at = {}; }
+    // Of nginx, what an unread include may set has no place of its own: the pass is not where it would be set.
+    if (!why_open.empty())
+      for (Choice& choice : made.choices) if (choice.from == From::unknown) choice.at = {};
     made.where = where_of(made.choices.front(), whose);
     const bool open = std::ranges::any_of(made.choices, [](const Choice& choice) { return !choice.value.known(); });
     if (open) {
       const Choice& first = *std::ranges::find_if(made.choices, [](const Choice& choice) { return !choice.value.known(); });
-      if (!first.value.text.empty()) made.why = first.value.text;
-      else made.why = whole ? "the files do not fix it" : why_open;
+      if (!first.value.text.empty()) made.why = "'" + base::printable(first.value.text, 60) + "' is not fixed by the files";
+      else if (!why_open.empty() && !first.at.known()) made.why = why_open;
+      else made.why = line_of(first.at);
     }
     return made;
   }
@@ -87,10 +111,10 @@ struct Maker {
     station.version = nginx.version;
     station.at = pass.at;
     station.name = pass.prefix + "_pass " + pass.target;
-    const std::string whose = "nginx" + (nginx.version.empty() ? "" : " " + nginx.version);
+    const std::string whose = "nginx" + (nginx.version.empty() ? "" : " " + nginx.version), open = why_open(nginx);
     const auto add = [&](std::string_view word, std::string name, std::string key, Choices choices, const char* unit) -> const Term& {
       (void)word;
-      station.terms.push_back(term(std::move(name), std::move(key), std::move(choices), unit, whose, nginx.whole, "nginx.conf, which may set it, is not here"));
+      station.terms.push_back(term(std::move(name), std::move(key), std::move(choices), unit, whose, nginx.whole, open));
       return station.terms.back();
     };
     const auto own_term = [&](std::string_view word, std::string key, const char* unit) -> const Term& { return add(word, pass.prefix + "_" + std::string(word), std::move(key), settings.of(word), unit); };

@@ -107,7 +107,10 @@ Choices PassSettings::time(const Stated& found, const std::string& built_in) con
   if (!found.there) return found.unsure ? open(pass_.at) : one(number_value(*flavour::nginx_seconds(built_in), built_in), pass_.at, From::built_in);
   const std::string& text = found.arguments.front();
   const auto seconds = flavour::nginx_seconds(text);
-  return one(seconds ? number_value(*seconds, text) : unknown_value(), found.at);
+  if (seconds) return one(number_value(*seconds, text), found.at);
+  Value wrong = unknown_value();
+  wrong.text = text;  // for whoever says what it is that cannot be read
+  return one(std::move(wrong), found.at);
 }
 
 Choices PassSettings::number(std::string_view word, double built_in) const {

@@ -7,6 +7,7 @@
 #include "report/document.hpp"
 #include "report/escape.hpp"
 #include "report/timeouts.hpp"
+#include "source/redact.hpp"
 
 namespace report {
 
@@ -51,6 +52,12 @@ Json station_json(const model::Station& station) {
     settings[utf8(term.name)] = Json{{"value", certain ? value_json(term.choices.front().value) : Json()}, {"unit", text_or_null(term.unit)}, {"from", from_text(term)}, {"where", text_or_null(term.where)}, {"alternatives", std::move(alternatives)}, {"why", text_or_null(term.why)}};
   }
   return Json{{"role", station.role}, {"flavour", text_or_null(station.flavour)}, {"version", text_or_null(station.version)}, {"name", text_or_null(station.name)}, {"settings", std::move(settings)}, {"listeners", texts(station.listeners)}};
+}
+
+// Command lines and targets of files may hold passwords; the same one becomes the same mark everywhere.
+void redact(Json& json, source::Redactor& redactor) {
+  if (json.is_string()) json = redactor.text(json.get<std::string>());
+  else if (json.is_structured()) for (auto& one : json) redact(one, redactor);
 }
 
 }  // namespace
@@ -110,6 +117,8 @@ std::string timeouts_json(const Timeouts& t, const Report& report) {
   Json document{{"schema", "triage.timeouts/1"}, {"tool", tool_version}, {"at", base::iso(t.at)}, {"set", texts(t.set)}, {"hops", std::move(hops)}, {"routes", std::move(routes)}, {"outcomes", std::move(rows)}, {"timelines", std::move(timelines)}, {"findings", std::move(findings)}, {"advice", texts(t.advice)}, {"gaps", std::move(gaps)}};
   if (t.traffic.any()) document["traffic"] = Json{{"rows", t.traffic.rows}, {"p50_s", seconds(t.traffic.p50)}, {"p99_s", seconds(t.traffic.p99)}, {"slowest_s", seconds(t.traffic.slowest)}, {"sources", texts(t.traffic.sources)}};
   if (!t.against.empty()) { document["against"] = utf8(t.against); document["differences"] = std::move(differences); }
+  source::Redactor redactor;
+  redact(document, redactor);
   return dump(document, 1) + "\n";
 }
 

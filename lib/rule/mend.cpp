@@ -49,11 +49,11 @@ void candidates(const std::string& rule, const model::Route& route, std::vector<
       add("nginx.read", graceful, read);
     } else if (rule == "chain.backlog-overflow-mode" && chain.server.backlog > 0) {
       out.push_back({"server.backlog", "2048", std::to_string(chain.server.backlog), 2});
-    } else if (rule == "nginx.read-timeout-zero") {
+    } else if (rule == "nginx.read-timeout-zero" && chain.proxy.read.known && read == 0) {
       out.push_back({"nginx.read", "60", "0", 1});
-    } else if (rule == "nginx.connect-timeout-large" && known(chain.proxy.connect)) {
+    } else if (rule == "nginx.connect-timeout-large" && known(chain.proxy.connect) && chain.proxy.connect.seconds > 60) {
       add("nginx.connect", 5, chain.proxy.connect.seconds);
-    } else if (rule == "nginx.multi-peer-timeout-retry" || rule == "nginx.multi-peer-blackout") {
+    } else if ((rule == "nginx.multi-peer-timeout-retry" || rule == "nginx.multi-peer-blackout") && chain.proxy.peers > 1) {
       out.push_back({"nginx.next_upstream", "error", "error timeout", 1});
     } else if (rule == "systemd.stop-timeout-below-graceful" || rule == "container.stop-grace-below-graceful" || rule == "container.supervisor-stopwait" || rule == "kubernetes.grace-below-prestop-plus-graceful") {
       // A longer wait of the supervisor costs nothing; a shorter graceful_timeout would cut more requests.
@@ -83,6 +83,7 @@ void mend(model::Deployment& deployment, const std::vector<model::Route>& routes
     std::stable_sort(all.begin(), all.end(), [](const Change& a, const Change& b) { return a.size < b.size; });
     std::set<std::string> tried;
     std::set<const Finding*> mended;
+    std::string failed;                // the first change that only moved the trouble, and to where
     const auto wanting = [&] { return std::ranges::any_of(result.findings, [&](const Finding& one) { return one.rule == rule && !mended.contains(&one); }); };
     for (const Change& change : all) {
       if (most == 0 || !wanting()) break;
@@ -94,7 +95,11 @@ void mend(model::Deployment& deployment, const std::vector<model::Route>& routes
       // Every rule that was asked is asked again: a change that only moves the trouble is none.
       const LintResult after = lint(deployment, cards);
       const std::set<std::string> left = places(after.findings);
-      if (std::ranges::any_of(after.findings, [&](const Finding& one) { return one.level != Level::note && !before.contains(one.rule + " " + one.subject.where); })) continue;
+      const auto fresh = std::ranges::find_if(after.findings, [&](const Finding& one) { return one.level != Level::note && !before.contains(one.rule + " " + one.subject.where); });
+      if (fresh != after.findings.end()) {
+        if (failed.empty()) failed = assignment + " brings " + fresh->rule;
+        continue;
+      }
       for (Finding& finding : result.findings) {
         if (finding.rule != rule || mended.contains(&finding) || left.contains(rule + " " + finding.subject.where)) continue;
         mended.insert(&finding);
@@ -103,6 +108,13 @@ void mend(model::Deployment& deployment, const std::vector<model::Route>& routes
         step.text = change.key + " = " + change.value + " (was " + change.was + "): the smallest change of one value that mends it, tried on the model (--set " + assignment + ")";
         finding.fix.insert(finding.fix.begin(), std::move(step));
       }
+    }
+    for (Finding& finding : result.findings) {
+      if (finding.rule != rule || mended.contains(&finding) || failed.empty()) continue;
+      Step step;
+      step.when = "then";
+      step.text = "no change of one value that was tried on the model mends it alone: --set " + failed;
+      finding.fix.insert(finding.fix.begin(), std::move(step));
     }
   }
 }
