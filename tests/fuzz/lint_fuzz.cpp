@@ -8,13 +8,16 @@
 #include "source/recorded_host.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  constexpr std::array names{"nginx.conf", "gunicorn.conf.py", "app.service", "app.socket", "Dockerfile", "docker-compose.yml", "deploy.yaml", "Procfile", "supervisord.conf", "uwsgi.ini", "www.conf", "puma.rb", "unicorn.rb", "start.sh", "requirements.txt", "site"};
+  constexpr std::array names{"nginx.conf", "gunicorn.conf.py", "app.service", "app.socket", "Dockerfile", "docker-compose.yml", "deploy.yaml", "Procfile", "supervisord.conf", "uwsgi.ini", "www.conf", "puma.rb", "unicorn.rb", "start.sh", "requirements.txt", "site",
+                                  "uwsgi.xml", "uwsgi.json", "uwsgi.yaml", "limits.conf", "main.py"};
   if (size < 2 || size > 65'536) return 0;
   const std::string whole(reinterpret_cast<const char*>(bytes) + 2, size - 2);
   const auto cut = whole.find('\0');
   std::map<std::string, std::string> texts;
   texts["/c/" + std::string(names[bytes[0] % names.size()])] = whole.substr(0, cut);
   if (cut != std::string::npos) texts["/c/" + std::string(names[bytes[1] % names.size()])] = whole.substr(cut + 1);
+  // An application is read because a command names it.
+  if (texts.contains("/c/main.py")) texts.try_emplace("/c/Procfile", "web: gunicorn --preload -k gevent -w 4 main:app\nother: gunicorn -w 4 'main:app()'\n");
   std::vector<model::File> files;
   for (const auto& [path, text] : texts)
     if (model::File file = model::file_of(path, path.substr(3), text); file.document.dialect != parse::settings::Dialect::none) files.push_back(std::move(file));
