@@ -18,6 +18,7 @@ using Speaks = LoadedApplication::Speaks;
 
 constexpr std::size_t most_sources = 400, most_imported = 32, largest = 1 << 20;
 constexpr int deepest = 6, most_steps = 500;
+constexpr std::size_t most_named = 16;
 
 struct Maker { std::string_view name; Speaks speaks; };
 // What makes an application, by the name that its package gives it. Wrappers count as what they speak to the server.
@@ -100,7 +101,7 @@ class Sources {
     std::vector<std::string> starts, out;
     const auto add = [&](std::vector<std::string>& to, std::string folder) {
       folder = with_slash(std::move(folder));
-      if (!folder.empty() && std::ranges::find(to, folder) == to.end() && to.size() < 24) to.push_back(std::move(folder));
+      if (!folder.empty() && std::ranges::find(to, folder) == to.end() && to.size() < 120) to.push_back(std::move(folder));
     };
     const auto climb = [&](std::uint32_t file) {
       if (file >= all_.files.size()) return;
@@ -121,6 +122,17 @@ class Sources {
     name(only_choice(server.settings, "chdir"));
     name(only_choice(server.settings, "pythonpath"));
     if (server.holder >= 0) name(only_choice(all_.holders[static_cast<std::size_t>(server.holder)].settings, "working_directory"));
+    for (std::string& folder : copied()) named.push_back(std::move(folder));
+    if (server.at.known()) {
+      // `cd src` in front of the command, or in the script that holds it.
+      const File& file = all_.files[server.at.file];
+      const std::string_view text = file.document.dialect == parse::settings::Dialect::script ? std::string_view(file.text) : std::string_view(server.command);
+      for (auto at = text.find("cd "); at != std::string_view::npos && named.size() < most_named; at = text.find("cd ", at + 3))
+        if (at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ' || text[at - 1] == ';' || text[at - 1] == '"' || text[at - 1] == '\'') {
+          const std::string_view rest = text.substr(at + 3, 200);
+          named.emplace_back(rest.substr(0, rest.find_first_of(" \t\n;&\"'")));
+        }
+    }
     for (const std::string& folder : starts) {
       add(out, folder);
       for (std::string one : named) {
@@ -132,6 +144,34 @@ class Sources {
           one = slash == std::string::npos || !base::starts_with(one, "/") ? "" : one.substr(slash);
         }
       }
+    }
+    return out;
+  }
+
+  // Folders that images are made of: what a Dockerfile copies, what a service is built from or mounts. The code may lie in each of them.
+  std::vector<std::string> copied() const {
+    std::vector<std::string> out;
+    const auto add = [&](std::string_view folder) {
+      folder = base::trim(folder);
+      while (base::starts_with(folder, "./")) folder.remove_prefix(2);
+      while (folder.ends_with("/")) folder.remove_suffix(1);
+      if (!folder.empty() && folder != "." && folder.find_first_of("$*:~") == std::string_view::npos && folder.front() != '/' && out.size() < most_named) out.emplace_back(folder);
+    };
+    for (const File& file : all_.files) {
+      if (file.document.dialect == parse::settings::Dialect::dockerfile)
+        for (const auto& entry : file.document.entries) {
+          if ((entry.key != "COPY" && entry.key != "ADD") || base::contains(entry.value, "--from")) continue;
+          auto words = base::shell_words(entry.value);
+          if (!words.empty()) words.pop_back();
+          for (const auto& word : words) if (!base::starts_with(word, "--") && word.find('[') == std::string::npos) add(word);
+        }
+      for (const auto& document : file.yaml.documents)
+        if (const auto* services = document.find("services"))
+          for (const auto& service : services->members) {
+            if (const auto* build = service.value.find("build")) add(build->find("context") ? build->find("context")->text : build->text);
+            if (const auto* volumes = service.value.find("volumes"))
+              for (const auto& one : volumes->items) if (const auto colon = one.text.find(':'); colon != std::string::npos) add(std::string_view(one.text).substr(0, colon));
+          }
     }
     return out;
   }

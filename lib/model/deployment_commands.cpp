@@ -163,7 +163,7 @@ void add_commands(Deployment& all, const Targets& targets) {
       case Holder::Kind::service: {
         const Choice *entry = value("entrypoint"), *command = value("command");
         const Choice* from = command && flavour::starts_gunicorn(command->value.text) ? command : entry;
-        if (from && flavour::starts_gunicorn(from->value.text)) commands.add(index, from->value.text, from->at, "");
+        if (from && flavour::starts_gunicorn(from->value.text)) commands.add(index, from->value.text, from->at, text("environment"));
         else if (command)
           if (const auto script = script_of(all, command->value.text); script != no_file) script_holder[script] = index;
         break;

@@ -171,6 +171,12 @@ void add_services(Deployment& all) {
           const Yaml* dockerfile = value.find("dockerfile");
           return list_value({context ? context->text : value.text.empty() ? "." : value.text, dockerfile ? dockerfile->text : ""});
         });
+        if (const Yaml* environment = from.find("environment")) {
+          std::string lines;
+          for (const Yaml& one : environment->items) lines += one.text + "\n";
+          for (const auto& one : environment->members) lines += one.key + "=" + one.value.text + "\n";
+          put(service, "environment", text_value(std::move(lines)), spot_of(i, environment->at));
+        }
         if (from.find("extends")) put(service, "extends", truth_value(true), spot_of(i, from.find("extends")->at));
         put_default(service, "stop_grace", number_value(10, "10s"));
         put_default(service, "stop_signal", text_value("SIGTERM"));

@@ -1,5 +1,7 @@
 // What the application speaks against what the worker class does: an ASGI application on a WSGI worker answers every request with 500 (TypeError:
 // missing 'send'), and the other way round.
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "rule/lint.hpp"
 
@@ -24,7 +26,10 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
     if (!server.application || classes == server.settings.end()) continue;
     const LoadedApplication& app = *server.application;
     for (const Choice& choice : classes->second) {
-      const std::string kind = choice.value.known() ? choice.value.text : "";
+      // The class may stand in an environment that is not followed here: an env_file, a ConfigMap.
+      const Choice* named = model::only_choice(server.settings, "worker_class");
+      const bool elsewhere = named && named->from == model::From::built_in && std::ranges::any_of(all.files, [](const model::File& file) { return base::contains(file.text, "GUNICORN_CMD_ARGS"); });
+      const std::string kind = choice.value.known() && !elsewhere ? choice.value.text : "";
       const bool threads = kind == "sync" || kind == "gthread" || kind == "gevent" || kind == "eventlet" || kind == "tornado";
       const Choice* written = model::only_choice(server.settings, "worker_class");
       const bool events = kind == "asgi" || (kind == "uvicorn" && written && is_uvicorn(written->value.text));

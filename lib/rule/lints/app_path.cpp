@@ -32,6 +32,14 @@ Spot text_spot(const Deployment& all, const Choice& app) {
 // A function that takes no request: gunicorn would call it with (environ, start_response).
 bool is_factory(const Name& name) { return name.kind == Name::Kind::function && !name.decorated && !name.coroutine && !name.any_arguments && name.positional < 2; }
 
+bool looks_like_app(const parse::python::Module& module, const Name& name) {
+  for (const std::string_view usual : {"app", "application", "api", "create_app", "make_app"}) if (name.name == usual) return true;
+  if (name.kind != Name::Kind::call) return false;
+  const std::string made = module.full(name.of);
+  for (const std::string_view maker : {"Flask", "FastAPI", "Starlette", "get_wsgi_application", "get_asgi_application", "create_app"}) if (made.ends_with(maker)) return true;
+  return false;
+}
+
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
     if (!server.application) continue;
@@ -50,14 +58,15 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
     const std::string& shown = all.files[source.file].shown;
     if (bound.empty()) {
       if (source.what.open || source.what.wrong_line != 0) { drafts.push_back(lint_unknown(all, "gunicorn.app-not-found", at, "the names that " + shown + " gets from elsewhere")); continue; }
+      // A module of that name that holds no application is another one than the server loads.
+      if (std::ranges::none_of(source.what.names, [&](const Name& name) { return name.function.empty() && looks_like_app(source.what, name); })) { drafts.push_back(lint_unknown(all, "gunicorn.app-not-found", at, "whether " + shown + " is the module that it loads")); continue; }
       std::vector<std::string_view> names;
       std::string likely;
       const Name* there = nullptr;
       for (const Name& name : source.what.names) {
         if (!name.function.empty()) continue;
         names.push_back(name.name);
-        const bool usual = name.name == "app" || name.name == "application" || name.name == "create_app" || name.name == "make_app";
-        if (usual && likely.empty()) { likely = name.name + (name.kind == Name::Kind::function ? "()" : ""); there = &name; }
+        if (likely.empty() && looks_like_app(source.what, name)) { likely = name.name + (name.kind == Name::Kind::function ? "()" : ""); there = &name; }
       }
       if (likely.empty()) likely = base::nearest(app.attribute, names);
       Draft draft = lint_draft(all, "gunicorn.app-not-found", at, {{"value", whole}, {"detail", shown + " binds no name " + app.attribute}, {"better", likely.empty() ? "a name that it binds" : app.module + ":" + likely}});

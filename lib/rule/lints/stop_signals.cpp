@@ -71,6 +71,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
     model::Spot at = signal->at;
     for (const std::string_view key : {"command", "cmd", "entrypoint"})
       if (const Choice* line = model::only_choice(holder.settings, key)) { command += line->value.text + " "; if (!written) at = line->at; }
+    if (!written && holder.kind == Holder::Kind::image && std::ranges::any_of(all.holders, [](const Holder& other) { const Choice* own = other.kind == Holder::Kind::service ? model::only_choice(other.settings, "stop_signal") : nullptr; return own && own->from == model::From::configured; })) { drafts.push_back(lint_unknown(all, rule_name, at, "which service runs the image")); continue; }
     if (!sure) { drafts.push_back(lint_unknown(all, rule_name, at, "the STOPSIGNAL of its image")); continue; }
     if (row->server == "uwsgi" && dies_on_term(all)) continue;
     if (row->server == "uwsgi" && !config_is_here(all, command)) { drafts.push_back(lint_unknown(all, rule_name, at, "the file that the command names")); continue; }
