@@ -16,6 +16,11 @@ function(room name)
     target_link_libraries(triage_${name} PUBLIC triage_${used})
   endforeach()
   target_link_libraries(triage_${name} PUBLIC ${ROOM_LINK})
+  if(TRIAGE_PCH AND name STREQUAL base)
+    target_precompile_headers(triage_base PRIVATE <fmt/format.h> <algorithm> <array> <charconv> <cstdint> <cstring> <deque> <functional> <map> <memory> <optional> <set> <span> <string> <string_view> <tuple> <unordered_map> <variant> <vector>)
+  elseif(TRIAGE_PCH)
+    target_precompile_headers(triage_${name} REUSE_FROM triage_base)
+  endif()
 endfunction()
 
 # table(ROOM FOLDER TYPE HEADER OUT): every FOLDER/x.cpp defines `extern const TYPE x;` in namespace ROOM::FOLDER-leaf; gathers their
