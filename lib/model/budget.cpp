@@ -10,7 +10,7 @@ namespace model {
 namespace {
 
 // A request is tried on at most this many peers here: the outcomes of more only repeat.
-constexpr int most_attempts = 8;
+constexpr int most_attempts = 6;
 // The second stage of the kill comes with the next poll: a second after the first where nothing else happens, at once where another worker's end
 // wakes the master meanwhile (2.80 and 2.83 s at a timeout of 2, with other workers dying beside it).
 constexpr double least_of_second_stage = 0;
@@ -40,11 +40,13 @@ struct Walk {
   bool repeatable = true;
   std::vector<Outcome> found;
 
-  // What this attempt's worker still does after nobody waits for it any more, from `at` on.
-  Window ghost(Window at) const {
-    return {std::max(0.0, std::min(end, kill.from) - at.to), std::max(0.0, std::min(end, kill.to) - at.from)};
+  // What this attempt's worker still does after nobody waits for it any more, from `at` on: to its end, or until it is killed.
+  Window ghost(Window at, bool killed) const {
+    if (!killed) return {std::max(0.0, end - at.to), std::max(0.0, end - at.from)};
+    return {std::max(0.0, kill.from - at.to), std::max(0.0, std::min(end, kill.to) - at.from)};
   }
-  bool killed_later() const { return end >= kill.to; }
+  // Whether it then ends by itself or is killed: of work that ends while the kill may come, either.
+  bool may_end(bool killed) const { return killed ? end > kill.from : end < kill.to; }
 
   void add(Outcome outcome) {
     if (std::find(found.begin(), found.end(), outcome) == found.end()) found.push_back(std::move(outcome));
@@ -68,15 +70,18 @@ struct Walk {
   bool balancer_first(Window event, Window start, const Outcome& so_far) {
     const double limit = chain.balancer.seconds;
     if (limit > event.to) return false;
-    Outcome outcome = so_far;
-    outcome.status = 504;
-    outcome.from = outcome.to = limit;
-    outcome.gave_up = "balancer";
-    const Window rest = ghost({limit - start.to, limit - start.from});
-    outcome.ghost_from += rest.from;
-    outcome.ghost_to += rest.to;
-    outcome.killed += killed_later();
-    add(outcome);
+    for (const bool killed : {false, true}) {
+      if (!may_end(killed)) continue;
+      Outcome outcome = so_far;
+      outcome.status = 504;
+      outcome.from = outcome.to = limit;
+      outcome.gave_up = "balancer";
+      const Window rest = ghost({limit - start.to, limit - start.from}, killed);
+      outcome.ghost_from += rest.from;
+      outcome.ghost_to += rest.to;
+      outcome.killed += killed;
+      add(outcome);
+    }
     return limit <= event.from;
   }
 
@@ -102,13 +107,17 @@ struct Walk {
       unseen.to = event.to;
       add(unseen);
     }
-    const Window rest = ghost({read, read});
-    so_far.ghost_from += rest.from;
-    so_far.ghost_to += rest.to;
-    so_far.killed += killed_later();
-    so_far.status = 504;
-    so_far.gave_up = "proxy";
-    next(number, event, chain.proxy.retries_timeout && repeatable, so_far);
+    for (const bool killed : {false, true}) {
+      if (!may_end(killed)) continue;
+      Outcome outcome = so_far;
+      const Window rest = ghost({read, read}, killed);
+      outcome.ghost_from += rest.from;
+      outcome.ghost_to += rest.to;
+      outcome.killed += killed;
+      outcome.status = 504;
+      outcome.gave_up = "proxy";
+      next(number, event, chain.proxy.retries_timeout && repeatable, outcome);
+    }
   }
 
   void die(int number, Window start, Window when, int status, Outcome so_far) {

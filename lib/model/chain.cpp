@@ -57,7 +57,7 @@ struct Maker {
     if (!whole)
       for (Choice& choice : made.choices)
         if (choice.from == From::built_in) { choice.value = unknown_value(); choice.from = From::unknown; choice.at = {}; }
-    // Of nginx, what an unread include may set has no place of its own: the pass is not where it would be set.
+    // What a file that was not read may set has no place of its own: the pass or the command is not where it would be set.
     if (!why_open.empty())
       for (Choice& choice : made.choices) if (choice.from == From::unknown) choice.at = {};
     made.where = where_of(made.choices.front(), whose);
@@ -193,9 +193,11 @@ struct Maker {
     station.at = application.at;
     station.listeners = application.listens;
     const std::string whose = application.flavour + (application.version.empty() ? "" : " " + application.version);
+    const Backend* backend = application.backend < 0 ? nullptr : &all.servers[static_cast<std::size_t>(application.backend)];
+    const std::string open = !backend ? "" : backend->config_missing ? "its configuration file, which may set it, is not here" : backend->config != no_file && all.files[backend->config].unreadable ? "its configuration file, which may set it, could not be read" : "";
     const auto add = [&](std::string name, const Choices& choices, const char* unit, bool always) {
       if (choices.empty()) return;
-      Term made = term(name, "server." + name, choices, unit, whose, true, "");
+      Term made = term(name, "server." + name, choices, unit, whose, true, open);
       made.shown = always || made.choices.size() > 1 || made.choices.front().from != From::built_in;
       station.terms.push_back(std::move(made));
     };

@@ -51,7 +51,7 @@ const Term* term_behind(const Route& route, std::string_view word) {
 
 void open_terms(const Route& route, Row& row, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
-    if (word == "peers") { row.depends.push_back("how many servers the proxy asks: its target has an unknown number of addresses"); continue; }
+    if (word == "peers") { row.depends.push_back("how many servers the proxy asks, unknown: its target's number of addresses"); continue; }
     const Term* term = term_behind(route, word);
     row.depends.push_back(term ? term->name + ", unknown: " + (term->where.empty() ? "" : term->where + " ") + term->why : word);
   }
@@ -77,6 +77,7 @@ Row row_of(const Route& route, const Variant& variant, const Interval& interval,
     if (same == said_at.end()) said_at.emplace_back(at, what);
     else if (!base::contains(same->second, what)) same->second += " or " + what;
     row.executes = std::max(row.executes, one->runs);
+    row.killed_least = one == order.front() ? one->killed : std::min(row.killed_least, one->killed);
     row.killed = std::max(row.killed, one->killed);
     row.blackout = std::max(row.blackout, one->blackout);
     if (variant.chain.server.known) {
@@ -139,6 +140,7 @@ void endings(Row& row, const std::vector<Ending>& all) {
   for (const Ending& end : all) {
     const std::string text = client_of(end);
     if (std::ranges::find(row.client, text) == row.client.end()) { row.client.push_back(text); row.told += (row.told.empty() ? "" : " or ") + text; }
+    row.killed_least = &end == &all.front() ? end.killed : std::min(row.killed_least, end.killed);
     row.killed = std::max(row.killed, end.killed);
     if (!end.runs) row.executes = 0;
     if (!end.why.empty() && std::ranges::find(row.because, end.why) == row.because.end()) row.because.push_back(end.why);
@@ -201,7 +203,7 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
     row.told = "at the moment of the server's close: " + row.told;
     if (const Term* term = term_of(route, "keepalive_timeout")) row.because.push_back(said(*term));
     if (const Term* term = term_of(route, "keepalive")) row.because.push_back(said(*term));
-    if (!race.front().known) row.depends.emplace_back("how long either side keeps a connection is not known");
+    if (!race.front().known) row.depends.emplace_back("how long either side keeps a connection, unknown: keepalive, its timeouts or nginx's version");
     rows.push_back(std::move(row));
   }
   if (server.known && server.workers > 0 && server.backlog > 0) {
@@ -222,7 +224,7 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
     if (!most.known) {
       Row row = phase_row(variant, "stop", 0, no_limit);
       endings(row, stopped(chain, variant.stopping, 1));
-      row.depends.emplace_back("what the signal and the limits of the stop are is not known");
+      row.depends.emplace_back("the limits of the stop, unknown: its signal, graceful_timeout or what the supervisor waits");
       rows.push_back(std::move(row));
     } else {
       const double limit = most.seconds == no_limit ? no_limit : most.seconds + chain.stop.before;

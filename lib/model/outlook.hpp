@@ -16,7 +16,7 @@ struct Row {
   std::string told;                  // the same with its times: "502 at 30-31.1 s"
   int executes = 1;                  // the most workers that begin it
   double ghost_from = 0, ghost_to = 0;
-  int killed = 0;
+  int killed = 0, killed_least = 0;  // the most workers that are killed for it, and the fewest
   double blackout = 0;
   std::vector<std::string> because;  // the limits that decide, with their places
   std::vector<std::string> depends;  // the unknown ones

@@ -79,12 +79,18 @@ std::string value_text(const Term& term) {
   return text;
 }
 
+std::string killed_text(const Row& row) {
+  if (row.killed == 0) return {};
+  if (row.killed_least == row.killed) return row.killed == 1 ? "a worker is killed" : std::to_string(row.killed) + " workers are killed";
+  return row.killed == 1 ? "a worker may be killed" : "up to " + std::to_string(row.killed) + " workers are killed";
+}
+
 std::string besides(const Row& row) {
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
   if (row.executes > 1) add("done up to " + std::to_string(row.executes) + " times");
   if (row.ghost_to > 0.05) add(row.ghost_to == model::no_limit ? "goes on for nobody" : "goes on for nobody, up to " + model::seconds_text(row.ghost_to));
-  if (row.killed > 0) add(row.killed == 1 ? "a worker is killed" : std::to_string(row.killed) + " workers are killed");
+  if (const std::string killed = killed_text(row); !killed.empty()) add(killed);
   if (row.blackout > 0) add("then 502 for everybody, " + model::seconds_text(row.blackout));
   return text;
 }
@@ -98,6 +104,13 @@ std::size_t elsewhere(const Timeouts& t, const Group& group, std::size_t station
     count += station < stations.size() && term < stations[station].terms.size() && stations[station].terms[term].where != where;
   }
   return count;
+}
+
+// The names alone: why they are unknown stands in the table of the chain, and under "not seen".
+std::string depends_text(const std::vector<std::string>& depends) {
+  std::string text;
+  for (const std::string& one : depends) text += (text.empty() ? "; depends on " : ", ") + one.substr(0, one.find(", unknown"));
+  return text;
 }
 
 void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
@@ -118,6 +131,7 @@ void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
   for (std::size_t s = 0; s < route.stations.size(); ++s) {
     const model::Station& station = route.stations[s];
     bool first = true;
+    std::string why;                     // of the row before
     for (std::size_t k = 0; k < station.terms.size(); ++k) {
       const Term& term = station.terms[k];
       if (!term.shown) continue;
@@ -126,7 +140,8 @@ void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
       const bool open = std::ranges::any_of(term.choices, [](const model::Choice& choice) { return !choice.value.known(); });
       std::string where = term.where;
       if (const std::size_t others = elsewhere(t, group, s, k); others > 0) where += " and " + base::counted(others, "other place");
-      if (open && !term.why.empty()) where += (where.empty() ? "" : ": ") + term.why;
+      if (open && !term.why.empty()) where += (where.empty() ? "" : ": ") + (term.why == why && where.empty() ? "as above" : term.why);
+      why = open ? term.why : "";
       if (term.choices.size() > 1)
         for (const model::Choice& choice : term.choices) if (!choice.when.empty()) where += "; " + (choice.value.known() ? choice.value.text : "unknown") + " when " + choice.when;
       // A place that does not fit beside the value stands below it, whole where it can.
@@ -147,8 +162,7 @@ void table(Screen& screen, const std::vector<const Row*>& rows, std::string_view
     const std::string more = besides(*row);
     if (!more.empty()) what += " (" + more + ")";
     if (traffic && row->share >= 0) what = fmt::format("{:5.2f} %  ", row->share * 100) + what;
-    screen.row("    ", {{model::span_text(row->from, row->to), 17}}, what);
-    for (const std::string& open : row->depends) screen.row("    ", {{"", 17}}, "depends on " + open);
+    screen.row("    ", {{model::span_text(row->from, row->to), 17}}, what + depends_text(row->depends));
   }
 }
 
@@ -176,9 +190,8 @@ void outcomes(Screen& screen, const Timeouts& t, const model::Route& route, cons
       if (!title) { screen.line(); screen.line("  other phases"); title = true; }
       std::string text = row.phase == "queue" || row.phase == "idle" ? row.told : model::span_text(row.from, row.to) + ": " + row.told;
       if (row.phase == "idle") text = row.method + " " + text;
-      if (row.killed > 0) text += " (a worker is killed)";
-      screen.row("    ", {{phase_text(row.phase), 17}}, text);
-      for (const std::string& open : row.depends) screen.row("    ", {{"", 17}}, "depends on " + open);
+      if (const std::string killed = killed_text(row); !killed.empty()) text += " (" + killed + ")";
+      screen.row("    ", {{phase_text(row.phase), 17}}, text + depends_text(row.depends));
     }
   }
   (void)route;
@@ -208,7 +221,7 @@ void timelines(Screen& screen, const Timeouts& t, const model::Route& route) {
     screen.line();
     screen.wrapped("  ", "One " + request.method + " of " + model::seconds_text(*t.duration) + (line.when.empty() ? "" : " when " + line.when) + ":");
     for (const model::Moment& moment : line.moments) screen.row("    ", {{moment.until - moment.at < 0.005 ? model::seconds_text(moment.at) : model::span_text(moment.at, moment.until), 17}}, moment.what);
-    for (const std::string& open : line.depends) screen.row("    ", {{"", 17}}, "depends on " + open);
+    if (!line.depends.empty()) screen.row("    ", {{"", 17}}, "this" + depends_text(line.depends).substr(1));
   }
 }
 

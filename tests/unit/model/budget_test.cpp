@@ -121,6 +121,17 @@ TEST_CASE("other servers' limits", "[budget]") {
   fits(chain_of("unicorn", "", "", 3, 60), {}, 30, {502, 3.9, 1, 1});
 }
 
+TEST_CASE("a worker whose client is gone is killed all the same, or ends first", "[budget]") {
+  // Of a soak: the proxy gave up within the window of the kill, and the work ended within it too.
+  for (const int killed : {0, 1}) {
+    fits(chain_of("php-fpm", "", "", 2, 2.4), {}, 2.85, {504, 2.4, 1, killed}, false);
+    fits(chain_of("gunicorn", "20.1", "sync", 2, 2.3), {}, 2.75, {504, 2.3, 1, killed}, false);
+    fits(chain_of("uwsgi", "", "", 3, 1.3), {}, 4.55, {504, 1.3, 1, killed}, false);
+  }
+  fits(chain_of("gunicorn", "20.1", "sync", 2, 1), {}, 1.8, {504, 1.0, 1, 0});
+  fits(chain_of("gunicorn", "20.1", "sync", 2, 1), {}, 4, {504, 1.0, 1, 1});
+}
+
 TEST_CASE("a balancer in front gives up for all that is behind it", "[budget]") {
   Chain chain = chain_of("gunicorn", "20.1", "sync", 30, 60);
   chain.balancer.seconds = 10;
