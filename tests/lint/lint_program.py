@@ -1,10 +1,12 @@
 """triage-lint as CI calls it: exit codes, formats, suppressions, baseline, fixes. Speaks TAP.
 
-usage: lint_program.py TRIAGE_LINT
+usage: lint_program.py TRIAGE_LINT [--approve]
 """
 
+import difflib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -100,6 +102,74 @@ def formats(folder):
     empty = json.loads(run(folder, "--format", "sarif")[1])["runs"][0]
     check("sarif declares the rules without findings too", empty["results"] == [] and len(empty["tool"]["driver"]["rules"]) == len(declared))
     check("a clean file is clean", json.loads(run(folder, "--format", "json")[1])["verdict"] == "clean")
+
+
+def sarif_faults(report):
+    """What the schema of SARIF 2.1.0 asks of the parts that are written here."""
+    faults = []
+
+    def need(good, what):
+        if not good:
+            faults.append(what)
+
+    def is_message(value):
+        return isinstance(value, dict) and isinstance(value.get("text"), str) and value["text"] != ""
+
+    def location(value, where):
+        need(set(value) <= {"id", "message", "physicalLocation"}, where + " has other keys")
+        need("id" not in value or (isinstance(value["id"], int) and value["id"] >= -1), where + " id")
+        need("message" not in value or is_message(value["message"]), where + " message")
+        place = value.get("physicalLocation")
+        if place is not None:
+            need(not re.match(r"[a-z]+:|/|.*\\\\", place["artifactLocation"]["uri"]), where + " uri is not relative: " + place["artifactLocation"]["uri"])
+            region = place.get("region", {"startLine": 1})
+            need(region["startLine"] >= 1 and region.get("startColumn", 1) >= 1, where + " region")
+
+    levels = {"none", "note", "warning", "error"}
+    need(report.get("version") == "2.1.0" and set(report) == {"$schema", "version", "runs"}, "the log's keys")
+    for run_ in report["runs"]:
+        need(set(run_) == {"tool", "invocations", "results", "columnKind"}, "the run's keys")
+        need(run_["columnKind"] in {"utf16CodeUnits", "unicodeCodePoints"}, "columnKind")
+        driver = run_["tool"]["driver"]
+        need(isinstance(driver["name"], str) and driver["name"], "the driver's name")
+        ids = [rule["id"] for rule in driver["rules"]]
+        need(len(ids) == len(set(ids)), "rules are declared twice")
+        for rule in driver["rules"]:
+            need(set(rule) <= {"id", "shortDescription", "fullDescription", "help", "defaultConfiguration"}, "keys of " + rule["id"])
+            need(all(is_message(rule[key]) for key in ("shortDescription", "fullDescription", "help")), "texts of " + rule["id"])
+            need(rule["defaultConfiguration"]["level"] in levels, "level of " + rule["id"])
+        for invocation in run_["invocations"]:
+            need(isinstance(invocation["executionSuccessful"], bool), "executionSuccessful")
+            for one in invocation["toolExecutionNotifications"]:
+                need(one["level"] in levels and is_message(one["message"]), "a notification")
+        for result in run_["results"]:
+            need(ids[result["ruleIndex"]] == result["ruleId"], "ruleIndex of " + result["ruleId"])
+            need(result["level"] in levels and is_message(result["message"]), "level and message of " + result["ruleId"])
+            need(result["occurrenceCount"] >= 1 and all(isinstance(text, str) for text in result["partialFingerprints"].values()), "fingerprints of " + result["ruleId"])
+            for where in result["locations"] + result["relatedLocations"]:
+                location(where, "a location of " + result["ruleId"])
+    return faults
+
+
+def golden(folder):
+    """Everything in a SARIF file but the prose of the rules, which the cards hold: byte for byte. `--approve` writes it anew."""
+    written(folder, nginx__conf=SITE, Procfile="web: gunicorn -w 2 -b 127.0.0.1:8000 -t 90 main:app\n", main__py="from fastapi import FastAPI\n\napp = FastAPI()\n")
+    report = json.loads(run(folder, "--format", "sarif", "--exit-zero")[1])
+    faults = sarif_faults(report)
+    check("sarif is as its schema asks", not faults, "\n".join(faults))
+    rules = report["runs"][0]["tool"]["driver"]["rules"]
+    found = {result["ruleId"] for result in report["runs"][0]["results"]}
+    report["runs"][0]["tool"]["driver"]["rules"] = [rule for rule in rules if rule["id"] in found]
+    for result in report["runs"][0]["results"]:
+        result["ruleIndex"] = [rule["id"] for rule in report["runs"][0]["tool"]["driver"]["rules"]].index(result["ruleId"])
+    text = json.dumps(report, indent=2) + "\n"
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.sarif")
+    if "--approve" in sys.argv:
+        with open(path, "w") as file:
+            file.write(text)
+    with open(path) as file:
+        kept = file.read()
+    check("sarif is what it was (golden.sarif)", text == kept, "\n".join(difflib.unified_diff(kept.split("\n"), text.split("\n"), "golden.sarif", "now", lineterm="")))
 
 
 def wishes(folder):
@@ -227,7 +297,7 @@ def repairs(folder):
         check("gunicorn accepts what was mended", answer.returncode == 0, answer.stderr)
 
 
-for part in (exit_codes, formats, wishes, fixes, repairs):
+for part in (exit_codes, formats, golden, wishes, fixes, repairs):
     folder = tempfile.mkdtemp(prefix="lint-")
     try:
         part(folder)
