@@ -90,6 +90,7 @@ void forwarded(const Deployment& all, std::vector<Draft>& drafts) {
     const Pass& pass = nginx.passes[link.pass];
     const auto found = model::in_force(nginx, pass.block, "proxy_set_header");
     if (found.node) continue;
+    if (link.guess && all.servers.size() > 1) continue;  // which of several it reaches is not known
     if (found.unsure) { drafts.push_back(lint_unknown(all, "nginx.missing-forwarded-headers", pass.at, "what an include sets")); continue; }
     Draft draft = lint_draft(all, "nginx.missing-forwarded-headers", pass.at, {{"guess", link.guess ? " (a guess: " + link.why + ")" : ""}});
     const auto& word = pass.node->directive.words.front();
