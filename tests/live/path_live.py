@@ -199,6 +199,17 @@ def left_behind(asked, folder):
             raise AssertionError(finding['message'])
 
 
+def left_behind_with_words(asked, folder):
+    """No server runs any more, and what nginx logged when it was asked is evidence still."""
+    with Stack(folder) as stack:
+        stack.kill_server()
+        same('status', stack.status(), 502)
+        finding = one(asked, stack.socket, 'socket.refused')
+        same('sure', finding['sure'], 'certain')
+        if not any('Connection refused' in witness['text'] for witness in finding['because']):
+            raise AssertionError(f'nginx\'s own words are no evidence: {finding["because"]}')
+
+
 def left_behind_unasked(asked, folder):
     """nginx has not tried yet: that no network namespace of the host has a listener on the file settles it."""
     with Stack(folder) as stack:
@@ -414,7 +425,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, left_behind_unasked, listens_in_another_network_namespace, stolen, held_by_process_1, held_by_a_service_too, nobody_on_the_port, one_of_several_is_dead, one_is_dead_and_no_other_is_asked, the_backup_is_dead, only_the_backup_lives, another_network_namespace, url]
+    cases = [healthy, folder_is_the_wall, folder_opened_by_acl, acl_is_the_wall, socket_is_the_wall, behind_a_link, removed, never_made, left_behind, left_behind_with_words, left_behind_unasked, listens_in_another_network_namespace, stolen, held_by_process_1, held_by_a_service_too, nobody_on_the_port, one_of_several_is_dead, one_is_dead_and_no_other_is_asked, the_backup_is_dead, only_the_backup_lives, another_network_namespace, url]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases], together=3)
 
 

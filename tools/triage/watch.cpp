@@ -332,10 +332,8 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
   look_soon_ = true;
   gaps_of(watch_.gaps(), watch_gaps_);
   gaps_of(scene_.gaps(), scene_gaps_);
-  bool any = false;
-  for (const std::string& name : scene_.log_names()) any |= !name.empty();
   if (options_.syscalls) follow_calls();
-  if (!any) note("waiting", "attached by " + watch_.method() + "; waiting for a server whose log can be read");
+  if (servers.empty()) note("waiting", "attached by " + watch_.method() + "; waiting for a server to start");
   if (options_.verbose) {
     std::string text = "start:";
     for (const auto& [step, ms] : start) text += fmt::format(" {} {:.1f} ms", step, ms);

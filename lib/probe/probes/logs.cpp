@@ -100,9 +100,13 @@ void observe(const source::Host& host, const Target& target, const Found& found,
     const auto started = started_at(host, server.master);
     if (started && (!first || started->at < first->at)) first = started;
   }
-  if (found.servers.empty()) return;
   parse::Window window = target.window;
   if (!window.since) window.since = first;
+  // No server runs any more, and nginx's log is all that is left of it: what it says of now, not of last week.
+  if (!window.since && found.servers.empty()) {
+    window.since = host.now();
+    window.since->at -= 3600 * base::second_ns;
+  }
   for (const auto& proxy : found.proxies) {
     FoundServer hop;  // only for its root
     hop.master = proxy;
