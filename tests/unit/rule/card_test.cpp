@@ -54,7 +54,7 @@ TEST_CASE("a card is read whole") {
 
 TEST_CASE("what is wrong with a card is said at its place") {
   CHECK(complaint_about(spoilt("\"title\"", "\"titel\"")) ==
-        "rules/x.json:3:3: unknown key 'titel'; did you mean 'title'?; the keys here are: id title level check for when at also prediction say why fix see examples");
+        "rules/x.json:3:3: unknown key 'titel'; did you mean 'title'?; the keys here are: id title level check for when at also prediction say why fix repair see examples");
   CHECK(complaint_about(spoilt("  \"title\": \"An example\",\n", "")) == "rules/x.json:1:1: 'title' is missing");
   CHECK(complaint_about(spoilt("\"An example\"", "12")) == "rules/x.json:3:12: 'title' is a number; it must be text");
   CHECK(complaint_about(spoilt("\"error\"", "\"eror\"")) == "rules/x.json:4:12: 'level' is 'eror'; did you mean 'error'?; it is one of: note, warning, error");
