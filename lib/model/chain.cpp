@@ -75,7 +75,8 @@ struct Maker {
     Limit out;
     out.where = term.where;
     out.configured = choice.from != From::built_in;
-    out.known = choice.value.known();
+    // A negative time, or one that is no number, is none that a server would take.
+    out.known = choice.value.known() && choice.value.number >= 0;
     out.seconds = !out.known || (zero_is_off && choice.value.number == 0) || choice.value.number >= 1e17 ? no_limit : choice.value.number;
     return out;
   }
@@ -343,6 +344,16 @@ std::string seconds_text(double seconds) {
   return text + " s";
 }
 
+bool left_aside(const Deployment& all, const Nginx& nginx) {
+  if (nginx.whole || nginx.files.empty()) return false;
+  const std::string& path = all.files[nginx.files.front()].path;
+  return std::ranges::any_of(all.nginx, [&](const auto& other) {
+    if (!other->whole || other->files.empty()) return false;
+    const std::string& main = all.files[other->files.front()].path;
+    return base::starts_with(path, main.substr(0, main.rfind('/') + 1));
+  });
+}
+
 std::vector<Route> routes_of(const Deployment& all, const Given& given) {
   const Maker maker{all, given, applications_of(all)};
   std::map<std::pair<std::size_t, std::size_t>, std::vector<const Link*>> links;
@@ -354,6 +365,7 @@ std::vector<Route> routes_of(const Deployment& all, const Given& given) {
   std::vector<Route> out;
   for (std::size_t n = 0; n < all.nginx.size(); ++n) {
     const Nginx& nginx = *all.nginx[n];
+    if (left_aside(all, nginx)) continue;
     for (std::size_t p = 0; p < nginx.passes.size(); ++p) {
       const Pass& pass = nginx.passes[p];
       Route route;

@@ -63,6 +63,8 @@ struct Application {
 std::vector<Application> applications_of(const Deployment& deployment);
 
 std::vector<Route> routes_of(const Deployment& deployment, const Given& given);
+/// A part of nginx's configuration beside a main file that does not include it (sites-available/old): not in force, and no route is made of it.
+bool left_aside(const Deployment& deployment, const Nginx& nginx);
 
 /// "server.timeout=60", "nginx.read=30s": holds instead of what the files say, everywhere. Error: a name or value that is none.
 base::Result<> set_value(Deployment& deployment, std::string_view assignment);

@@ -184,6 +184,11 @@ std::vector<Application> applications_of(const Deployment& all) {
   }
   for (Application& made : out) {
     if (made.flavour == "gunicorn") continue;
+    // What starts it names its file: uwsgi --ini /srv/app/uwsgi.ini, puma -C config/puma.rb.
+    const std::string_view file = made.at.file < all.files.size() ? base::file_name(all.files[made.at.file].path) : std::string_view();
+    for (std::size_t h = 0; h < all.holders.size() && !file.empty() && made.holder < 0; ++h)
+      for (const std::string_view key : {"exec_start", "command", "cmd", "entrypoint"})
+        if (const Choice* line = only_choice(all.holders[h].settings, key); line && base::contains(line->value.text, made.flavour) && base::contains(line->value.text, file)) made.holder = static_cast<int>(h);
     if (const auto asked = all.set.find("timeout"); asked != all.set.end())
       if (const auto seconds = span_seconds(asked->second)) made.worker = one(number_value(*seconds, asked->second), {});
   }

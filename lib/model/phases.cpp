@@ -158,16 +158,16 @@ std::vector<Ending> raced(const Chain& chain, const Request& request) {
 
 BurstOutcome burst(const Chain& chain, const Burst& asked) {
   BurstOutcome out;
+  if (chain.server.workers <= 0 || chain.server.backlog <= 0 || (chain.proxy.present && !chain.proxy.read.known)) { out.known = false; return out; }
   const auto workers = static_cast<std::size_t>(chain.server.workers), backlog = static_cast<std::size_t>(chain.server.backlog);
-  if (workers == 0 || backlog == 0 || (chain.proxy.present && !chain.proxy.read.known)) { out.known = false; return out; }
   const std::size_t room = workers + backlog + 1;  // listen(n) holds n + 1
   const std::size_t in = std::min(asked.at_once, room);
   const double read = read_limit(chain);
-  for (std::size_t i = 0; i < in; ++i) {
-    const double done = static_cast<double>(i / workers + 1) * asked.work;
-    if (done < read) { ++out.served; out.last = done; }
-    else ++out.late;
-  }
+  // The workers take them in rounds of `work` seconds; those of a round that ends before the proxy's limit are served.
+  const double rounds = asked.work <= 0 || read == no_limit ? no_limit : std::max(0.0, std::ceil(read / asked.work) - 1);
+  out.served = rounds >= static_cast<double>(in) ? in : std::min(in, static_cast<std::size_t>(rounds) * workers);
+  out.late = in - out.served;
+  out.last = out.served == 0 ? 0 : static_cast<double>((out.served - 1) / workers + 1) * asked.work;
   out.refused = asked.at_once - in;
   if (out.refused == 0) return out;
   Ending end;

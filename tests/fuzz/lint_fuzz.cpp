@@ -3,7 +3,7 @@
 #include <array>
 #include <string>
 
-#include "model/deployment.hpp"
+#include "model/outlook.hpp"
 #include "rule/lint.hpp"
 #include "source/recorded_host.hpp"
 
@@ -23,6 +23,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     if (model::File file = model::file_of(path, path.substr(3), text); file.document.dialect != parse::settings::Dialect::none) files.push_back(std::move(file));
   const source::TextHost host(std::move(texts));
   const auto locate = [](const std::string& path) { return path.starts_with("/c/") ? path : std::string(); };
-  (void)rule::lint(model::deployment_of(std::move(files), host, locate, {}), rule::built_in_cards());
+  const model::Deployment deployment = model::deployment_of(std::move(files), host, locate, {});
+  (void)rule::lint(deployment, rule::built_in_cards());
+  const auto routes = model::routes_of(deployment, {});
+  (void)model::outlook(routes, "");
+  if (!routes.empty()) (void)model::timeline(routes.front(), {}, 1);
   return 0;
 }

@@ -37,6 +37,13 @@ void say_unknown(Looked& looked) {
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> unfixed;  // place and reason -> the settings
   for (const model::File& file : looked.deployment.files)
     if (!file.template_language.empty()) looked.gaps.push_back({file.shown, "it is a template (" + file.template_language + "): nothing in it was read", "render it and give the result", 1, {}});
+  for (const auto& nginx : looked.deployment.nginx) {
+    if (!model::left_aside(looked.deployment, *nginx)) continue;
+    // The enabled site is commonly a link to it: then it was read under that name.
+    const model::File& file = looked.deployment.files[nginx->files.front()];
+    const bool read = std::ranges::any_of(looked.deployment.nginx, [&](const auto& other) { return other->whole && std::ranges::any_of(other->files, [&](std::uint32_t one) { return looked.deployment.files[one].text == file.text; }); });
+    if (!read && looked.gaps.size() < 40) looked.gaps.push_back({file.shown, "the nginx.conf above it does not include it", "it is not in force; give it alone to look at it", 1, {}});
+  }
   for (const auto& nginx : looked.deployment.nginx)
     for (const auto& unread : nginx->tree.unread) {
       const auto& words = unread.directive.words;

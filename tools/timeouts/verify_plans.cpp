@@ -38,6 +38,7 @@ void gunicorn_plans(const std::string& version, std::size_t index, std::vector<P
   add("uploads", [](Plan& p) { p.timeout = 2; p.nginx = {"PREFIX_read_timeout 5s;", "client_body_timeout 2s;"}; p.tries = {uploads(1, 5), uploads(3.2, 3)}; });
   add("uploads, unbuffered", [](Plan& p) { p.timeout = 2; p.nginx = {"PREFIX_read_timeout 9s;", "PREFIX_request_buffering off;"}; p.tries = {uploads(0.25, 3), uploads(1, 6)}; });
   add("a full queue", [](Plan& p) { p.workers = 1; p.backlog = 1; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {together(6, 1.5)}; });
+  add("a queue behind one worker, read 2", [](Plan& p) { p.workers = 1; p.nginx = {"PREFIX_read_timeout 2s;", "PREFIX_connect_timeout 1s;"}; p.tries = {together(3, 1.4)}; });
   add("TERM, graceful 2", [](Plan& p) { p.graceful = 2; p.kill_after = 9; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
   add("TERM, killed after 1", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1), stopped_at(4)}; });
   add("QUIT", [](Plan& p) { p.graceful = 9; p.kill_after = 9; p.signal = "QUIT"; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(3)}; });

@@ -467,12 +467,19 @@ class Site {
     for (std::size_t k = busy; k < seen.size(); ++k) begin(k);
     for (std::thread& thread : threads) thread.join();
     const model::BurstOutcome said = model::burst(chains_[i]->chain, {static_cast<std::size_t>(one.pieces), one.work});
-    std::size_t served = 0, refused = 0;
+    std::size_t served = 0, refused = 0, late = 0;
     const int status = said.beyond.empty() ? 0 : said.beyond.front().status;
-    for (const Seen& each : seen) { served += each.status == 200; refused += each.status == status && status != 200; }
-    out.said = std::to_string(said.served) + " get 200, " + std::to_string(said.refused) + " get " + std::to_string(status);
-    out.saw = std::to_string(served) + " get 200, " + std::to_string(refused) + " get " + std::to_string(status);
-    out.fits = said.known && served == said.served && refused == said.refused;
+    for (const Seen& each : seen) {
+      served += each.status == 200;
+      late += each.status == 504 && status != 504;
+      refused += each.status == status && status != 0;
+    }
+    const auto text = [&](std::size_t good, std::size_t slow, std::size_t none) {
+      return std::to_string(good) + " get 200" + (slow > 0 ? ", " + std::to_string(slow) + " get 504" : "") + (none > 0 ? ", " + std::to_string(none) + " get " + std::to_string(status) : "");
+    };
+    out.said = text(said.served, said.late, said.refused);
+    out.saw = text(served, late, refused);
+    out.fits = said.known && served == said.served && refused == said.refused && late == said.late;
     return out;
   }
 

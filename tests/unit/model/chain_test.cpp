@@ -4,37 +4,18 @@
 #include <map>
 
 #include "model/outlook.hpp"
+#include "source/recorded_host.hpp"
 #include "support/catch.hpp"
 
 namespace {
 
 using namespace model;
 
-// A host of texts: only nginx's includes ask for files.
-class Texts : public source::Host {
- public:
-  explicit Texts(std::map<std::string, std::string> files) : files_(std::move(files)) {}
-  base::Result<std::string> read(const std::string& path, std::size_t) const override {
-    const auto found = files_.find(path);
-    if (found == files_.end()) return base::fail({base::Kind::missing, "reading " + path, "No such file or directory", "", 2});
-    return found->second;
-  }
-  base::Result<std::unique_ptr<source::Stream>> open(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
-  base::Result<std::vector<source::Entry>> list(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
-  base::Result<std::string> link(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
-  base::Result<source::Stat> stat(const std::string& path) const override { return base::fail({base::Kind::missing, path, "", "", 2}); }
-  base::Instant now() const override { return {}; }
-  std::string_view kind() const override { return "files"; }
-
- private:
-  std::map<std::string, std::string> files_;
-};
-
 Deployment read(const std::map<std::string, std::string>& texts, const Targets& targets = {}) {
   std::vector<File> files;
   std::map<std::string, std::string> absolute;
   for (const auto& [name, text] : texts) { files.push_back(file_of("/x/" + name, name, text)); absolute["/x/" + name] = text; }
-  return deployment_of(std::move(files), Texts(absolute), [](const std::string& path) { return path.starts_with("/x/") ? path : std::string(); }, targets);
+  return deployment_of(std::move(files), source::TextHost(absolute), [](const std::string& path) { return path.starts_with("/x/") ? path : std::string(); }, targets);
 }
 
 std::string nginx(const std::string& location, const std::string& upstream = "server 127.0.0.1:8000;") {
@@ -109,6 +90,14 @@ TEST_CASE("a part of nginx's configuration does not take defaults for what the r
   CHECK(term(routes[0], "proxy_read_timeout").why == "nginx.conf, which may set it, is not here");
 }
 
+TEST_CASE("a site that the main file does not include is not in force", "[chain]") {
+  const Deployment all = read({{"nginx.conf", nginx("")}, {"sites-available/old", "server {\nlisten 80;\nlocation /old {\nproxy_pass http://127.0.0.1:8000;\n}\n}\n"}, {"gunicorn.conf.py", gunicorn}});
+  REQUIRE(all.nginx.size() == 2);
+  const auto routes = routes_of(all, {});
+  REQUIRE(routes.size() == 1);
+  CHECK(routes[0].location == "location /");
+}
+
 TEST_CASE("values that depend on a condition are computed under each", "[chain]") {
   const Deployment all = read({{"nginx.conf", nginx("proxy_read_timeout 60s;")}, {"gunicorn.conf.py", "import os\nbind = '127.0.0.1:8000'\nif os.environ.get('DEBUG'):\n    timeout = 600\nelse:\n    timeout = 30\n"}});
   const auto routes = routes_of(all, {});
@@ -142,6 +131,10 @@ TEST_CASE("uwsgi, php-fpm and puma are found behind their passes", "[chain]") {
   REQUIRE(one.size() == 1);
   CHECK(one[0].variants[0].chain.server.worker.seconds == 30);
   CHECK(term(one[0], "harakiri").where == "uwsgi.ini:4:12");
+  CHECK_FALSE(one[0].variants[0].chain.stop.known);
+  const Deployment held = read({{"nginx.conf", "events {}\nhttp { server { listen 80; location / { uwsgi_pass unix:/run/a.sock; } } }\n"}, {"uwsgi.ini", "[uwsgi]\nmodule = app\nsocket = /run/a.sock\n"},
+                                {"app.service", "[Unit]\nDescription=a\n[Service]\nExecStart=/usr/bin/uwsgi --ini /srv/uwsgi.ini\n"}});
+  CHECK(routes_of(held, {})[0].variants[0].chain.stop.signal == StopLimits::Signal::reload);  // SIGTERM, and no die-on-term
   CHECK(term(one[0], "uwsgi_read_timeout").choices[0].value.number == 20);
   const Deployment php = read({{"nginx.conf", "events {}\nhttp { server { listen 80; location / { fastcgi_pass 127.0.0.1:9000; } } }\n"}, {"www.conf", "[www]\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\nrequest_terminate_timeout = 30s\n"}});
   const auto two = routes_of(php, {});
