@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <unordered_map>
 
 #include "base/near.hpp"
 #include "base/text.hpp"
@@ -198,15 +199,21 @@ void error_pages(const Deployment& all, const Nginx& nginx, std::vector<Draft>& 
     }
 }
 
-std::size_t words_in(const Deployment& all, const Nginx& nginx, std::string_view name) {
-  std::size_t count = 0;
+// How often each word stands in the files of a tree.
+std::unordered_map<std::string_view, std::size_t> words_of(const Deployment& all, const Nginx& nginx) {
+  std::unordered_map<std::string_view, std::size_t> words;
   const auto part = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.'; };
   for (const std::uint32_t file : nginx.files) {
-    const std::string& text = all.files[file].text;
-    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + name.size()))
-      count += (at == 0 || !part(text[at - 1])) && (at + name.size() >= text.size() || !part(text[at + name.size()]));
+    const std::string_view text = all.files[file].text;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      if (!part(text[at])) continue;
+      std::size_t end = at + 1;
+      while (end < text.size() && part(text[end])) ++end;
+      ++words[text.substr(at, end - at)];
+      at = end;
+    }
   }
-  return count;
+  return words;
 }
 
 void upstream_names(const Deployment& all, const Nginx& nginx, std::vector<Draft>& drafts) {
@@ -222,10 +229,17 @@ void upstream_names(const Deployment& all, const Nginx& nginx, std::vector<Draft
     drafts.push_back(lint_draft(all, rule, pass.at, {{"name", pass.address}, {"detail", "is no upstream here, so it is a name for DNS; did you mean " + std::string(near) + "?"}}));
   }
   if (!nginx.whole || !all_read(nginx) || std::ranges::any_of(nginx.passes, &Pass::variable)) return;
-  for (const auto& upstream : nginx.upstreams) {
+  std::vector<bool> used(nginx.upstreams.size(), false);
+  for (const Pass& pass : nginx.passes) if (pass.upstream >= 0) used[static_cast<std::size_t>(pass.upstream)] = true;
+  if (std::ranges::all_of(used, [](bool one) { return one; })) return;
+  const auto words = words_of(all, nginx);
+  for (std::size_t i = 0; i < nginx.upstreams.size(); ++i) {
+    const auto& upstream = nginx.upstreams[i];
     const Block& block = nginx.blocks[static_cast<std::size_t>(upstream.block)];
     const bool http = block.parent >= 0 && nginx.blocks[static_cast<std::size_t>(block.parent)].context == "http";
-    if (!http || std::ranges::any_of(nginx.passes, [&](const Pass& pass) { return pass.upstream >= 0 && nginx.upstreams[static_cast<std::size_t>(pass.upstream)].name == upstream.name; }) || words_in(all, nginx, upstream.name) > 1) continue;
+    // A name that stands elsewhere too is used by a map, a variable, a module.
+    const auto seen = words.find(upstream.name);
+    if (!http || used[i] || seen == words.end() || seen->second > 1) continue;
     Draft draft = lint_draft(all, rule, nginx.spot(*block.node, 1), {{"name", upstream.name}, {"detail", "is an upstream that nothing passes to"}});
     draft.level = Level::note;
     drafts.push_back(std::move(draft));
