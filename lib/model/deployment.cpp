@@ -42,7 +42,21 @@ File file_of(std::string path, std::string shown, std::string text) {
   file.text = std::move(text);
   const Dialect dialect = parse::settings::recognise(file.path, file.text);
   file.document.dialect = dialect;
-  if (dialect == Dialect::none) return file;
+  if (dialect == Dialect::none) {
+    // What a tool reads by this name and can't: UTF-16, or no text at all. It is said, not passed over.
+    const std::string_view name = std::string_view(file.path).substr(file.path.rfind('/') + 1);
+    struct Demanded { std::string_view name; Dialect dialect; };
+    constexpr Demanded names[] = {{"nginx.conf", Dialect::nginx}, {"Dockerfile", Dialect::dockerfile}, {"Procfile", Dialect::procfile}, {"gunicorn.conf.py", Dialect::gunicorn}, {"docker-compose.yml", Dialect::compose},
+                                  {"docker-compose.yaml", Dialect::compose}, {"uwsgi.ini", Dialect::uwsgi}, {"supervisord.conf", Dialect::supervisor}};
+    for (const Demanded& one : names) {
+      if (one.name != name || file.text.find('\0') == std::string::npos) continue;
+      file.document.dialect = one.dialect;
+      file.document.wrong.push_back({{1, 1, 0, 0}, "it holds NUL bytes: UTF-16, or no text"});
+      file.unreadable = true;
+      file.text.clear();
+    }
+    return file;
+  }
   file.template_language = dialect == Dialect::requirements ? "" : parse::settings::template_language(file.path, file.text);
   if (!file.template_language.empty()) return file;
   switch (dialect) {

@@ -73,6 +73,11 @@ def exit_codes(folder):
     check("text shows the line and its place", "nginx.conf:10:18" in out and "proxy_pass http://localhost:8000;" in out, out)
     broken = SITE.replace("proxy_read_timeout 1.5s;", "proxy_read_timeout 5s")
     written(folder, nginx__conf=broken)
+    with open(os.path.join(folder, "Dockerfile"), "wb") as file:
+        file.write("FROM python:3.12\nCMD gunicorn app:app\n".encode("utf-16"))
+    code, out, _ = run(folder, "--format", "gcc", "Dockerfile")
+    check("what is no text is an error, not passed over", code == 1 and "Dockerfile:1:1: error" in out and "(Dockerfile)" in out, out)
+    os.remove(os.path.join(folder, "Dockerfile"))
     code, out, _ = run(folder, "--format", "gcc")
     check("what cannot be parsed is an error", code == 1 and "parse.syntax-error" in out, out)
 

@@ -137,7 +137,8 @@ std::string template_language(std::string_view path, std::string_view text, Plac
       const auto start = text.rfind('\n', where);
       if (base::contains(text.substr(start == std::string_view::npos ? 0 : start, where - start), "f\"") || base::contains(text.substr(start == std::string_view::npos ? 0 : start, where - start), "f'")) continue;
     }
-    return say(where, c == '.' || c == '$' ? "Helm or Go" : "Jinja");
+    const bool go = c == '.' || c == '$' || base::contains(text, "{{ .") || base::contains(text, "{{.") || base::contains(text, "{{- ") || base::contains(text.substr(where, 12), "include ");
+    return say(where, go && !base::contains(text, "{%") ? "Helm or Go" : "Jinja");
   }
   return {};
 }
