@@ -6,7 +6,7 @@
 
 #include "base/text.hpp"
 #include "base/words.hpp"
-#include "model/deployment.hpp"
+#include "model/code_folders.hpp"
 
 namespace model {
 
@@ -18,7 +18,6 @@ using Speaks = LoadedApplication::Speaks;
 
 constexpr std::size_t most_sources = 400, most_imported = 32, largest = 1 << 20;
 constexpr int deepest = 6, most_steps = 500;
-constexpr std::size_t most_named = 16;
 
 struct Maker { std::string_view name; Speaks speaks; };
 // What makes an application, by the name that its package gives it. Wrappers count as what they speak to the server.
@@ -30,13 +29,6 @@ constexpr std::array makers{
     Maker{"flask.Flask", Speaks::wsgi}, Maker{"flask.app.Flask", Speaks::wsgi}, Maker{"bottle.Bottle", Speaks::wsgi}, Maker{"bottle.default_app", Speaks::wsgi}, Maker{"falcon.App", Speaks::wsgi}, Maker{"falcon.API", Speaks::wsgi},
     Maker{"django.core.wsgi.get_wsgi_application", Speaks::wsgi}, Maker{"a2wsgi.ASGIMiddleware", Speaks::wsgi}, Maker{"whitenoise.WhiteNoise", Speaks::wsgi}, Maker{"socketio.WSGIApp", Speaks::wsgi},
     Maker{"werkzeug.middleware.proxy_fix.ProxyFix", Speaks::wsgi}, Maker{"werkzeug.middleware.dispatcher.DispatcherMiddleware", Speaks::wsgi}};
-
-std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
-
-std::string with_slash(std::string folder) {
-  if (!folder.empty() && !folder.ends_with("/")) folder += '/';
-  return folder;
-}
 
 class Sources {
  public:
@@ -50,16 +42,16 @@ class Sources {
     LoadedApplication application = *read;
     // The same module in two of the folders that it may be loaded from tells nothing, unless the first is the server's own.
     std::vector<std::pair<std::string, std::string>> found;  // folder, path
-    for (const std::string& folder : folders(server)) {
+    for (const std::string& folder : code_folders(all_, server)) {
       const std::string path = module_path(folder, application.module);
       if (!path.empty() && std::ranges::none_of(found, [&](const auto& one) { return one.second == path; })) found.emplace_back(folder, path);
     }
-    if (found.empty() && !own_folder(server).empty()) {
+    if (found.empty() && !own_folder(all_, server).empty()) {
       const auto dot = application.module.find('.');
-      application.missing = dot != std::string::npos && is_file(own_folder(server) + application.module.substr(0, dot) + "/__init__.py");
+      application.missing = dot != std::string::npos && is_file(own_folder(all_, server) + application.module.substr(0, dot) + "/__init__.py");
     }
     steps_ = 0;
-    if (found.size() == 1 || (!found.empty() && found.front().first == own_folder(server))) {
+    if (found.size() == 1 || (!found.empty() && found.front().first == own_folder(all_, server))) {
       application.source = source(found.front().first, application.module, found.front().second);
       if (application.source >= 0) {
         follow(application);
@@ -87,92 +79,6 @@ class Sources {
     }
     const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
     if (out.module.empty() || out.attribute.empty() || !std::ranges::all_of(out.attribute, plain) || !std::ranges::all_of(out.module, [&](char c) { return plain(c) || c == '.'; })) return std::nullopt;
-    return out;
-  }
-
-  std::string own_folder(const Backend& server) const {
-    if (server.holder >= 0 && all_.holders[static_cast<std::size_t>(server.holder)].kind == Holder::Kind::process && !server.settings.contains("chdir") && !server.settings.contains("pythonpath") && !base::contains(server.command, "cd "))
-      return folder_of(all_.files[server.at.file].path);
-    return {};
-  }
-
-  // Where a module may lie: the folders of the command and of the configuration, those above, and in each the folder that is named.
-  std::vector<std::string> folders(const Backend& server) const {
-    std::vector<std::string> starts, out;
-    const auto add = [&](std::vector<std::string>& to, std::string folder) {
-      folder = with_slash(std::move(folder));
-      if (!folder.empty() && std::ranges::find(to, folder) == to.end() && to.size() < 120) to.push_back(std::move(folder));
-    };
-    const auto climb = [&](std::uint32_t file) {
-      if (file >= all_.files.size()) return;
-      std::string folder = folder_of(all_.files[file].path);
-      for (int i = 0; i < 4 && folder.size() > 1; ++i) {
-        add(starts, folder);
-        folder = folder_of(folder.substr(0, folder.size() - 1));
-      }
-    };
-    if (server.at.known()) climb(server.at.file);
-    climb(server.config);
-    std::vector<std::string> named;
-    const auto name = [&](const Choice* choice) {
-      if (!choice || choice->from != From::configured || !choice->value.known()) return;
-      for (const auto part : base::split(choice->value.text, ','))
-        if (!base::trim(part).empty()) named.emplace_back(base::trim(part));
-    };
-    name(only_choice(server.settings, "chdir"));
-    name(only_choice(server.settings, "pythonpath"));
-    if (server.holder >= 0) name(only_choice(all_.holders[static_cast<std::size_t>(server.holder)].settings, "working_directory"));
-    for (std::string& folder : copied()) named.push_back(std::move(folder));
-    if (server.at.known()) {
-      // `cd src` in front of the command, or in the script that holds it.
-      const File& file = all_.files[server.at.file];
-      const std::string_view text = file.document.dialect == parse::settings::Dialect::script ? std::string_view(file.text) : std::string_view(server.command);
-      for (auto at = text.find("cd "); at != std::string_view::npos && named.size() < most_named; at = text.find("cd ", at + 3))
-        if (at == 0 || text[at - 1] == '\n' || text[at - 1] == ' ' || text[at - 1] == ';' || text[at - 1] == '"' || text[at - 1] == '\'') {
-          const std::string_view rest = text.substr(at + 3, 200);
-          named.emplace_back(rest.substr(0, rest.find_first_of(" \t\n;&\"'")));
-        }
-    }
-    for (const std::string& folder : starts) {
-      add(out, folder);
-      for (std::string one : named) {
-        if (base::starts_with(one, "./")) one.erase(0, 2);
-        // "/opt/site/backend" on the machine it is made for may be ./backend here.
-        while (!one.empty() && one != "." && one.find("..") == std::string::npos) {
-          add(out, folder + (base::starts_with(one, "/") ? one.substr(1) : one));
-          const auto slash = one.find('/', 1);
-          one = slash == std::string::npos || !base::starts_with(one, "/") ? "" : one.substr(slash);
-        }
-      }
-    }
-    return out;
-  }
-
-  // Folders that images are made of: what a Dockerfile copies, what a service is built from or mounts. The code may lie in each of them.
-  std::vector<std::string> copied() const {
-    std::vector<std::string> out;
-    const auto add = [&](std::string_view folder) {
-      folder = base::trim(folder);
-      while (base::starts_with(folder, "./")) folder.remove_prefix(2);
-      while (folder.ends_with("/")) folder.remove_suffix(1);
-      if (!folder.empty() && folder != "." && folder.find_first_of("$*:~") == std::string_view::npos && folder.front() != '/' && out.size() < most_named) out.emplace_back(folder);
-    };
-    for (const File& file : all_.files) {
-      if (file.document.dialect == parse::settings::Dialect::dockerfile)
-        for (const auto& entry : file.document.entries) {
-          if ((entry.key != "COPY" && entry.key != "ADD") || base::contains(entry.value, "--from")) continue;
-          auto words = base::shell_words(entry.value);
-          if (!words.empty()) words.pop_back();
-          for (const auto& word : words) if (!base::starts_with(word, "--") && word.find('[') == std::string::npos) add(word);
-        }
-      for (const auto& document : file.yaml.documents)
-        if (const auto* services = document.find("services"))
-          for (const auto& service : services->members) {
-            if (const auto* build = service.value.find("build")) add(build->find("context") ? build->find("context")->text : build->text);
-            if (const auto* volumes = service.value.find("volumes"))
-              for (const auto& one : volumes->items) if (const auto colon = one.text.find(':'); colon != std::string::npos) add(std::string_view(one.text).substr(0, colon));
-          }
-    }
     return out;
   }
 
