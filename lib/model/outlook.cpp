@@ -219,6 +219,15 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
       rows.push_back(std::move(row));
     }
   }
+  // gunicorn's HUP (the only one here whose kind of worker is known): old workers are held by their worker timeout alone.
+  if (!variant.stopping.worker_class.empty() && server.law.measures == flavour::Measures::request && server.worker.known && server.worker.seconds != no_limit) {
+    rows.push_back(phase_row(variant, "reload", 0, server.worker.seconds));
+    Row row = phase_row(variant, "reload", server.worker.seconds + server.law.late, no_limit);
+    endings(row, reloaded(chain, server.worker.seconds + server.law.late + 1));
+    row.told += " at " + window(server.worker.seconds, server.worker.seconds + server.law.late);
+    explain(row, "worker");
+    rows.push_back(std::move(row));
+  }
   if (chain.stop.known) {
     const Survives most = survives_stop(chain);
     if (!most.known) {

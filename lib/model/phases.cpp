@@ -276,11 +276,11 @@ std::vector<Ending> reloaded(const Chain& chain, double left) {
   if (!limited) { all.push_back(end); return all; }
   if (left <= chain.server.worker.seconds + chain.server.law.late) all.push_back(end);
   Ending kill = killed_at(chain.server, 0);
-  kill.status = chain.server.law.answers_500 ? 500 : 502;
-  kill.known = !chain.server.law.may_answer_500;
   kill.whole = false;
   kill.why = "the worker timeout";
-  all.push_back(kill);
+  kill.known = !chain.server.law.may_answer_500;
+  if (chain.server.law.answers_500 || chain.server.law.may_answer_500) { kill.status = 500; all.push_back(kill); }
+  if (!chain.server.law.answers_500) { kill.status = 502; all.push_back(kill); }
   return all;
 }
 

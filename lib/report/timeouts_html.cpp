@@ -51,14 +51,14 @@ double place(double seconds, double last) {
 void bar(std::string& out, const std::vector<const model::Row*>& rows) {
   double last = 1;
   for (const model::Row* row : rows) last = std::max(last, row->from);
-  out += "<svg viewBox=\"0 0 1000 64\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"what the client gets, by duration\">\n";
+  out += "<svg role=\"img\" aria-label=\"what the client gets, by duration\">\n";
   for (const model::Row* row : rows) {
-    const double from = place(row->from, last) * 10, to = row->to == model::no_limit ? 1000 : place(row->to, last) * 10;
+    const double from = place(row->from, last), to = row->to == model::no_limit ? 100 : place(row->to, last);
     std::string status;
     for (const std::string& one : row->client) status += (status.empty() ? "" : "|") + one;
-    out += fmt::format("<rect class=\"{}\" x=\"{:.1f}\" y=\"8\" width=\"{:.1f}\" height=\"22\"><title>{}: {}</title></rect>\n", colour_of(*row), from, std::max(2.0, to - from), html(model::span_text(row->from, row->to)), html(row->told));
-    if (to - from > 40) out += fmt::format("<text x=\"{:.1f}\" y=\"46\">{}</text>\n", from + 2, html(status));
-    out += fmt::format("<text x=\"{:.1f}\" y=\"61\">{}</text>\n", from + 2, html(row->from > 0 ? model::seconds_text(row->from) : "0"));
+    out += fmt::format("<rect class=\"{}\" x=\"{:.2f}%\" y=\"8\" width=\"{:.2f}%\" height=\"22\"><title>{}: {}</title></rect>\n", colour_of(*row), from, std::max(0.3, to - from), html(model::span_text(row->from, row->to)), html(row->told));
+    if (to - from > 5) out += fmt::format("<text x=\"{:.2f}%\" y=\"46\">{}</text>\n", from + 0.2, html(status));
+    if (to - from > 3) out += fmt::format("<text x=\"{:.2f}%\" y=\"61\">{}</text>\n", from + 0.2, html(row->from > 0 ? model::seconds_text(row->from) : "0"));
   }
   out += "</svg>\n";
 }

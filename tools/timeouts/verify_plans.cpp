@@ -8,13 +8,14 @@ namespace {
 
 Try waits(const char* method, double work) { Try one; one.method = method; one.work = work; return one; }
 Try in_c(double work) { Try one; one.work = work; one.uninterruptible = true; return one; }
+Try blocking(double work) { Try one; one.work = work; one.blocks = true; return one; }
 Try streams(double gap, int pieces, bool length = false) { Try one; one.kind = Try::Kind::stream; one.gap = gap; one.pieces = pieces; one.with_length = length; return one; }
 Try uploads(double gap, int pieces) { Try one; one.kind = Try::Kind::upload; one.method = "POST"; one.gap = gap; one.pieces = pieces; return one; }
 Try together(int requests, double work) { Try one; one.kind = Try::Kind::burst; one.pieces = requests; one.work = work; return one; }
 Try stopped_at(double work) { Try one; one.kind = Try::Kind::stop; one.work = work; return one; }
 Try reloaded_at(double work) { Try one; one.kind = Try::Kind::reload; one.work = work; return one; }
 
-void gunicorn_plans(const std::string& version, std::size_t index, std::vector<Plan>& all) {
+void gunicorn_plans(const std::string& version, bool gevent, std::size_t index, std::vector<Plan>& all) {
   const auto add = [&](const std::string& name, auto&& fill) {
     Plan plan;
     plan.name = "gunicorn " + version + " " + name;
@@ -25,6 +26,9 @@ void gunicorn_plans(const std::string& version, std::size_t index, std::vector<P
   add("sync, timeout 2 < read 6", [](Plan& p) { p.timeout = 2; p.nginx = {"PREFIX_read_timeout 6s;"}; p.around = {"GET"}; p.tries = {in_c(5), waits("POST", 3.6)}; });
   add("sync, read 1.5 < timeout 3", [](Plan& p) { p.timeout = 3; p.nginx = {"PREFIX_read_timeout 1500ms;"}; p.around = {"GET", "POST"}; });
   add("gthread, timeout 2, read 4", [](Plan& p) { p.worker_class = "gthread"; p.timeout = 2; p.nginx = {"PREFIX_read_timeout 4s;"}; p.around = {"GET"}; p.tries = {waits("POST", 3.3)}; });
+  // What blocks stands alone: another request of the same worker would die with it.
+  if (gevent) add("gevent, timeout 2", [](Plan& p) { p.worker_class = "gevent"; p.timeout = 2; p.nginx = {"PREFIX_read_timeout 9s;"}; p.tries = {waits("GET", 3.6), waits("GET", 0.3)}; });
+  if (gevent) add("gevent, timeout 2, a blocked loop", [](Plan& p) { p.worker_class = "gevent"; p.timeout = 2; p.nginx = {"PREFIX_read_timeout 9s;"}; p.tries = {blocking(5)}; });
   add("2 servers, read 1", [](Plan& p) { p.peers = 2; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 1s;"}; p.around = {"GET"}; p.tries = {waits("POST", 2), waits("PUT", 2.6), waits("DELETE", 2.6)}; });
   add("2 servers, timeout 1 kills", [](Plan& p) { p.peers = 2; p.timeout = 1; p.nginx = {"PREFIX_read_timeout 8s;"}; p.tries = {waits("GET", 5), waits("POST", 5), waits("GET", 0.4)}; });
   add("2 servers, one try", [](Plan& p) { p.peers = 2; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 1s;", "PREFIX_next_upstream_tries 1;"}; p.around = {"GET"}; });
@@ -49,7 +53,7 @@ void gunicorn_plans(const std::string& version, std::size_t index, std::vector<P
 
 std::vector<Plan> fixed_plans(const Tools& tools) {
   std::vector<Plan> all;
-  for (std::size_t i = 0; i < std::max<std::size_t>(tools.gunicorns.size(), 1); ++i) gunicorn_plans(i < tools.gunicorns.size() ? tools.gunicorns[i].version : "", i, all);
+  for (std::size_t i = 0; i < std::max<std::size_t>(tools.gunicorns.size(), 1); ++i) gunicorn_plans(i < tools.gunicorns.size() ? tools.gunicorns[i].version : "", i < tools.gunicorns.size() && tools.gunicorns[i].gevent, i, all);
   Plan uwsgi;
   uwsgi.name = "uwsgi, harakiri 2";
   uwsgi.server = "uwsgi";

@@ -58,7 +58,12 @@ def app(environ, start_response):
             headers.append(('Content-Length', str(10 * count)))
         start_response('200 OK', headers)
         return pieces(count, float(asked['gap']), name)
-    time.sleep(float(asked.get('d', '0')))
+    if asked.get('b'):
+        end = time.monotonic() + float(asked['d'])
+        while time.monotonic() < end:
+            pass
+    else:
+        time.sleep(float(asked.get('d', '0')))
     if name != '-':
         note('end', name)
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', '3')])
@@ -171,7 +176,7 @@ class Site {
       write_file(home + "/app.py", application);
       write_file(home + "/app.php", php_application);
       if (plan_.server == "gunicorn") {
-        std::string text = "bind = \"unix:" + own_socket(peer) + "\"\nworkers = " + std::to_string(plan_.worker_class == "sync" ? workers() : 1) + "\nworker_class = \"" + plan_.worker_class + "\"\ntimeout = " + std::to_string(plan_.timeout) +
+        std::string text = "bind = \"unix:" + own_socket(peer) + "\"\nworkers = " + std::to_string(plan_.worker_class == "gthread" ? 1 : workers()) + "\nworker_class = \"" + plan_.worker_class + "\"\ntimeout = " + std::to_string(plan_.timeout) +
                            "\ngraceful_timeout = " + std::to_string(plan_.graceful) + "\n";
         if (plan_.worker_class == "gthread") text += "threads = " + std::to_string(workers()) + "\n";
         if (plan_.backlog > 0) text += "backlog = " + std::to_string(plan_.backlog) + "\n";
@@ -282,7 +287,7 @@ class Site {
 
   // gunicorn and uwsgi fork their workers one by one: as many children as asked for, or the end of patience.
   void settle_workers(double end) const {
-    if (plan_.server != "gunicorn" || plan_.worker_class != "sync") return;
+    if (plan_.server != "gunicorn" || plan_.worker_class == "gthread") return;
     while (now_s() < end) {
       bool all = true;
       for (int peer = 0; peer < plan_.peers; ++peer) {
@@ -315,6 +320,7 @@ class Site {
     Asked_of asked;
     asked.method = one.method;
     if (one.uninterruptible) path += "&c=1";
+    if (one.blocks) path += "&b=1";
     if (one.kind == Try::Kind::stream) path += "&n=" + std::to_string(one.pieces) + "&gap=" + number(one.gap) + (one.with_length ? "&cl=1" : "");
     if (one.kind == Try::Kind::upload) { asked.body = 1000 * static_cast<std::size_t>(one.pieces); asked.pieces = static_cast<std::size_t>(one.pieces); asked.pause = one.gap; }
     asked.path = path;
@@ -379,6 +385,7 @@ class Site {
       case Try::Kind::reload: name += number(one.work) + " s, HUP at 0.5 s"; break;
     }
     if (one.uninterruptible) name += " in C";
+    if (one.blocks) name += " that blocks the loop";
     return name;
   }
 
@@ -515,7 +522,10 @@ Tools tools_here(const std::vector<std::string>& gunicorn_folders) {
   for (const std::string& folder : folders) {
     const std::string found = printed({tools.python, "-c", (folder.empty() ? "" : "import sys; sys.path.insert(0, " + std::string("'") + replaced(folder, "'", "") + "'); ") + "import gunicorn; print(gunicorn.__version__)"});
     const std::string version(base::trim(found));
-    if (model::version_number(version)) tools.gunicorns.push_back({folder, version});
+    if (!model::version_number(version)) continue;
+    // Each version says itself whether the gevent that is here is new enough for it.
+    const std::string worker = printed({tools.python, "-c", (folder.empty() ? "" : "import sys; sys.path.insert(0, " + std::string("'") + replaced(folder, "'", "") + "'); ") + "import gunicorn.workers.ggevent; print('gevent')"});
+    tools.gunicorns.push_back({folder, version, base::trim(worker) == "gevent"});
   }
   if (!tools.uwsgi.empty() && printed({tools.uwsgi, "--plugin", "python3", "--version"}).find("2.") == std::string::npos) tools.uwsgi.clear();
   return tools;

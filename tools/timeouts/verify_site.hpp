@@ -11,7 +11,7 @@
 namespace timeouts {
 
 /// A gunicorn to run: installed, or unpacked in a folder.
-struct Gunicorn { std::string folder, version; };
+struct Gunicorn { std::string folder, version; bool gevent = false; };
 struct Tools { std::string nginx, nginx_version, python, uwsgi, php; std::vector<Gunicorn> gunicorns; };
 Tools tools_here(const std::vector<std::string>& gunicorn_folders);
 
