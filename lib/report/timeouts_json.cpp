@@ -69,7 +69,7 @@ std::string timeouts_json(const Timeouts& t, const Report& report) {
     const model::Route& route = t.routes[group.routes.front()];
     Json locations = Json::array(), stations = Json::array();
     for (const std::size_t i : group.routes) {
-      Json one{{"location", utf8(t.routes[i].location)}, {"server_name", text_or_null(t.routes[i].server_name)}, {"where", text_or_null(model::place_text(t.deployment, t.routes[i].at))}};
+      Json one{{"set_at", Json::object()}, {"location", utf8(t.routes[i].location)}, {"server_name", text_or_null(t.routes[i].server_name)}, {"where", text_or_null(model::place_text(t.deployment, t.routes[i].at))}};
       // The values are those of the hops below; set at places of its own.
       for (std::size_t s = 0; i != group.routes.front() && s < std::min(route.stations.size(), t.routes[i].stations.size()); ++s)
         for (std::size_t k = 0; k < std::min(route.stations[s].terms.size(), t.routes[i].stations[s].terms.size()); ++k)
@@ -115,8 +115,10 @@ std::string timeouts_json(const Timeouts& t, const Report& report) {
   for (const rule::Finding& finding : t.open) gaps.push_back(Json{{"wanted", finding.rule}, {"reason", utf8("it depends on " + (finding.missing.empty() ? std::string("what is not here") : finding.missing.front()) + " (" + finding.subject.where + ")")}, {"remedy", Json()}, {"count", 1}});
   for (const Difference& one : t.differences) differences.push_back(Json{{"location", utf8(one.location)}, {"method", one.method}, {"phase", one.phase}, {"span", one.span}, {"before", one.before}, {"after", one.after}});
   Json document{{"schema", "triage.timeouts/1"}, {"tool", tool_version}, {"at", base::iso(t.at)}, {"set", texts(t.set)}, {"hops", std::move(hops)}, {"routes", std::move(routes)}, {"outcomes", std::move(rows)}, {"timelines", std::move(timelines)}, {"findings", std::move(findings)}, {"advice", texts(t.advice)}, {"gaps", std::move(gaps)}};
+  document["traffic"] = Json();
   if (t.traffic.any()) document["traffic"] = Json{{"rows", t.traffic.rows}, {"p50_s", seconds(t.traffic.p50)}, {"p99_s", seconds(t.traffic.p99)}, {"slowest_s", seconds(t.traffic.slowest)}, {"sources", texts(t.traffic.sources)}};
-  if (!t.against.empty()) { document["against"] = utf8(t.against); document["differences"] = std::move(differences); }
+  document["against"] = text_or_null(t.against);
+  document["differences"] = std::move(differences);
   source::Redactor redactor;
   redact(document, redactor);
   return dump(document, 1) + "\n";

@@ -27,6 +27,44 @@ def check(name, good, detail=''):
         print('# ' + str(detail).replace('\n', '\n# '))
 
 
+SCHEMAS = {name: json.loads((HERE.parent.parent / 'docs' / name).read_text()) for name in ('timeouts.schema.json', 'report.schema.json')}
+KINDS = {'object': dict, 'array': list, 'string': str, 'integer': int, 'number': (int, float), 'boolean': bool, 'null': type(None)}
+
+
+def complaints(value, schema, home='timeouts.schema.json', path='$'):
+    """The words of JSON Schema that docs/*.schema.json use."""
+    if '$ref' in schema:
+        name, _, inside = schema['$ref'].partition('#')
+        home = name or home
+        target = SCHEMAS[home]
+        for word in inside.strip('/').split('/'):
+            target = target[word]
+        return complaints(value, target, home, path)
+    if 'anyOf' in schema:
+        return [] if any(not complaints(value, one, home, path) for one in schema['anyOf']) else [f'{path}: none of the forms']
+    if 'const' in schema and value != schema['const'] or 'enum' in schema and value not in schema['enum']:
+        return [f'{path}: {value!r}']
+    kinds = schema.get('type', [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(isinstance(value, KINDS[kind]) and not (isinstance(value, bool) and kind in ('integer', 'number')) for kind in kinds):
+        return [f'{path}: {type(value).__name__}, not {kinds}']
+    found = []
+    if isinstance(value, dict):
+        known, more = schema.get('properties', {}), schema.get('additionalProperties', True)
+        found += [f'{path}: no {name}' for name in schema.get('required', []) if name not in value]
+        for name, one in value.items():
+            if name in known:
+                found += complaints(one, known[name], home, f'{path}.{name}')
+            elif more is False:
+                found.append(f'{path}: {name} is not in the schema')
+            elif isinstance(more, dict):
+                found += complaints(one, more, home, f'{path}.{name}')
+    if isinstance(value, list) and 'items' in schema:
+        for number, one in enumerate(value):
+            found += complaints(one, schema['items'], home, f'{path}[{number}]')
+    return found
+
+
 class Program:
     def __init__(self, path):
         self.path = os.path.abspath(path)
@@ -62,6 +100,10 @@ def machine_forms(program):
     code, found = program.json(GIVEN / 'shop')
     check('findings give 1', code == 1, code)
     check('the schema is named', found['schema'] == 'triage.timeouts/1')
+    for words in ((GIVEN / 'shop',), (GIVEN / 'unknown',), (GIVEN / 'broken',), (GIVEN / 'shop', '--duration', '45s', '--against', str(GIVEN / 'broken'), '--lb-idle-timeout', '60', '--set', 'server.timeout=9')):
+        found_wrong = complaints(program.json(*words)[1], SCHEMAS['timeouts.schema.json'])
+        check(f'{words[0].name} {" ".join(words[1:3])} is as the schema says', not found_wrong, '\n'.join(found_wrong[:10]))
+    check('the schema refuses', complaints({**found, 'hops': 1}, SCHEMAS['timeouts.schema.json']) and complaints({**found, 'more': 1}, SCHEMAS['timeouts.schema.json']))
     hops = {hop['role'] for hop in found['hops']}
     check('hops have their roles', hops == {'proxy', 'server', 'supervisor'}, hops)
     read = [hop['settings']['proxy_read_timeout'] for hop in found['hops'] if hop['role'] == 'proxy']
