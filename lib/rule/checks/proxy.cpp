@@ -8,9 +8,11 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/worker_limit.hpp"
 #include "model/timeline.hpp"
 #include "rule/draft.hpp"
 #include "rule/path.hpp"
+#include "rule/patience.hpp"
 
 namespace rule {
 
@@ -220,14 +222,56 @@ std::optional<Draft> full_queue(const Look& look) {
   return draft;
 }
 
+// The read timeout that one and all of these rows ran into; nullopt where it is not known, or not one.
+std::optional<Patience> patience_of_all(const Look& look, const Rows& rows) {
+  std::optional<Patience> one;
+  for (const FactId id : rows.ids) {
+    const auto& row = *as<ProxyError>(look.evidence.facts[id]);
+    const auto waited = row.uri.empty() ? std::nullopt : patience_of(look, upstream_of(row), row.uri);
+    if (!waited || (one && (one->seconds != waited->seconds || one->at != waited->at))) return std::nullopt;
+    one = waited;
+  }
+  return one;
+}
+
 std::optional<Draft> gave_up(const Look& look) {
   Rows rows = rows_of(look, "timed-out-reading");
   if (rows.ids.empty()) return std::nullopt;
   Draft draft = start(look, "proxy.gave-up-first", rows);
   draft.sure_because = "the proxy's own line: it stopped waiting for the response";
   draft.subject.role = "server";
+  const Server* limited = nullptr;
+  std::optional<double> limit;
   for (const Server& server : look.stack.servers)
-    if (const auto limit = model::text_setting(server, "timeout")) draft.values["timeout"] = *limit + " s";
+    if (const auto text = model::text_setting(server, "timeout")) {
+      draft.values["timeout"] = *text + " s";
+      limit = model::number_setting(server, "timeout");
+      limited = &server;
+    }
+  const auto patience = patience_of_all(look, rows);
+  if (patience) {
+    draft.values["value"] = fmt::format("its read timeout of {}", patience->at == no_fact ? "60 s, nginx's default" : fmt::format("{:g} s", patience->seconds));
+    because(draft, patience->at);
+  }
+  if (patience && limit && *limit > 0 && look.stack.servers.size() == 1) {
+    const std::string kind = !limited->worker_class.empty() ? limited->worker_class : model::text_setting(*limited, "worker_class").value_or("");
+    const auto own = flavour::worker_limit(limited->flavour, limited->family, kind);
+    const double killed = *limit + own.late + own.uninterruptible;
+    if (own.measures == flavour::Measures::request && patience->seconds > killed) {
+      // The worker's own limit would have ended the request first: it was not with a worker for all of that time.
+      draft.rule = draft.group = "worker.saturated";
+      draft.sure = Confidence::likely;
+      draft.values["reason"] = fmt::format(": a request waited {:g} s for its answer, and a worker that has one is killed by {:g} s", patience->seconds, killed);
+      draft.sure_because = fmt::format("with a worker timeout of {:g} s, at least {:g} s of the wait were in its queue", *limit, patience->seconds - killed);
+      draft.subject.server = limited->flavour;
+      draft.missing.push_back("what the workers were busy with: py-spy dump --nonblocking while it lasts");
+      return draft;
+    }
+    if (own.measures == flavour::Measures::request && patience->seconds < *limit)
+      draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here, and the worker goes on up to {:g} s; from there on it is killed as well (triage timeouts shows the whole chain)", patience->seconds, *limit);
+    else if (own.measures == flavour::Measures::loop)
+      draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here; no limit of {} ends such a request (triage timeouts shows the whole chain)", patience->seconds, kind);
+  }
   if (look.stack.servers.empty()) {
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;
