@@ -360,10 +360,10 @@ const Yaml* Yaml::find(std::string_view key) const {
 }
 
 const Yaml* Yaml::path(std::string_view dotted) const {
-  const Yaml* at = this;
+  const Yaml* inner = this;
   for (const auto part : base::split(dotted, '.'))
-    if (!(at = at->find(part))) return nullptr;
-  return at;
+    if (!(inner = inner->find(part))) return nullptr;
+  return inner;
 }
 
 YamlFile read_yaml(std::string_view text) { return Reader(text).run(); }

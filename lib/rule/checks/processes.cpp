@@ -103,7 +103,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
   std::map<int, FactId> beats;
   for (const FactId id : look.evidence.ids_of<Heartbeat>())
     if (as<Heartbeat>(look.evidence.facts[id])) beats[look.evidence.facts[id].about.pid] = id;
-  const auto limit = family.server ? model::number_setting(*family.server, "timeout") : std::nullopt;
+  const double limit = family.server ? model::number_setting(*family.server, "timeout").value_or(-1) : -1;  // -1: not known
   for (const int worker : family.workers) {
     const auto found = beats.find(worker);
     const Row& row = seen.rows.at(worker);
@@ -120,7 +120,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
       drafts.push_back(std::move(draft));
       continue;
     }
-    if (!limit) {
+    if (limit < 0) {
       if (beat.age_s < busy_untimed_s) continue;
       Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
       draft.truth = Truth::unknown;
@@ -132,23 +132,23 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
       drafts.push_back(std::move(draft));
       continue;
     }
-    const bool untimed = *limit == 0;
+    const bool untimed = limit == 0;
     // A worker that is free beats at least twice within the limit: later than that it is held by something, and the clock runs.
     const LiveProcess* const process = live_process(servers, worker);
-    if (!untimed && beat.age_s >= soon * *limit && beat.age_s < *limit + 2 && process && state_of(row) != 'T') {
+    if (!untimed && beat.age_s >= soon * limit && beat.age_s < limit + 2 && process && state_of(row) != 'T') {
       const std::string text = waiting_text(look, *process);
       if (text.empty()) continue;
       Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
       draft.sure = Confidence::certain;
       draft.sure_because = "the age of its heartbeat, and the system call it is in, read from the living process";
       draft.values["age"] = age;
-      draft.values["detail"] = beat.age_s < *limit ? fmt::format("its master will kill it in {:.1f} s (timeout {:g} s)", *limit - beat.age_s, *limit) : fmt::format("its master kills it about now (timeout {:g} s)", *limit);
+      draft.values["detail"] = beat.age_s < limit ? fmt::format("its master will kill it in {:.1f} s (timeout {:g} s)", limit - beat.age_s, limit) : fmt::format("its master kills it about now (timeout {:g} s)", limit);
       because(draft, found->second);
       say_waiting(look, process, draft);
       drafts.push_back(std::move(draft));
       continue;
     }
-    if (beat.age_s < (untimed ? busy_untimed_s : *limit + 2)) continue;
+    if (beat.age_s < (untimed ? busy_untimed_s : limit + 2)) continue;
     Draft draft = draft_about(look, "worker.hung", family, row, worker, "worker");
     draft.sure = Confidence::certain;
     draft.sure_because = untimed ? "its heartbeat is that old; with timeout 0 nobody ends it" : "its heartbeat is older than the timeout, and it still lives: its master does not end it either";

@@ -156,8 +156,8 @@ void umasks(const Deployment& all, std::vector<Draft>& drafts) {
         const std::string better = "0o" + std::string(text.size() < 3 ? 3 - text.size() : 0, '0') + text;
         Draft draft = lint_draft(all, "gunicorn.umask-decimal", choice.at, {{"value", text}, {"better", better}, {"detail", octal(*value)}});
         const std::string& whole = all.files[choice.at.file].text;
-        const auto found = whole.find(text, choice.at.end);
-        if (found != std::string::npos && found < whole.find('\n', choice.at.end) && found - choice.at.end < 8) edit(all, draft, choice.at.file, found, found + text.size(), better, false);
+        const auto written = whole.find(text, choice.at.end);
+        if (written != std::string::npos && written < whole.find('\n', choice.at.end) && written - choice.at.end < 8) edit(all, draft, choice.at.file, written, written + text.size(), better, false);
         drafts.push_back(std::move(draft));
       }
       if ((*value & 022) != 022) continue;

@@ -213,7 +213,7 @@ void whole_server(const Deployment& all, const Nginx& nginx, std::vector<Draft>&
   if (!connections || nginx.passes.empty()) return;
   const auto count = base::read_number(connections->directive.argument(0));
   const Spot at = nginx.spot(*connections, 1);
-  const auto descriptors = limit.empty() ? std::nullopt : base::read_number(limit.front()->directive.argument(0));
+  const auto descriptors = base::read_number(limit.empty() ? "" : limit.front()->directive.argument(0));
   if (!count || (!limit.empty() && !descriptors)) { drafts.push_back(lint_unknown(all, "nginx.worker-connections-vs-nofile", at, "a number")); return; }
   // Without a limit of its own nginx has what starts it gives: 1024 by systemd and by a shell, about a million in a container.
   const bool container = std::ranges::any_of(all.holders, [](const model::Holder& holder) { return holder.container(); });
