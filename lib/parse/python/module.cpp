@@ -26,7 +26,10 @@ bool any_of(std::string_view word, std::initializer_list<std::string_view> words
 
 class Reader {
  public:
-  explicit Reader(std::string_view source) : source_(source), tokens_(tokens_of(source)) { module_.wrong_line = tokens_.wrong_line; }
+  explicit Reader(std::string_view source) : source_(source), tokens_(tokens_of(source)) {
+    module_.wrong_line = tokens_.wrong_line;
+    module_.open = base::contains(source, "sys.modules[__name__]");
+  }
 
   Module run() {
     frames_.push_back({});
@@ -307,6 +310,7 @@ class Reader {
         if (at + 1 < to && mark(at + 1, "(")) call(callee, begin, at + 1, to, here);
         continue;
       }
+      if (mark(at, ":=") && at > from && token(at - 1).kind == Kind::name) bind(token(at - 1).text, Name::Kind::value, "", at - 1, {here.function, true, here.in_class, false});
       depth += step(token(at));
       if (lambda >= 0 && depth < lambda) lambda = -1;
     }

@@ -25,7 +25,7 @@ void notify(const Deployment& all, const Holder& unit, std::vector<Draft>& draft
   const std::string server = server_of(all, unit);
   if (server.empty() || command.find('$') != std::string::npos) { drafts.push_back(lint_unknown(all, rule, type->at, "what the command starts")); return; }
   std::string why;
-  if (server == "uvicorn" || server == "hypercorn" || server == "daphne" || server == "waitress-serve" || server == "granian") why = server + " never says that it is ready";
+  if (server == "uvicorn" || server == "hypercorn" || server == "daphne" || server == "waitress-serve") why = server + " never says that it is ready";
   else {
     const auto words = base::shell_words(command);
     const auto name = words.empty() ? std::string_view() : base::file_name(words.front());
@@ -36,6 +36,7 @@ void notify(const Deployment& all, const Holder& unit, std::vector<Draft>& draft
   if (why.empty()) return;
   Draft draft = lint_draft(all, rule, type->at, {{"detail", why}, {"name", unit.name}});
   also(all, draft, start->at);
+  if (base::starts_with(why, server)) { draft.sure = Confidence::likely; draft.sure_because = "no release of it up to 2025 speaks to systemd"; }
   drafts.push_back(std::move(draft));
 }
 

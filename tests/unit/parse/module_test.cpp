@@ -31,6 +31,8 @@ TEST_CASE("a module's names: imports, calls, functions, branches") {
   CHECK(names(module_of("if __name__ == \"__main__\":\n    app = 1\nif TYPE_CHECKING:\n    import a\nfor i in range(3): j = i\nwith open(f) as g:\n    pass\n")) == "i:value? j:alias=i? g:value? ");
 }
 
+TEST_CASE("an assignment inside an expression binds a name") { CHECK(names(module_of("if (app := make()):\n    pass\n")) == "app:value? "); }
+
 TEST_CASE("a module's calls: what runs at the import and what a function does") {
   const Module module = module_of("monkey.patch_all()\nThread(target=run).start()\nhandler = lambda: later()\n@app.route(\"/\")\ndef view():\n    inner(1, [2])\nclass A:\n    x = at_once()\n    def m(self):\n        method()\n");
   CHECK(calls(module) == "monkey.patch_all() Thread(target=run) .start() app.route(\"/\") view/inner(1, [2]) at_once() .m/method() ");
@@ -58,7 +60,7 @@ TEST_CASE("names that an import made, and the last binding") {
 }
 
 TEST_CASE("where names may come from elsewhere") {
-  for (const char* open : {"from a import *\n", "exec(code)\n", "globals()['app'] = 1\n", "def __getattr__(name): return 1\n"}) {
+  for (const char* open : {"from a import *\n", "exec(code)\n", "globals()['app'] = 1\n", "def __getattr__(name): return 1\n", "setattr(sys.modules[__name__], \"app\", make())\n"}) {
     INFO(open);
     CHECK(module_of(open).open);
   }
