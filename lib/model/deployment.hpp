@@ -96,6 +96,7 @@ struct Nginx {
   parse::nginx::Tree tree;
   std::vector<std::uint32_t> files;          // of the tree, as indexes of Deployment::files
   bool whole = false;                        // it has the main file: what is not set in it is the default
+  bool strict = false;                       // what a part without the main file leaves unset is unknown; else the linter takes the default
   std::vector<Block> blocks;
   std::vector<Upstream> upstreams;
   std::vector<Pass> passes;

@@ -51,7 +51,7 @@ Choices PassSettings::of(std::string_view word) const {
   if (word == "ignore_client_abort") return flag(word, false);
   if (word == "buffer_size") {
     const Stated found = stated(word);
-    if (!found.there) return found.unsure ? open(pass_.at) : one(number_value(4096, "4k"), pass_.at, From::built_in);
+    if (!found.there) return unfixed(found) ? open(pass_.at) : one(number_value(4096, "4k"), pass_.at, From::built_in);
     const auto bytes = bytes_of(found.arguments.front());
     return one(bytes ? number_value(*bytes, found.arguments.front()) : unknown_value(), found.at);
   }
@@ -94,6 +94,8 @@ PassSettings::Stated PassSettings::stated_as(std::string_view word, std::string_
 
 PassSettings::Stated PassSettings::stated(std::string_view word) const { return stated_as(word, pass_.prefix + "_" + std::string(word)); }
 
+bool PassSettings::unfixed(const Stated& found) const { return found.unsure || (nginx_.strict && !nginx_.whole); }
+
 // A default holds for the whole server block: said there, it is said once and not for each location.
 Spot PassSettings::server_spot() const {
   for (int block = pass_.block; block >= 0; block = nginx_.blocks[static_cast<std::size_t>(block)].parent) {
@@ -104,7 +106,7 @@ Spot PassSettings::server_spot() const {
 }
 
 Choices PassSettings::time(const Stated& found, const std::string& built_in) const {
-  if (!found.there) return found.unsure ? open(pass_.at) : one(number_value(*flavour::nginx_seconds(built_in), built_in), pass_.at, From::built_in);
+  if (!found.there) return unfixed(found) ? open(pass_.at) : one(number_value(*flavour::nginx_seconds(built_in), built_in), pass_.at, From::built_in);
   const std::string& text = found.arguments.front();
   const auto seconds = flavour::nginx_seconds(text);
   if (seconds) return one(number_value(*seconds, text), found.at);
@@ -115,20 +117,20 @@ Choices PassSettings::time(const Stated& found, const std::string& built_in) con
 
 Choices PassSettings::number(std::string_view word, double built_in) const {
   const Stated found = stated(word);
-  if (!found.there) return found.unsure ? open(pass_.at) : one(number_value(built_in), pass_.at, From::built_in);
+  if (!found.there) return unfixed(found) ? open(pass_.at) : one(number_value(built_in), pass_.at, From::built_in);
   const auto value = base::read_number(found.arguments.front());
   return one(value ? number_value(static_cast<double>(*value)) : unknown_value(), found.at);
 }
 
 Choices PassSettings::words(std::string_view word, std::vector<std::string> built_in) const {
   Stated found = stated(word);
-  if (!found.there) return found.unsure ? open(pass_.at) : one(list_value(std::move(built_in)), pass_.at, From::built_in);
+  if (!found.there) return unfixed(found) ? open(pass_.at) : one(list_value(std::move(built_in)), pass_.at, From::built_in);
   return one(list_value(std::move(found.arguments)), found.at);
 }
 
 Choices PassSettings::flag(std::string_view word, bool built_in) const {
   const Stated found = stated(word);
-  if (!found.there) return found.unsure ? open(pass_.at) : one(truth_value(built_in), pass_.at, From::built_in);
+  if (!found.there) return unfixed(found) ? open(pass_.at) : one(truth_value(built_in), pass_.at, From::built_in);
   const std::string& text = found.arguments.front();
   return one(text == "on" || text == "off" ? truth_value(text == "on") : unknown_value(), found.at);
 }

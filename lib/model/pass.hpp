@@ -25,6 +25,7 @@ class PassSettings {
   struct Stated { bool there = false, unsure = false; std::vector<std::string> arguments; Spot at; };
   Stated stated(std::string_view word) const;
   Stated stated_as(std::string_view word, std::string_view directive) const;
+  bool unfixed(const Stated& found) const;  // nothing states it, and that does not make it the default
   Spot server_spot() const;
   Choices time(const Stated& found, const std::string& built_in) const;
   Choices number(std::string_view word, double built_in) const;

@@ -149,7 +149,7 @@ def asking(program):
         check('nothing to look at is 3', program.run(folder)[0] == 3)
         code, out, _ = program.run(folder, '--nginx', str(GIVEN / 'shop' / 'nginx.conf'), '--server', 'gunicorn -b 127.0.0.1:8000 -t 20 -w 3 app:app', '--exit-zero')
         check('a command line is a server', code == 0 and re.search(r'timeout +20s +--server:1:\d+', out), out[:1500])
-        for words in (['--format', 'pdf'], ['--duration', 'long'], ['--set', 'server.tiemout=3', str(GIVEN / 'shop')], ['--method', 'G3T'], ['--nonsense']):
+        for words in (['--format', 'pdf'], ['--duration', 'long'], ['--set', 'server.tiemout=3', str(GIVEN / 'shop')], ['--method', 'G3T'], ['--server', 'node server.js'], ['--nonsense']):
             code, _, err = program.run(folder, *words)
             check(f'{" ".join(words[:2])} is a question asked wrong', code == 2 and err, (code, err))
         shutil.copytree(GIVEN / 'shop', folder / 'new')
@@ -164,6 +164,7 @@ def asking(program):
         _, found = program.json(folder, '--access-log', 'access.log', str(GIVEN / 'shop'))
         shares = {(row['from_s'], row['to_s']): row['share'] for row in found['outcomes'] if row['location'] == 'location /' and row['phase'] == 'wait' and row['method'] == 'POST'}
         check('traffic weighs the intervals of its own location', shares.get((0, 30)) == 0.98 and abs(sum(shares.values()) - 1) < 1e-6, shares)
+        check('an access log among the paths is one', program.json(folder, str(GIVEN / 'shop'), 'access.log')[1]['traffic'] == found['traffic'])
         check('P50 and P99 are of all rows', found['traffic']['rows'] == 110 and abs(found['traffic']['p50_s'] - 0.1) < 1e-6 and found['traffic']['p99_s'] == 100, found['traffic'])
 
 

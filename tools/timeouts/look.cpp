@@ -97,6 +97,9 @@ base::Result<Looked> look(const Options& options, const source::Host& host, cons
   looked.skipped = static_cast<std::size_t>(std::ranges::count_if(looked.found.files, [](const model::File& file) { return !file.template_language.empty(); }));
   std::vector<model::File> files = looked.found.files;
   looked.deployment = model::deployment_of(std::move(files), host, model::locate_in(looked.found), {options.target_nginx, options.target_gunicorn});
+  for (auto& nginx : looked.deployment.nginx) nginx->strict = true;
+  if (!options.server_command.empty() && std::ranges::none_of(looked.deployment.servers, [&](const model::Backend& server) { return server.at.file < looked.deployment.files.size() && looked.deployment.files[server.at.file].shown == "--server"; }))
+    return base::fail({base::Kind::usage, "reading --server " + base::printable(options.server_command, 200), "it starts no gunicorn", "of uwsgi, php-fpm, puma and unicorn give the configuration file", 0});
   for (const std::string& assignment : options.set)
     if (const auto set = model::set_value(looked.deployment, assignment); !set) return base::fail(set.error());
   model::Given given;

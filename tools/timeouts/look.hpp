@@ -29,6 +29,9 @@ std::vector<std::string> advice_of(const std::vector<model::Route>& routes, cons
 /// Rows whose client outcome changes from one tree to the other, by location.
 std::vector<report::Difference> differences(const Looked& before, const Looked& after);
 
+/// Files that are named like a configuration and hold rows of an access log: taken out of `paths`.
+std::vector<std::string> logs_among(const source::Host& host, std::vector<std::string>& paths);
+
 /// Reads access logs and gives every row of the wait its share of the requests.
 report::Traffic weigh(const source::Host& host, const std::vector<std::string>& logs, Looked& looked);
 

@@ -53,7 +53,8 @@ int main(int count, char** words) {
   const std::string folder = working_folder();
   auto cards = options.rules.empty() ? base::Result<rule::Cards>(rule::Cards()) : rule::cards_with(host, options.rules);
   if (!cards) return fail(cards.error(), 2);
-  std::vector<std::string> paths = options.paths;
+  std::vector<std::string> paths = options.paths, logs = timeouts::logs_among(host, paths);
+  logs.insert(logs.end(), options.access_logs.begin(), options.access_logs.end());
   if (paths.empty() && options.server_command.empty()) paths.emplace_back(".");
   auto looked = timeouts::look(options, host, paths, folder);
   if (!looked) return fail(looked.error(), looked.error().kind == base::Kind::usage ? 2 : 3);
@@ -67,7 +68,7 @@ int main(int count, char** words) {
     if (!before) return fail(before.error(), 3);
     differences = timeouts::differences(*before, *looked);
   }
-  const report::Traffic traffic = timeouts::weigh(host, options.access_logs, *looked);
+  const report::Traffic traffic = timeouts::weigh(host, logs, *looked);
   const report::Timeouts all{looked->deployment, looked->routes, looked->groups, result.findings, result.open, looked->gaps, timeouts::advice_of(looked->routes, looked->groups), options.set,
                              options.duration, options.method, traffic, options.against, differences, host.now()};
   report::Style style;

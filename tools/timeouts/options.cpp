@@ -60,7 +60,7 @@ Asked read_options(int count, char** words) {
   app.name("triage-timeouts");
   app.description("Who gives up first: the whole chain of timeouts from configuration files, and what a client sees of a request of every duration. Nothing is run (but by verify) and nothing but the files is read.");
   app.set_version_flag("--version", std::string(report::tool_version));
-  app.add_option("PATH", o.paths, "files and folders; default: this folder");
+  app.add_option("PATH", o.paths, "files and folders, access logs among them; default: this folder");
   app.add_option("--nginx", w.nginx, "nginx's main file")->allow_extra_args(false);
   app.add_option("--server", w.server, "the server's configuration file, or its command line in quotes")->allow_extra_args(false);
   app.add_option("--unit", w.unit, "the systemd unit that runs it")->allow_extra_args(false);

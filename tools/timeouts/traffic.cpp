@@ -87,6 +87,28 @@ struct Counter {
 
 }  // namespace
 
+std::vector<std::string> logs_among(const source::Host& host, std::vector<std::string>& paths) {
+  std::vector<std::string> logs;
+  std::erase_if(paths, [&](const std::string& path) {
+    const auto about = host.stat(path);
+    if (!about || about->kind != source::EntryKind::file) return false;
+    auto stream = host.open(path);
+    const auto read = stream ? source::slurp(**stream, 1 << 14) : base::Result<std::string>();
+    const std::string head = read ? *read : std::string();
+    parse::AccessReader reader;
+    std::size_t rows = 0, lines = 0;
+    for (const std::string_view line : base::split(head, '\n')) {
+      if (line.empty()) continue;
+      ++lines;
+      rows += reader.read(line).has_value();
+    }
+    if (rows == 0 || rows * 2 < lines) return false;
+    logs.push_back(path);
+    return true;
+  });
+  return logs;
+}
+
 report::Traffic weigh(const source::Host& host, const std::vector<std::string>& logs, Looked& looked) {
   if (logs.empty()) return {};
   Places places(looked);
