@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const source::TextHost host(std::move(texts));
   const auto locate = [](const std::string& path) { return path.starts_with("/c/") ? path : std::string(); };
   const model::Deployment deployment = model::deployment_of(std::move(files), host, locate, {});
-  (void)rule::lint(deployment, rule::built_in_cards());
+  static const rule::Cards cards;
+  (void)rule::lint(deployment, cards);
   const auto routes = model::routes_of(deployment, {});
   (void)model::outlook(routes, "");
   if (!routes.empty()) (void)model::timeline(routes.front(), {}, 1);
