@@ -85,7 +85,7 @@ Row row_of(const Route& route, const Variant& variant, const Interval& interval,
       row.ghost_to = std::max(row.ghost_to, one->ghost_to);
       ghosts = true;
     }
-    const std::string_view word = one->gave_up == "proxy" ? "read" : one->gave_up;
+    const std::string_view word = one->gave_up == "proxy" ? std::string_view("read") : std::string_view(one->gave_up);
     const auto because = [&](const Term* term) {
       if (term && std::ranges::find(row.because, said(*term)) == row.because.end()) row.because.push_back(said(*term));
     };
