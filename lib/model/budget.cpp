@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -9,8 +10,8 @@ namespace model {
 
 namespace {
 
-// A request is tried on at most this many peers here: the outcomes of more only repeat.
-constexpr int most_attempts = 6;
+// More peers than anybody waits for: with a second for each it is four minutes.
+constexpr int most_attempts = 256;
 // The second stage of the kill comes with the next poll: a second after the first where nothing else happens, at once where another worker's end
 // wakes the master meanwhile (2.80 and 2.83 s at a timeout of 2, with other workers dying beside it).
 constexpr double least_of_second_stage = 0;
@@ -31,6 +32,40 @@ Window kill_window(const ServerLimits& server, const Request& request) {
   return {request.queued + window.from, request.queued + window.to};
 }
 
+bool same_kind(const Outcome& a, const Outcome& b) {
+  return a.status == b.status && a.finished == b.finished && a.runs == b.runs && a.killed == b.killed && a.gave_up == b.gave_up;
+}
+
+// Outcomes of one kind are one, over the time of all; in the order in which they are told.
+class Kinds {
+ public:
+  void add(const Outcome& one) {
+    const auto [place, fresh] = all_.emplace(Key{one.status, one.runs, one.killed, one.gave_up, one.finished}, one);
+    if (fresh) return;
+    Outcome& known = place->second;
+    known.from = std::min(known.from, one.from);
+    known.to = std::max(known.to, one.to);
+    known.ghost_from = std::min(known.ghost_from, one.ghost_from);
+    known.ghost_to = std::max(known.ghost_to, one.ghost_to);
+    known.blackout = std::max(known.blackout, one.blackout);
+  }
+  std::vector<Outcome> all() const {
+    std::vector<Outcome> out;
+    for (const auto& [key, one] : all_) out.push_back(one);
+    return out;
+  }
+
+ private:
+  using Key = std::tuple<int, int, int, std::string, bool>;
+  std::map<Key, Outcome> all_;
+};
+
+std::vector<Outcome> merged(const std::vector<Outcome>& found) {
+  Kinds kinds;
+  for (const Outcome& one : found) kinds.add(one);
+  return kinds.all();
+}
+
 struct Walk {
   const Chain& chain;
   const Request& request;
@@ -38,7 +73,29 @@ struct Walk {
   Window kill;
   int attempts = 1;
   bool repeatable = true;
-  std::vector<Outcome> found;
+  Kinds found;
+  // What goes on to the next peer, by how many workers were killed: attempts that only differ in their moment go on as one, with the wider window,
+  // or the ways would double with every peer.
+  struct Going { Window start; Outcome so_far; };
+  std::map<int, Going> later;
+
+  void run() {
+    std::map<int, Going> now{{0, {}}};
+    for (int number = 1; number <= attempts && !now.empty(); ++number) {
+      later.clear();
+      for (const auto& [killed, going] : now) attempt(number, going.start, going.so_far);
+      now = std::move(later);
+    }
+  }
+
+  void go_on(Window start, const Outcome& so_far) {
+    const auto [place, fresh] = later.emplace(so_far.killed, Going{start, so_far});
+    if (fresh) return;
+    Going& known = place->second;
+    known.start = {std::min(known.start.from, start.from), std::max(known.start.to, start.to)};
+    known.so_far.ghost_from = std::min(known.so_far.ghost_from, so_far.ghost_from);
+    known.so_far.ghost_to = std::max(known.so_far.ghost_to, so_far.ghost_to);
+  }
 
   // What this attempt's worker still does after nobody waits for it any more, from `at` on: to its end, or until it is killed.
   Window ghost(Window at, bool killed) const {
@@ -48,9 +105,7 @@ struct Walk {
   // Whether it then ends by itself or is killed: of work that ends while the kill may come, either.
   bool may_end(bool killed) const { return killed ? end > kill.from : end < kill.to; }
 
-  void add(Outcome outcome) {
-    if (std::find(found.begin(), found.end(), outcome) == found.end()) found.push_back(std::move(outcome));
-  }
+  void add(const Outcome& outcome) { found.add(outcome); }
 
   // `start`: when this attempt began; `so_far`: what the attempts before it left behind.
   void attempt(int number, Window start, Outcome so_far) {
@@ -133,7 +188,7 @@ struct Walk {
   void next(int number, Window event, bool allowed, Outcome outcome) {
     const double limit = chain.proxy.present ? chain.proxy.next.seconds : 0;
     const bool may = allowed && number < attempts && event.from < limit;
-    if (may) attempt(number + 1, {event.from, std::min(event.to, limit)}, outcome);
+    if (may) go_on({event.from, std::min(event.to, limit)}, outcome);
     if (may && event.to < limit) return;
     outcome.from = event.from;
     outcome.to = event.to;
@@ -146,26 +201,6 @@ struct Walk {
     add(outcome);
   }
 };
-
-bool same_kind(const Outcome& a, const Outcome& b) {
-  return a.status == b.status && a.finished == b.finished && a.runs == b.runs && a.killed == b.killed && a.gave_up == b.gave_up;
-}
-
-// What a walk found, one outcome a kind.
-std::vector<Outcome> merged(std::vector<Outcome> found) {
-  std::vector<Outcome> all;
-  for (Outcome& one : found) {
-    const auto known = std::find_if(all.begin(), all.end(), [&](const Outcome& other) { return same_kind(one, other); });
-    if (known == all.end()) { all.push_back(std::move(one)); continue; }
-    known->from = std::min(known->from, one.from);
-    known->to = std::max(known->to, one.to);
-    known->ghost_from = std::min(known->ghost_from, one.ghost_from);
-    known->ghost_to = std::max(known->ghost_to, one.ghost_to);
-    known->blackout = std::max(known->blackout, one.blackout);
-  }
-  std::sort(all.begin(), all.end(), [](const Outcome& a, const Outcome& b) { return std::tie(a.status, a.runs, a.killed, a.gave_up) < std::tie(b.status, b.runs, b.killed, b.gave_up); });
-  return all;
-}
 
 bool idempotent(const std::string& method) { return method != "POST" && method != "LOCK" && method != "PATCH"; }
 
@@ -234,13 +269,13 @@ std::vector<Open> open_of(const Chain& chain, const Request& request, double wor
 }
 
 std::vector<Outcome> certain_at(const Chain& chain, const Request& request, double work) {
-  Walk walk{chain, request, request.queued + work, kill_window(chain.server, request), 1, true, {}};
+  Walk walk{chain, request, request.queued + work, kill_window(chain.server, request), 1, true, {}, {}};
   if (chain.proxy.present) {
     walk.attempts = std::clamp(chain.proxy.tries > 0 ? std::min(chain.proxy.tries, chain.proxy.peers) : chain.proxy.peers, 1, most_attempts);
     walk.repeatable = idempotent(request.method) || chain.proxy.retries_non_idempotent;
   }
-  walk.attempt(1, {0, 0}, {});
-  return merged(std::move(walk.found));
+  walk.run();
+  return walk.found.all();
 }
 
 bool alike(const std::vector<Outcome>& a, const std::vector<Outcome>& b) { return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), same_kind); }
@@ -280,7 +315,7 @@ std::vector<Outcome> possible_at(const Chain& chain, const Request& request, dou
       step *= one.count;
     }
   }
-  return merged(std::move(all));
+  return merged(all);
 }
 
 }  // namespace
@@ -301,11 +336,11 @@ std::vector<Interval> outcomes(const Chain& chain, const Request& request) {
     std::vector<Outcome> here = possible_at(chain, request, last ? from + 1e6 : to - inside, &interval.depends);
     if (last) for (Outcome& one : here) if (one.ghost_to > 1e5) one.ghost_to = no_limit;
     for (const Outcome& one : possible_at(chain, request, from + (last ? 1e-6 : inside), &interval.depends)) here.push_back(one);
-    here = merged(std::move(here));
+    here = merged(here);
     if (!all.empty() && alike(here, all.back().outcomes)) {
       all.back().to = to;
       here.insert(here.end(), all.back().outcomes.begin(), all.back().outcomes.end());
-      all.back().outcomes = merged(std::move(here));
+      all.back().outcomes = merged(here);
     } else {
       interval.outcomes = std::move(here);
       all.push_back(std::move(interval));

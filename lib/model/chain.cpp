@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t most_variants = 8;
 
+// A count that a file sets; what is none, or below zero, is 0: not known.
+int whole(double number) { return number >= 0 ? static_cast<int>(std::min(number, 1e6)) : 0; }
+
 struct Maker {
   const Deployment& all;
   const Given& given;
@@ -145,14 +148,14 @@ struct Maker {
     station.terms.back().shown = p.peers > 1 || !p.peers_known || next.choices.front().from != From::built_in;
     const Term tries = own_term("next_upstream_tries", "nginx.next_upstream_tries", "");
     at_default(station.terms.back());
-    if (tries.choices.front().value.known()) p.tries = static_cast<int>(std::min(tries.choices.front().value.number, 1e6));
+    if (tries.choices.front().value.known()) p.tries = whole(tries.choices.front().value.number);
     else p.retries_known = false;
     p.next = limit(own_term("next_upstream_timeout", "nginx.next_upstream_timeout", "s"), true);
     at_default(station.terms.back());
     if (upstream && upstream->peers.size() > 1) {
       const Term fails = term("max_fails", "nginx.max_fails", settings.of("max_fails"), "", whose, true, "");
       const Term again = term("fail_timeout", "nginx.fail_timeout", settings.of("fail_timeout"), "s", whose, true, "");
-      if (fails.choices.front().value.known()) p.max_fails = static_cast<int>(std::min(fails.choices.front().value.number, 1e6));
+      if (fails.choices.front().value.known()) p.max_fails = whole(fails.choices.front().value.number);
       if (again.choices.front().value.known()) p.fail_timeout = again.choices.front().value.number;
       if (p.fail_timeout == 0) p.max_fails = 0;
       station.terms.push_back(fails);
@@ -237,7 +240,7 @@ struct Maker {
     const auto count = [&](const char* name, const Choices& choices) {
       if (choices.empty()) return std::string_view(name) == "threads" ? 1 : 0;
       if (choices.size() > 1 || !choices.front().value.known()) return 0;
-      return static_cast<int>(std::min(choices.front().value.number, 1e6));
+      return whole(choices.front().value.number);
     };
     for (const Choice& kind : kinds)
       for (const Choice& worker : rest[0])

@@ -93,6 +93,19 @@ Row row_of(const Route& route, const Variant& variant, const Interval& interval,
     else if (!word.empty()) because(term_behind(route, word));
     if (one->runs > 1) because(term_of(route, "_next_upstream"));
   }
+  if (said_at.size() > 4) {  // many peers: the moments run into each other, and each status is told once with all of its time
+    said_at.clear();
+    for (const std::string& status : row.client) {
+      double from = no_limit, to = 0;
+      bool finished = false;
+      for (const Outcome* one : order) {
+        if (status_text(*one) != status) continue;
+        finished = finished || one->finished;
+        if (!one->finished) { from = std::min(from, one->from); to = std::max(to, one->to); }
+      }
+      said_at.emplace_back(finished || from == no_limit ? "" : to == no_limit ? " at a time that is not known" : " at " + window(from, to), status);
+    }
+  }
   for (const auto& [at, what] : said_at) row.told += (row.told.empty() ? "" : ", or ") + what + at;
   open_terms(route, row, interval.depends);
   return row;

@@ -121,6 +121,19 @@ TEST_CASE("other servers' limits", "[budget]") {
   fits(chain_of("unicorn", "", "", 3, 60), {}, 30, {502, 3.9, 1, 1});
 }
 
+TEST_CASE("many peers are all asked, and the ways do not double with each", "[budget]") {
+  Chain many = chain_of("gunicorn", "20.1", "sync", 30, 2);
+  many.proxy.peers = 40;
+  fits(many, {}, 4, {504, 80.0, 40});
+  many.proxy.next.seconds = 9;
+  fits(many, {}, 4, {504, 10.0, 5});
+  many.proxy.next.seconds = no_limit;
+  many.server.worker.seconds = 1;          // a kill within [1, 2.1], the proxy's limit in it
+  const auto said = outcomes_at(many, {}, 9);
+  CHECK(said.size() < 100);
+  CHECK(said.back().runs == 40);
+}
+
 TEST_CASE("a worker whose client is gone is killed all the same, or ends first", "[budget]") {
   // Of a soak: the proxy gave up within the window of the kill, and the work ended within it too.
   for (const int killed : {0, 1}) {
