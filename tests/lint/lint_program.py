@@ -161,6 +161,8 @@ def golden(folder):
     written(folder, nginx__conf=SITE, Procfile="web: gunicorn -w 2 -b 127.0.0.1:8000 -t 90 main:app\n", main__py="from fastapi import FastAPI\n\napp = FastAPI()\n")
     report = json.loads(run(folder, "--format", "sarif", "--exit-zero")[1])
     faults = sarif_faults(report)
+    # Of the rules a few, so that another rule does not change the file.
+    report = json.loads(run(folder, "--format", "sarif", "--exit-zero", "--select", "nginx.proxy-pass-localhost,nginx.fail-timeout-noop-single,nginx.read-timeout-zero,parse.bad-time-unit,gunicorn.asgi-app-on-wsgi-worker,chain.ghost-work")[1])
     check("sarif is as its schema asks", not faults, "\n".join(faults))
     rules = report["runs"][0]["tool"]["driver"]["rules"]
     found = {result["ruleId"] for result in report["runs"][0]["results"]}
