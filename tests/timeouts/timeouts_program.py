@@ -149,6 +149,11 @@ def asking(program):
         check('nothing to look at is 3', program.run(folder)[0] == 3)
         code, out, _ = program.run(folder, '--nginx', str(GIVEN / 'shop' / 'nginx.conf'), '--server', 'gunicorn -b 127.0.0.1:8000 -t 20 -w 3 app:app', '--exit-zero')
         check('a command line is a server', code == 0 and re.search(r'timeout +20s +--server:1:\d+', out), out[:1500])
+        (folder / 'u').mkdir()
+        (folder / 'u' / 'nginx.conf').write_text('events {}\nhttp { server { listen 80; location / { uwsgi_pass unix:/run/u.sock; uwsgi_read_timeout 20s; } } }\n')
+        (folder / 'u' / 'uwsgi.ini').write_text('[uwsgi]\nmodule = app\nsocket = /run/u.sock\nharakiri = 30\n')
+        out = program.run(folder, 'u')[1]
+        check('other servers have other names for it', re.search(r'harakiri +30s +u/uwsgi.ini:4:12', out) and 'below harakiri: a choice' in ' '.join(out.split()), out)
         for words in (['--format', 'pdf'], ['--duration', 'long'], ['--set', 'server.tiemout=3', str(GIVEN / 'shop')], ['--method', 'G3T'], ['--server', 'node server.js'], ['--nonsense']):
             code, _, err = program.run(folder, *words)
             check(f'{" ".join(words[:2])} is a question asked wrong', code == 2 and err, (code, err))

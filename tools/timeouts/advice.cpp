@@ -19,6 +19,15 @@ const Term* find(const model::Route& route, std::string_view role, std::string_v
   return nullptr;
 }
 
+// Each server has its own name for what ends a worker.
+const Term* worker_limit(const model::Route& route) {
+  for (const model::Station& station : route.stations)
+    if (station.role == "server")
+      for (const Term& term : station.terms)
+        for (const std::string_view name : {"timeout", "harakiri", "request_terminate_timeout", "worker_timeout"}) if (term.name == name) return &term;
+  return nullptr;
+}
+
 // The number that the files set, and nothing else.
 std::optional<double> stated(const Term* term) {
   if (!term || term->choices.size() != 1) return std::nullopt;
@@ -37,14 +46,14 @@ std::vector<std::string> advice_of(const std::vector<model::Route>& routes, cons
   const auto add = [&](std::string text) { if (all.size() < 20 && known.insert(text).second) all.push_back(std::move(text)); };
   for (const model::Group& group : groups) {
     const model::Route& route = routes[group.routes.front()];
-    const Term *send = find(route, "proxy", "_send_timeout"), *connect = find(route, "proxy", "_connect_timeout"), *read = find(route, "proxy", "_read_timeout"), *timeout = find(route, "server", "timeout"), *kind = find(route, "server", "worker_class");
+    const Term *send = find(route, "proxy", "_send_timeout"), *connect = find(route, "proxy", "_connect_timeout"), *read = find(route, "proxy", "_read_timeout"), *timeout = worker_limit(route), *kind = find(route, "server", "worker_class");
     if (const auto seconds = stated(send); seconds && *seconds > 60) add(said(*send) + ": it never runs while the answer is awaited, only while a request's body is written; leave it away.");
     if (const auto seconds = stated(connect); seconds && *seconds > model::kernel_connect_to) add(said(*connect) + ": the kernel gives a connect up after about 134 s, with 502; and a busy server is connected to in no time. A few seconds do.");
     else if (seconds && *seconds > 60) add(said(*connect) + ": of no use to a slow application: with every worker busy the kernel still connects in no time. A few seconds do.");
     const model::Chain& chain = route.variants.front().chain;
     if (chain.server.known && kind && kind->choices.size() == 1 && kind->choices.front().value.known() && chain.server.law.measures == flavour::Measures::loop)
       if (const auto seconds = stated(timeout); seconds && *seconds > 60) add(said(*timeout) + ": workers of class " + kind->choices.front().value.text + " are never ended for a slow request, it only watches that their loop turns; a large one finds a blocked loop late.");
-    if (const auto r = stated(read); r && chain.server.known && chain.server.law.measures == flavour::Measures::request && chain.server.worker.known && chain.server.worker.seconds != model::no_limit) {
+    if (const auto r = stated(read); r && timeout && chain.server.known && chain.server.law.measures == flavour::Measures::request && chain.server.worker.known && chain.server.worker.seconds != model::no_limit) {
       if (*r < chain.server.worker.seconds) add(said(*read) + " below " + timeout->name + ": a choice, not a mistake by itself: 504 and work for nobody here, 502 or 500 and a lost worker the other way; neither makes a slow request succeed.");
     }
     const Term* fails = find(route, "proxy", "fail_timeout");
