@@ -383,7 +383,10 @@ std::vector<Route> routes_of(const Deployment& all, const Given& given) {
       std::vector<std::pair<std::size_t, std::string>> servers;
       if (const auto found = links.find({n, p}); found != links.end()) for (const Link* link : found->second) servers.emplace_back(by_backend[link->server], link->guess ? link->why : "");
       if (servers.empty()) servers = maker.behind(nginx, pass);
-      if (servers.empty()) maker.finish(std::move(route), chain, out);
+      if (servers.empty()) {
+        maker.finish(std::move(route), chain, out);
+        continue;
+      }
       for (const auto& [application, guess] : servers) {
         Route one = route;
         one.application = application;

@@ -167,7 +167,8 @@ BurstOutcome burst(const Chain& chain, const Burst& asked) {
   const double rounds = asked.work <= 0 || read == no_limit ? no_limit : std::max(0.0, std::ceil(read / asked.work) - 1);
   out.served = rounds >= static_cast<double>(in) ? in : std::min(in, static_cast<std::size_t>(rounds) * workers);
   out.late = in - out.served;
-  out.last = out.served == 0 ? 0 : static_cast<double>((out.served - 1) / workers + 1) * asked.work;
+  const std::size_t last_round = out.served == 0 ? 0 : (out.served - 1) / workers + 1;
+  out.last = static_cast<double>(last_round) * asked.work;
   out.refused = asked.at_once - in;
   if (out.refused == 0) return out;
   Ending end;

@@ -16,7 +16,7 @@ int fail(const base::Error& error, int code) {
   return code;
 }
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
 
 std::string working_folder() {
   std::string folder(4096, '\0');

@@ -36,8 +36,8 @@ class Places {
     if (one_)  // the port that the block listens at: 80 where it says nothing
       for (const auto* node : servers_)
         if (const auto* listen = parse::nginx::child(*node, "listen")) {
-          std::string_view text = listen->directive.argument(0);
-          text = text.substr(text.rfind(':') == std::string_view::npos ? 0 : text.rfind(':') + 1);
+          std::string text = listen->directive.argument(0);
+          text.erase(0, text.rfind(':') == std::string::npos ? 0 : text.rfind(':') + 1);
           if (const auto port = base::read_number(text); port && *port > 0 && *port < 65536) request_.port = static_cast<std::uint16_t>(*port);
         }
     request_.host = "localhost";
