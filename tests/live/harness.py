@@ -333,9 +333,10 @@ class Gunicorn:
 
 class Nginx:
     """An nginx before `server`: a port on loopback, or what stands in its proxy_pass. With a user of its own its folder must let that user in.
-    `http`: more lines for the http block; `location`: for the location; `inside`: a command that starts it elsewhere (nsenter)."""
+    `http`: more lines for the http block; `location`: for the location; `inside`: a command that starts it elsewhere (nsenter); `read`: its
+    read timeout."""
 
-    def __init__(self, folder, server, user='root', http='', location='', inside=(), answers=True):
+    def __init__(self, folder, server, user='root', http='', location='', inside=(), answers=True, read='30s'):
         to = f'{LOOPBACK}:{server}' if isinstance(server, int) else server
         self.folder, self.port = pathlib.Path(folder), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -356,7 +357,7 @@ http {{
     listen {LOOPBACK}:{self.port};
     location / {{
       proxy_pass http://{to};
-      proxy_read_timeout 30s;
+      proxy_read_timeout {read};
       {location}
     }}
   }}

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 
-from harness import HERE, LOOPBACK, PYTHON, Cgroup, Gunicorn, Request, Skip, connect, first_in_a_pid_namespace, free_port, get, report, run_cases, same, serves, triage, unpacked, wait_until, without_titles
+from harness import HERE, LOOPBACK, PYTHON, Cgroup, Gunicorn, Nginx, Request, Skip, connect, first_in_a_pid_namespace, free_port, get, report, run_cases, same, serves, triage, unpacked, wait_until, without_titles
 
 MIB = 1 << 20
 
@@ -487,6 +487,28 @@ def one_connection_each(asked, folder):
         peer.close()
 
 
+# ---- the proxy gives up ----------------------------------------------------------------------------------------------
+def proxy_gives_up_first(asked, folder):
+    """nginx waits 1 s, the worker may take 60: the verdict names both, and where nginx's stands."""
+    # Without a title over its command line: its timeout is read from there.
+    server = Gunicorn(folder / 'site', '--timeout', '60', '--graceful-timeout', '1', packages=without_titles(folder))
+    try:
+        proxy = Nginx(folder / 'nginx', server.port, read='1s')
+        try:
+            same('status', get(proxy.port, '/sleep?s=4', 20), 504)
+            finding = until(asked, server, 'proxy.gave-up-first')
+        finally:
+            proxy.stop()
+    finally:
+        server.stop()
+    same('sure', finding['sure'], 'certain')
+    says(finding, 'its read timeout of 1 s', 'would have at 60 s')
+    if not any('nginx.conf' in (witness['where'] or '') for witness in finding['because']):
+        raise AssertionError(f'the setting is no evidence: {finding["because"]}')
+    if not (finding['prediction'] or '').startswith('whatever takes 1 s or more is answered 504 here, and the worker goes on up to 60 s'):
+        raise AssertionError(finding['prediction'])
+
+
 # ---- frozen ---------------------------------------------------------------------------------------------------------
 HIERARCHIES = {  # where its groups are, the file that freezes and what it takes, and what stands there only in that version
     'v1': ('/sys/fs/cgroup/freezer', 'freezer.state', 'FROZEN', 'THAWED', 'tasks'),
@@ -533,7 +555,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each]
+    cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each, proxy_gives_up_first]
     named = [(case.__name__, functools.partial(case, asked)) for case in cases]
     named += [(f'frozen_with_its_group [{version}]', functools.partial(frozen_with_its_group, asked, version=version)) for version in HIERARCHIES]
     return run_cases(named, together=3)

@@ -253,11 +253,14 @@ std::optional<Draft> gave_up(const Look& look) {
     draft.values["value"] = fmt::format("its read timeout of {}", patience->at == no_fact ? "60 s, nginx's default" : fmt::format("{:g} s", patience->seconds));
     because(draft, patience->at);
   }
-  if (patience && limit && *limit > 0 && look.stack.servers.size() == 1) {
+  // That the proxy stopped waiting is its own word; that a worker was at it for all of that time follows from both limits.
+  bool follows = false;
+  if (patience && limit && look.stack.servers.size() == 1) {
     const std::string kind = !limited->worker_class.empty() ? limited->worker_class : model::text_setting(*limited, "worker_class").value_or("");
     const auto own = flavour::worker_limit(limited->flavour, limited->family, kind);
     const double killed = *limit + own.late + own.uninterruptible;
-    if (own.measures == flavour::Measures::request && patience->seconds > killed) {
+    follows = own.measures != flavour::Measures::request || *limit == 0 || patience->seconds < *limit;
+    if (own.measures == flavour::Measures::request && *limit > 0 && patience->seconds > killed) {
       // The worker's own limit would have ended the request first: it was not with a worker for all of that time.
       draft.rule = draft.group = "worker.saturated";
       draft.sure = Confidence::likely;
@@ -267,12 +270,19 @@ std::optional<Draft> gave_up(const Look& look) {
       draft.missing.push_back("what the workers were busy with: py-spy dump --nonblocking while it lasts");
       return draft;
     }
-    if (own.measures == flavour::Measures::request && patience->seconds < *limit)
+    if (own.measures == flavour::Measures::request && *limit > 0 && patience->seconds < *limit)
       draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here, and the worker goes on up to {:g} s; from there on it is killed as well (triage timeouts shows the whole chain)", patience->seconds, *limit);
     else if (own.measures == flavour::Measures::loop)
       draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here; no limit of {} ends such a request (triage timeouts shows the whole chain)", patience->seconds, kind);
   }
+  if (!follows) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "the proxy's own line: it stopped waiting for the response; whether a worker was at it all that time follows from both limits, which are not known for one server";
+    if (!patience) draft.missing.push_back("the proxy's configuration: nginx -T");
+    if (!limit) draft.missing.push_back("the server's timeout: its command line and configuration file");
+  }
   if (look.stack.servers.empty()) {
+    draft.missing.clear();
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;
     draft.sure_because = "the proxy stopped waiting; what the server would have done, and whether it was free, is not known";
