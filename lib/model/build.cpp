@@ -148,12 +148,13 @@ bool same_birth(const Evidence& evidence, const Life& life, const Fact& fact) {
 void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, FactId id) {
   const int pid = fact.about.pid ? fact.about.pid : fact.by;
   if (Life* const known = life_of(stack, pid, fact); known && same_birth(evidence, *known, fact)) return witness(*known, id);
-  // A pid that boots again while it was never seen to end: the old life is over, how is not known.
+  Server& server = server_of_worker(stack, fact);
+  // A pid that boots again while it was never seen to end: the old life is over. Only its own master puts another in its place; in a
+  // container each run has the same pids, and what ended the run before ended its workers.
   if (Life* const known = life_of(stack, pid, fact); known && open(*known) && known->booted != no_fact) {
     known->ended_known = true;
-    known->replaced = true;
+    known->replaced = known->server == index_of(stack, server);
   }
-  Server& server = server_of_worker(stack, fact);
   Life& life = start_life(stack, server, pid, Role::worker);
   life.booted = id;
   life.started = fact.when;

@@ -39,6 +39,8 @@ TEST_CASE("every start in a container is a run of its own although the pids repe
   const auto stack = model::build(s.evidence);
   REQUIRE(stack.servers.size() == 2);
   CHECK_FALSE(life(stack, 7, 0)->signal);
+  CHECK_FALSE(life(stack, 7, 0)->replaced);
+  CHECK_FALSE(life(stack, 8, 0)->replaced);
   CHECK(life(stack, 7, 1)->signal == 9);
 }
 
