@@ -110,6 +110,14 @@ std::vector<Story> stories_of(const std::vector<Draft>& drafts, const Findings& 
   return stories;
 }
 
+// The kernel's and the proxy's word alone never clears the workers: only the server or the host says how they fared.
+bool workers_seen(const evidence::Evidence& evidence) {
+  using enum evidence::SourceKind;
+  return std::any_of(evidence.sources.begin(), evidence.sources.end(), [](const evidence::Source& source) {
+    return source.kind != kernel_log && source.kind != access_log && source.kind != proxy_error_log && source.kind != proxy_access_log;
+  });
+}
+
 }  // namespace
 
 Findings findings_of(std::vector<Draft> drafts, const Cards& cards, std::vector<evidence::Gap>* gaps) {
@@ -180,7 +188,7 @@ Verdict verdict_of(const Findings& findings, const evidence::Evidence& evidence)
     if (!unsure(finding)) return Verdict::fault;
     doubt = true;
   }
-  return doubt || evidence.facts.empty() ? Verdict::unknown : Verdict::clean;
+  return doubt || evidence.facts.empty() || !workers_seen(evidence) ? Verdict::unknown : Verdict::clean;
 }
 
 const Finding* root_of(const Findings& findings) {

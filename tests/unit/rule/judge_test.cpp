@@ -123,6 +123,16 @@ TEST_CASE("the verdict") {
   const auto verdict = [&](std::vector<rule::Draft> drafts, const evidence::Evidence& evidence) { return rule::verdict_of(rule::findings_of(std::move(drafts), cards), evidence); };
   CHECK(verdict({}, something) == rule::Verdict::clean);
   CHECK(verdict({}, nothing) == rule::Verdict::unknown);
+  for (const auto kind : {evidence::SourceKind::kernel_log, evidence::SourceKind::access_log, evidence::SourceKind::proxy_error_log, evidence::SourceKind::proxy_access_log}) {
+    evidence::Evidence other = something;
+    other.sources[0].kind = kind;
+    INFO(evidence::source_text(kind));
+    CHECK(verdict({}, other) == rule::Verdict::unknown);
+    evidence::Source server;
+    server.kind = evidence::SourceKind::server_log;
+    other.add_source(server);
+    CHECK(verdict({}, other) == rule::Verdict::clean);
+  }
   CHECK(verdict({draft("app.failed", 1, 1)}, something) == rule::Verdict::clean);
   CHECK(verdict({draft("death.oom", 1, 1, rule::Confidence::unknown)}, something) == rule::Verdict::unknown);
   CHECK(verdict({draft("death.oom", 1, 1, rule::Confidence::unknown), draft("log.gone", 1, 1)}, something) == rule::Verdict::fault);
