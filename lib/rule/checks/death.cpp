@@ -184,6 +184,41 @@ int master_host_pid(const Case& c) {
   return master.host_pid ? master.host_pid : master.pid;
 }
 
+// A worker handles SIGTERM, SIGINT, SIGQUIT and SIGABRT and then exits: with 0, and with 1 after SIGABRT (workers/base.py, init_signals). Who
+// signals the master as well stops the whole server; a Ctrl-C comes from the kernel.
+std::optional<Draft> by_handled_signal(const Case& c) {
+  if (c.life.role != Role::worker || !c.life.exit_code || c.life.asked != Asked::nobody || c.life.timed_out != no_fact) return std::nullopt;
+  const int master = master_host_pid(c);
+  if (!master) return std::nullopt;
+  const SignalSent* sent = nullptr;
+  FactId sent_id = no_fact;
+  for (const FactId id : c.life.witnesses) {
+    const auto* other = as<SignalSent>(fact_of(c, id));
+    if (!other || other->how != "user") continue;
+    const bool leaves = other->signal == 15 || other->signal == 2 || other->signal == 3;
+    if (!(leaves && *c.life.exit_code == 0) && !(other->signal == 6 && *c.life.exit_code == 1)) continue;
+    if (other->sender == master) return std::nullopt;
+    sent = other;
+    sent_id = id;
+  }
+  if (!sent) return std::nullopt;
+  for (const FactId id : c.look.evidence.ids_of<SignalSent>()) {
+    const auto* other = as<SignalSent>(fact_of(c, id));
+    const auto apart = seconds_between(when_of(c.look, sent_id), when_of(c.look, id));
+    if (fact_of(c, id).about.pid == master && other->signal == sent->signal && (!apart || std::abs(*apart) <= 3)) return std::nullopt;
+  }
+  Draft draft = draft_about(c.look, "death.signalled", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = fmt::format("the signal was seen as it was sent, and the worker's handler exits with {}", *c.life.exit_code);
+  draft.values["signal"] = base::signal_text(sent->signal);
+  sender_values(draft, *sent);
+  because(draft, sent_id);
+  because(draft, c.life.exited);
+  own_lines(draft, c);
+  exclude_timeout(draft, c);
+  return draft;
+}
+
 // The watcher saw who sent the signal: nothing is more direct.
 std::optional<Draft> by_watch(const Case& c) {
   const SignalSent *deadly = nullptr, *abort = nullptr;
@@ -207,7 +242,8 @@ std::optional<Draft> by_watch(const Case& c) {
     if (c.life.hint) rule_out(draft, "death.oom-cgroup", "the hint \"Perhaps out of memory?\" is false here: the master sent that SIGKILL itself");
     return draft;
   }
-  if (!deadly || deadly->how == "fault" || deadly->how == "self") return std::nullopt;
+  if (!deadly) return by_handled_signal(c);
+  if (deadly->how == "fault" || deadly->how == "self") return std::nullopt;
   if (deadly->how == "kernel" && !deadly->cpu_limit && !deadly->namespace_ended) return std::nullopt;
   if (from_master) {
     if (deadly->signal == 15 || c.life.timed_out != no_fact) return std::nullopt;
@@ -385,9 +421,12 @@ std::optional<Draft> by_stop(const Case& c) {
   if (c.life.role != Role::worker || c.server.stop_asked == no_fact || c.life.replaced) return std::nullopt;
   const bool silent = !c.life.signal && !c.life.exit_code && c.life.exiting == no_fact && c.server.stopped != no_fact;
   if (!silent && c.life.signal != 9) return std::nullopt;
-  const auto graceful = model::number_setting(c.server, "graceful_timeout");
+  auto graceful = model::number_setting(c.server, "graceful_timeout");
   const auto asked = when_of(c.look, c.server.stop_asked), stopped = when_of(c.look, c.server.stopped);
   const auto waited = seconds_between(asked, silent ? stopped : c.life.ended);
+  // The setting not seen: the default of 30 s (config.py, GracefulTimeout) counts when the master lived on and went right after the kill; who
+  // stops a container or a unit by force takes the master too.
+  if (const auto lived_on = seconds_between(c.life.ended, stopped); !graceful && !silent && lived_on && *lived_on >= 0 && *lived_on <= 2) graceful = 30;
   // Killed long before the graceful timeout ran out: not by the master's own rule, as far as the settings are known.
   if (!waited || !graceful || *waited + 1.0 < *graceful || *waited > *graceful + 3) return std::nullopt;
   Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
