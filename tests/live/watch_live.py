@@ -241,6 +241,16 @@ def exit_code(site, folder):
         on.watch.expect(pid, 'death.exited', 'certain')
 
 
+def asked_by_hand(site, folder):
+    """kill -TERM and kill -ABRT of a worker, which handles both and exits: who sent it is the cause, not the exit code."""
+    with site(folder, '--timeout', '30', workers=3) as on:
+        for number in (signal.SIGTERM, signal.SIGABRT):
+            on.server.wait_replaced()
+            pid = on.server.workers()[-1]
+            os.kill(pid, number)
+            on.watch.expect(pid, 'death.signalled', 'certain', sender=os.getpid())
+
+
 def without_its_log(site, folder):
     """Its log goes where nobody can read it (a pipe, a container's runtime): signals and wait statuses are told all the same, and no more than they."""
     with site(folder, '--timeout', '2', '--error-logfile', '/dev/null', workers=3) as on:
@@ -456,7 +466,7 @@ def sees_a_server_that_starts_later(site, folder):
 
 
 CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, without_its_log, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace]
-BPF_ONLY = [leaves_nothing_behind, sees_a_server_that_starts_later]
+BPF_ONLY = [asked_by_hand, leaves_nothing_behind, sees_a_server_that_starts_later]
 FALLBACK_ONLY = [out_of_memory_by_counter]
 WAYS = {'': 'bpf', 'bpf': 'connector', 'bpf,connector': 'pidfd', 'bpf,connector,pidfd': 'proc'}
 
