@@ -1,3 +1,5 @@
+// One request walked through one chain, and the edges where its outcome changes. Past 300 lines: the walk and the sampling of what is unknown
+// share every clause, and a clause that stood in two files would be changed in one.
 #include "model/budget.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// From a deployment to the hops of each route, and the values that --set puts in their place. Past 300 lines: one maker looks up each limit in
+// the order of who decides it, and what may be set is the list of what it looks up.
 #include "model/chain.hpp"
 
 #include <algorithm>

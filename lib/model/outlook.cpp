@@ -1,3 +1,4 @@
+// Outcomes as the rows that every output prints. Past 300 lines: a row of its own for each phase of a request, with the words of all of them.
 #include "model/outlook.hpp"
 
 #include <algorithm>

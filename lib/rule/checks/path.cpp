@@ -1,5 +1,6 @@
 // What a live look shows of the way from the proxy to the server: the walk to each unix socket, and who listens at its end. What is broken
 // now is said with the one component that breaks it.
+// Past 300 lines: one function for each way to be broken, and what the other members of the upstream leave of it.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // What the proxy's error log says of its upstream. Its text is the same for every death of a worker, so it names a cause only where the
 // errno or the silence of the server does (gunicorn facts 5).
+// Past 300 lines: one function for each of nginx's messages, over the same rows.
 #include <fmt/format.h>
 
 #include <algorithm>
