@@ -333,7 +333,7 @@ std::vector<Interval> outcomes(const Chain& chain, const Request& request) {
     const bool last = i + 1 == at.size();
     const double from = at[i], to = last ? no_limit : at[i + 1];
     // Nothing changes in kind between two edges; what depends on the duration is widest at the ends.
-    const double inside = last ? from + 1 : (to - from) / 1e6;
+    const double inside = last ? from + 1 : (to - from) / 1e9;
     Interval interval{from, to, {}, {}};
     std::vector<Outcome> here = possible_at(chain, request, last ? from + 1e6 : to - inside, &interval.depends);
     if (last) for (Outcome& one : here) if (one.ghost_to > 1e5) one.ghost_to = no_limit;

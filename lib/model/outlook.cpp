@@ -284,6 +284,22 @@ std::string key_of(const Route& route) {
 
 std::string span_text(double from, double to) { return to == no_limit ? "from " + seconds_text(from) : plain(from) + " - " + seconds_text(to); }
 
+std::string killed_text(const Row& row) {
+  if (row.killed == 0) return {};
+  if (row.killed_least == row.killed) return row.killed == 1 ? "a worker is killed" : std::to_string(row.killed) + " workers are killed";
+  return row.killed == 1 ? "a worker may be killed" : "up to " + std::to_string(row.killed) + " workers are killed";
+}
+
+std::string besides(const Row& row) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
+  if (row.executes > 1) add("done up to " + std::to_string(row.executes) + " times");
+  if (row.ghost_to > 0.05) add(row.ghost_to == no_limit ? "goes on for nobody" : "goes on for nobody, up to " + seconds_text(row.ghost_to));
+  if (const std::string killed = killed_text(row); !killed.empty()) add(killed);
+  if (row.blackout > 0) add("then 502 for everybody, " + seconds_text(row.blackout));
+  return text;
+}
+
 std::vector<Group> outlook(const std::vector<Route>& routes, const std::string& method) {
   std::vector<Group> groups;
   std::map<std::string, std::size_t> known;

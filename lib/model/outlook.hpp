@@ -36,6 +36,11 @@ struct Moment { double at = 0, until = 0; std::string what; };
 struct Timeline { std::string when; std::vector<Moment> moments; std::vector<std::string> depends; };
 std::vector<Timeline> timeline(const Route& route, const Request& request, double work);
 
+/// "a worker is killed", "up to 2 workers are killed"; "" none.
+std::string killed_text(const Row& row);
+/// What else becomes of it: "goes on for nobody, up to 20 s; a worker is killed"; "" nothing.
+std::string besides(const Row& row);
+
 /// "0 - 30 s", "from 31.1 s".
 std::string span_text(double from, double to);
 

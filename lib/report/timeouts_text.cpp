@@ -79,22 +79,6 @@ std::string value_text(const Term& term) {
   return text;
 }
 
-std::string killed_text(const Row& row) {
-  if (row.killed == 0) return {};
-  if (row.killed_least == row.killed) return row.killed == 1 ? "a worker is killed" : std::to_string(row.killed) + " workers are killed";
-  return row.killed == 1 ? "a worker may be killed" : "up to " + std::to_string(row.killed) + " workers are killed";
-}
-
-std::string besides(const Row& row) {
-  std::string text;
-  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : "; ") + part; };
-  if (row.executes > 1) add("done up to " + std::to_string(row.executes) + " times");
-  if (row.ghost_to > 0.05) add(row.ghost_to == model::no_limit ? "goes on for nobody" : "goes on for nobody, up to " + model::seconds_text(row.ghost_to));
-  if (const std::string killed = killed_text(row); !killed.empty()) add(killed);
-  if (row.blackout > 0) add("then 502 for everybody, " + model::seconds_text(row.blackout));
-  return text;
-}
-
 // How many routes of the group set this value elsewhere.
 std::size_t elsewhere(const Timeouts& t, const Group& group, std::size_t station, std::size_t term) {
   std::size_t count = 0;
@@ -159,7 +143,7 @@ void table(Screen& screen, const std::vector<const Row*>& rows, std::string_view
   screen.row("    ", {{"takes", 17}}, traffic ? "share    the client gets" : "the client gets");
   for (const Row* row : rows) {
     std::string what = row->told;
-    const std::string more = besides(*row);
+    const std::string more = model::besides(*row);
     if (!more.empty()) what += " (" + more + ")";
     if (traffic && row->share >= 0) what = fmt::format("{:5.2f} %  ", row->share * 100) + what;
     screen.row("    ", {{model::span_text(row->from, row->to), 17}}, what + depends_text(row->depends));
@@ -190,7 +174,7 @@ void outcomes(Screen& screen, const Timeouts& t, const model::Route& route, cons
       if (!title) { screen.line(); screen.line("  other phases"); title = true; }
       std::string text = row.phase == "queue" || row.phase == "idle" ? row.told : model::span_text(row.from, row.to) + ": " + row.told;
       if (row.phase == "idle") text = row.method + " " + text;
-      if (const std::string killed = killed_text(row); !killed.empty()) text += " (" + killed + ")";
+      if (const std::string killed = model::killed_text(row); !killed.empty()) text += " (" + killed + ")";
       screen.row("    ", {{phase_text(row.phase), 17}}, text + depends_text(row.depends));
     }
   }

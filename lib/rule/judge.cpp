@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "rule/interval.hpp"
 
 namespace rule {
 
@@ -171,6 +172,7 @@ Findings judge(const model::Stack& stack, const evidence::Evidence& evidence, co
   std::vector<Draft> drafts;
   for (const Check* check : checks())
     for (Draft& draft : check->look(look)) drafts.push_back(std::move(draft));
+  mark_intervals(look, drafts);
   return findings_of(std::move(drafts), cards, gaps);
 }
 

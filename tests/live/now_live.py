@@ -505,8 +505,11 @@ def proxy_gives_up_first(asked, folder):
     says(finding, 'its read timeout of 1 s', 'would have at 60 s')
     if not any('nginx.conf' in (witness['where'] or '') for witness in finding['because']):
         raise AssertionError(f'the setting is no evidence: {finding["because"]}')
-    if not (finding['prediction'] or '').startswith('whatever takes 1 s or more is answered 504 here, and the worker goes on up to 60 s'):
+    if not (finding['prediction'] or '').startswith('a GET whose work takes 0 - 1 s: 200; 1 - 60 s: 504 at 1 s (goes on for nobody, up to 59 s)'):
         raise AssertionError(finding['prediction'])
+    row = next(witness for witness in finding['because'] if 'timed out' in (witness['text'] or ''))
+    if 'is the interval from 1 s: 504 at 1 s, by proxy_read_timeout 1s (' not in (row['note'] or ''):
+        raise AssertionError(row)
 
 
 # ---- frozen ---------------------------------------------------------------------------------------------------------

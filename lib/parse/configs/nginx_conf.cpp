@@ -95,6 +95,8 @@ class Reader {
     if (upstream && name == "server") {
       auto& members = upstreams_[around.back().argument(0)];
       const auto says = [&](std::string_view word) { return std::ranges::any_of(directive.words, [&](const nginx::Word& each) { return each.text == word; }); };
+      // How a member counts its failures, where it says so.
+      if (std::ranges::any_of(directive.words, [](const nginx::Word& word) { return base::starts_with(word.text, "max_fails=") || base::starts_with(word.text, "fail_timeout="); })) add(evidence::SettingRead{"nginx.upstream.server", words_of(directive, 1), "file", block_text(around.back(), server_names_), true}, place(directive));
       if (members.size() < 1000 && !says("down")) members.push_back({address_of(directive.argument(0)), says("backup") ? "backup" : "", place(directive)});
       return;
     }

@@ -9,11 +9,10 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "flavour/worker_limit.hpp"
 #include "model/timeline.hpp"
 #include "rule/draft.hpp"
+#include "rule/interval.hpp"
 #include "rule/path.hpp"
-#include "rule/patience.hpp"
 
 namespace rule {
 
@@ -21,26 +20,18 @@ using namespace evidence;
 
 namespace {
 
-struct Rows { std::vector<FactId> ids; std::set<std::string> upstreams; std::map<std::string, std::size_t> requests; };
+// Different requests of 504s that are asked for their way; more are as many locations as nobody can follow.
+constexpr std::size_t most_requests = 100;
 
-std::string upstream_of(const ProxyError& row) {
-  // "http://unix:/run/app.sock:/path" or "http://127.0.0.1:8000/path": the address without the request.
-  std::string_view text = row.upstream;
-  if (const auto scheme = text.find("://"); scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
-  if (base::starts_with(text, "unix:")) {
-    const auto end = text.find(":/", 6);
-    return std::string(text.substr(0, end));
-  }
-  return std::string(text.substr(0, text.find('/')));
-}
+struct Rows { std::vector<FactId> ids; std::set<std::string> upstreams; std::map<std::string, std::size_t> requests; };
 
 Rows rows_of(const Look& look, std::string_view kind, const std::function<bool(const std::string& upstream)>& leave_out = {}) {
   Rows rows;
   for (const FactId id : look.evidence.ids_of<ProxyError>()) {
     const auto* row = as<ProxyError>(look.evidence.facts[id]);
-    if (!row || row->kind != kind || (leave_out && leave_out(upstream_of(*row)))) continue;
+    if (!row || row->kind != kind || (leave_out && leave_out(upstream_address(*row)))) continue;
     rows.ids.push_back(id);
-    rows.upstreams.insert(upstream_of(*row));
+    rows.upstreams.insert(upstream_address(*row));
     if (!row->uri.empty()) ++rows.requests[(row->method.empty() ? "" : row->method + " ") + row->uri.substr(0, row->uri.find('?'))];
   }
   return rows;
@@ -223,14 +214,17 @@ std::optional<Draft> full_queue(const Look& look) {
   return draft;
 }
 
-// The read timeout that one and all of these rows ran into; nullopt where it is not known, or not one.
-std::optional<Patience> patience_of_all(const Look& look, const Rows& rows) {
-  std::optional<Patience> one;
+// The way that one and all of these rows went; nullopt where it is not known, or not one.
+std::optional<Way> way_of_all(const Look& look, const Rows& rows) {
+  std::optional<Way> one;
+  std::set<std::string> asked;
   for (const FactId id : rows.ids) {
     const auto& row = *as<ProxyError>(look.evidence.facts[id]);
-    const auto waited = row.uri.empty() ? std::nullopt : patience_of(look, upstream_of(row), row.uri);
-    if (!waited || (one && (one->seconds != waited->seconds || one->at != waited->at))) return std::nullopt;
-    one = waited;
+    if (!asked.insert(row.method + " " + row.upstream + " " + row.uri).second) continue;
+    auto way = asked.size() > most_requests ? std::nullopt : way_of(look, id);
+    const auto read = [](const Way& each) { return each.running.route.variants.front().chain.proxy.read; };
+    if (!way || !read(*way).known || (one && (read(*one).seconds != read(*way).seconds || one->running.read != way->running.read || one->running.server != way->running.server))) return std::nullopt;
+    if (!one) one = std::move(way);
   }
   return one;
 }
@@ -241,45 +235,41 @@ std::optional<Draft> gave_up(const Look& look) {
   Draft draft = start(look, "proxy.gave-up-first", rows);
   draft.sure_because = "the proxy's own line: it stopped waiting for the response";
   draft.subject.role = "server";
-  const Server* limited = nullptr;
   std::optional<double> limit;
   for (const Server& server : look.stack.servers)
     if (const auto text = model::text_setting(server, "timeout")) {
       draft.values["timeout"] = *text + " s";
       limit = model::number_setting(server, "timeout");
-      limited = &server;
     }
-  const auto patience = patience_of_all(look, rows);
-  if (patience) {
-    draft.values["value"] = fmt::format("its read timeout of {}", patience->at == no_fact ? "60 s, nginx's default" : fmt::format("{:g} s", patience->seconds));
-    because(draft, patience->at);
+  const auto way = way_of_all(look, rows);
+  if (way) {
+    const model::Limit& read = way->running.route.variants.front().chain.proxy.read;
+    draft.values["value"] = fmt::format("its read timeout of {}", way->running.read == no_fact ? "60 s, nginx's default" : model::seconds_text(read.seconds));
+    because(draft, way->running.read);
   }
   // That the proxy stopped waiting is its own word; that a worker was at it for all of that time follows from both limits.
   bool follows = false;
-  if (patience && limit && look.stack.servers.size() == 1) {
-    const std::string kind = !limited->worker_class.empty() ? limited->worker_class : model::text_setting(*limited, "worker_class").value_or("");
-    const auto own = flavour::worker_limit(limited->flavour, limited->family, kind);
-    const double killed = *limit + own.late + own.uninterruptible;
-    follows = own.measures != flavour::Measures::request || *limit == 0 || patience->seconds < *limit;
-    if (own.measures == flavour::Measures::request && *limit > 0 && patience->seconds > killed) {
+  if (way && way->running.whole) {
+    const model::Chain& chain = way->running.route.variants.front().chain;
+    const auto& own = chain.server.law;
+    const bool counts = own.measures == flavour::Measures::request && chain.server.worker.seconds != model::no_limit;
+    const double killed = chain.server.worker.seconds + own.late + own.uninterruptible;
+    follows = !counts || chain.proxy.read.seconds < chain.server.worker.seconds;
+    if (counts && chain.proxy.read.seconds > killed) {
       // The worker's own limit would have ended the request first: it was not with a worker for all of that time.
       draft.rule = draft.group = "worker.saturated";
       draft.sure = Confidence::likely;
-      draft.values["reason"] = fmt::format(": a request waited {:g} s for its answer, and a worker that has one is killed by {:g} s", patience->seconds, killed);
-      draft.sure_because = fmt::format("with a worker timeout of {:g} s, at least {:g} s of the wait were in its queue", *limit, patience->seconds - killed);
-      draft.subject.server = limited->flavour;
+      draft.values["reason"] = fmt::format(": a request waited {:g} s for its answer, and a worker that has one is killed by {:g} s", chain.proxy.read.seconds, killed);
+      draft.sure_because = fmt::format("with a worker timeout of {:g} s, at least {:g} s of the wait were in its queue", chain.server.worker.seconds, chain.proxy.read.seconds - killed);
+      draft.subject.server = look.stack.servers[way->running.server].flavour;
       draft.missing.push_back("what the workers were busy with: py-spy dump --nonblocking while it lasts");
       return draft;
     }
-    if (own.measures == flavour::Measures::request && *limit > 0 && patience->seconds < *limit)
-      draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here, and the worker goes on up to {:g} s; from there on it is killed as well (triage timeouts shows the whole chain)", patience->seconds, *limit);
-    else if (own.measures == flavour::Measures::loop)
-      draft.prediction = fmt::format("whatever takes {:g} s or more is answered 504 here; no limit of {} ends such a request (triage timeouts shows the whole chain)", patience->seconds, kind);
   }
   if (!follows) {
     draft.sure = Confidence::likely;
     draft.sure_because = "the proxy's own line: it stopped waiting for the response; whether a worker was at it all that time follows from both limits, which are not known for one server";
-    if (!patience) draft.missing.push_back("the proxy's configuration: nginx -T");
+    if (!way) draft.missing.push_back("the proxy's configuration: nginx -T");
     if (!limit) draft.missing.push_back("the server's timeout: its command line and configuration file");
   }
   if (look.stack.servers.empty()) {
@@ -301,8 +291,8 @@ std::optional<Draft> repeated(const Look& look) {
       const auto& row = std::get<ProxyError>(look.evidence.facts[id].what);
       if (row.connection == 0) continue;
       const std::string key = std::to_string(look.evidence.facts[id].origin.source) + " " + std::to_string(row.connection) + " " + row.uri;
-      const auto [known, fresh] = seen.emplace(key, std::pair{upstream_of(row), id});
-      if (!fresh && known->second.first != upstream_of(row)) twice.push_back(id);
+      const auto [known, fresh] = seen.emplace(key, std::pair{upstream_address(row), id});
+      if (!fresh && known->second.first != upstream_address(row)) twice.push_back(id);
     }
   }
   const Rows none_left = rows_of(look, "no-live");

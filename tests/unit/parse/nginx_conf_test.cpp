@@ -87,7 +87,7 @@ TEST_CASE("broken nginx files say where and never crash") {
 }
 
 TEST_CASE("nginx: routes join locations and upstreams, in either order") {
-  CHECK(shown("server { location / { proxy_pass http://app/x; } }\nupstream app { server 127.0.0.1:8000 max_fails=0; server unix:/run/a.sock; }") == "1:23 route / -> app 127.0.0.1:8000; 1:23 route / -> app unix:/run/a.sock");
+  CHECK(shown("server { location / { proxy_pass http://app/x; } }\nupstream app { server 127.0.0.1:8000 max_fails=0; server unix:/run/a.sock; }") == "2:16 nginx.upstream.server=127.0.0.1:8000 max_fails=0 [upstream app]; 1:23 route / -> app 127.0.0.1:8000; 1:23 route / -> app unix:/run/a.sock");
   CHECK(shown("location = /a { proxy_pass http://unix:/run/g.sock:/b; }\nlocation @x { uwsgi_pass unix:///var/run/u.sock; }\nlocation /p { fastcgi_pass php:9000; }") ==
         "1:17 route = /a ->  unix:/run/g.sock; 2:15 route @x ->  unix:/var/run/u.sock; 3:15 route /p ->  php:9000");
   CHECK(shown("upstream app { server a:1; keepalive 32; keepalive_timeout 5s; }") == "1:28 nginx.keepalive=32 [upstream app]; 1:42 nginx.upstream.keepalive_timeout=5s [upstream app]; 1:16 route  -> app a:1");
