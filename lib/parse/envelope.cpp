@@ -236,7 +236,25 @@ bool Opener::word(Record& record) {
       return true;
     }
   }
-  return false;
+  return stern(record);
+}
+
+// stern prints "pod container text". The pod's name is the replica set's, with the five letters and digits that Kubernetes draws from an alphabet
+// without vowels (util/rand of apimachinery), or a stateful set's with its number; the text must open as a server's own line does.
+bool Opener::stern(Record& record) {
+  constexpr std::string_view drawn = "bcdfghjklmnpqrstvwxz2456789";
+  const std::string_view text = record.text;
+  const std::size_t pod = name_length(text), dash = text.substr(0, pod).rfind('-');
+  if (dash == std::string_view::npos || pod >= text.size() || text[pod] != ' ') return false;
+  const std::string_view tail = text.substr(dash + 1, pod - dash - 1);
+  const bool ordinal = !tail.empty() && tail.size() <= 4 && tail.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!ordinal && (tail.size() != 5 || tail.find_first_not_of(drawn) != std::string_view::npos)) return false;
+  const std::size_t container = name_length(text.substr(pod + 1)), begin = pod + container + 2;
+  if (container == 0 || begin + 1 >= text.size() || text[begin - 1] != ' ') return false;
+  if (!(text[begin] == '[' && digit(text[begin + 1])) && text[begin] != '{' && !digit(text[begin])) return false;
+  record.unit = text.substr(0, begin - 1);
+  record.text = text.substr(begin);
+  return true;
 }
 
 // A part of a message. The joined text stays in parts_ until the next part of the same stream comes.

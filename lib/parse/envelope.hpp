@@ -52,7 +52,8 @@ class Opener {
   bool bracket(Record& record);       // dmesg, dmesg -T, kubectl logs --prefix
   bool angle(Record& record);         // <PRI>
   bool rfc5424(Record& record);
-  bool word(Record& record);          // dmesg -x, gunicorn's own syslog form, docker compose
+  bool word(Record& record);          // dmesg -x, gunicorn's own syslog form, docker compose, stern
+  static bool stern(Record& record);
   bool kmsg(Record& record);
   bool kernel_stamp(Record& record);  // "[ 12.345] " and its relatives at the front of record.text
   bool whom(Record& record, bool with_host);  // "host ident[pid]: "

@@ -73,8 +73,8 @@ void Opener::journal_json(Record& record) {
   // UNIT is the unit that systemd speaks about; _SYSTEMD_UNIT is the writer's own, which for systemd itself is init.scope.
   record.unit = line.string("UNIT");
   if (record.unit.empty()) record.unit = line.string("OBJECT_SYSTEMD_UNIT");
+  if (record.unit.empty()) record.unit = line.string("CONTAINER_NAME");  // before the unit of the daemon that passed the line on
   if (record.unit.empty()) record.unit = line.string("_SYSTEMD_UNIT");
-  if (record.unit.empty()) record.unit = line.string("CONTAINER_NAME");
   if (line.string("_TRANSPORT") == "kernel") {
     record.from_kernel_form = true;
     record.ident = "kernel";

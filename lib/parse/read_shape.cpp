@@ -68,6 +68,7 @@ Shape shape_of(std::string_view line, std::string_view& stamp) {
   const std::string_view front = line.substr(0, 80);
   if (front.find(" | ") != std::string_view::npos) return Shape::whole;                                        // docker compose
   if (front.size() > 9 && (front[6] == ':' || front[7] == ':' || front[8] == ':')) return Shape::whole;     // dmesg -x: "kern  :err   : "
+  if (first >= 'a' && first <= 'z' && (front.find(" [2") != std::string_view::npos || front.find(" {") != std::string_view::npos)) return Shape::whole;  // stern
   return Shape::loose;
 }
 

@@ -59,6 +59,9 @@ TEST_CASE("CRI, docker logs -t, compose, kubectl") {
   CHECK(opened(opener, "2026-11-22T10:31:07.123456789Z stderr P Booting ") == "");
   CHECK(opened(opener, "2026-11-22T10:31:07.123456789Z stderr F worker") == "2026-11-22T10:31:07.123Z | Booting worker");
   CHECK(opened(opener, "2026-11-22T10:31:07.123456789Z Listening at: http://x") == "2026-11-22T10:31:07.123Z | Listening at: http://x");
+  CHECK(opened(opener, "web-6d8f7c9b5d-x2k4z app [2026-11-22 10:31:07 +0000] [1] [INFO] x") == "unit=web-6d8f7c9b5d-x2k4z app | [2026-11-22 10:31:07 +0000] [1] [INFO] x");
+  CHECK(opened(opener, "web-0 app [2026-11-22 10:31:07 +0000] [1] [INFO] x") == "unit=web-0 app | [2026-11-22 10:31:07 +0000] [1] [INFO] x");
+  CHECK(opened(opener, "web-worker app [2026-11-22 10:31:07 +0000] [1] [INFO] x") == "| web-worker app [2026-11-22 10:31:07 +0000] [1] [INFO] x");
   CHECK(opened(opener, "web-1  | [2026-11-22 10:31:07 +0000] [1] [INFO] x") == "unit=web-1 | [2026-11-22 10:31:07 +0000] [1] [INFO] x");
   CHECK(opened(opener, "[pod/web-7d/app] Booting") == "unit=pod/web-7d/app | Booting");
 }
