@@ -44,6 +44,7 @@ struct Source {
   bool kernel_facility_known = false;            // kernel log in a form that tells forged records apart
   bool whole_boot = false;                       // starts at the boot itself
   std::optional<base::Instant> kernel_first, kernel_last;  // of the kernel's own records in it, whatever else it holds; none seen when empty
+  int writer = 0;                                // host pid of the server's master whose log it is, in a live look or watch; 0 not known, or several
   bool live = false;                             // read from the running system: covers until now
   std::optional<base::Instant> zero;             // wall time at which its boot clock stood at 0; give: what suspend may have added
 };

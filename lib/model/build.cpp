@@ -28,10 +28,28 @@ std::optional<std::int64_t> order_of(const Fact& fact) {
   return fact.when->at;
 }
 
+void heard_in(Server& server, const Voice& voice) {
+  for (const Voice& known : server.voices)
+    if (known.source == voice.source && known.unit == voice.unit) return;
+  server.voices.push_back(voice);
+}
+
+bool told_in(const Server& server, const Voice& voice) {
+  return std::any_of(server.voices.begin(), server.voices.end(), [&](const Voice& known) { return one_voice(known, voice); });
+}
+
+// Its logs tell of other events than this one does: the replica beside it, whose pids are the same.
+bool strange_to(const Stack& stack, const Server& server, const Voice& voice) {
+  return std::any_of(stack.strangers.begin(), stack.strangers.end(), [&](const Strangers& pair) {
+    return (one_voice(pair.one, voice) && told_in(server, pair.other)) || (one_voice(pair.other, voice) && told_in(server, pair.one));
+  });
+}
+
 Server& start_server(Stack& stack, const Fact& fact, int master) {
   Server server;
   server.master = master;
   server.source = fact.origin.source;
+  server.voices.push_back(voice_of(fact));
   server.ident = fact.server;
   server.first = server.last = fact.when;
   stack.servers.push_back(std::move(server));
@@ -56,13 +74,23 @@ Life& start_life(Stack& stack, Server& server, int pid, Role role) {
   return stack.lives.back();
 }
 
-// The server whose master wrote the line. A log that begins in the middle has no "Starting" line: the first line of a master makes the server.
+// The server whose master wrote the line, in its own log before another: the masters of two containers may have one pid. A log that begins in
+// the middle has no "Starting" line: the first line of a master makes the server.
 Server& server_of_master(Stack& stack, const Fact& fact) {
-  for (auto server = stack.servers.rbegin(); server != stack.servers.rend(); ++server)
-    if (fact.by != 0 && server->master == fact.by && (server->stopped == no_fact || !std::get_if<ServerStarted>(&fact.what))) return *server;
+  const Voice voice = voice_of(fact);
+  Server* elsewhere = nullptr;
+  for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && fact.by != 0; ++server) {
+    if (server->master != fact.by || (server->stopped != no_fact && std::get_if<ServerStarted>(&fact.what))) continue;
+    if (told_in(*server, voice)) return *server;
+    if (!elsewhere && !strange_to(stack, *server, voice)) elsewhere = &*server;
+  }
+  if (elsewhere) {
+    heard_in(*elsewhere, voice);
+    return *elsewhere;
+  }
   // Lines without pid, and workers seen before their master spoke: the latest server of this log.
   for (auto server = stack.servers.rbegin(); server != stack.servers.rend(); ++server) {
-    if (server->source != fact.origin.source) continue;
+    if (!told_in(*server, voice)) continue;
     if (fact.by == 0) return *server;
     if (server->master == 0) {
       server->master = fact.by;
@@ -75,13 +103,14 @@ Server& server_of_master(Stack& stack, const Fact& fact) {
 
 // The server that a worker's line belongs to: the one that knows the worker, else the latest that still runs, first in its own log.
 Server& server_of_worker(Stack& stack, const Fact& fact) {
+  const Voice voice = voice_of(fact);
   Server* best = nullptr;
   for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
-    if (server->source == fact.origin.source && !over(*server)) best = &*server;
+    if (told_in(*server, voice) && !over(*server)) best = &*server;
   for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
-    if (server->source == fact.origin.source) best = &*server;
+    if (told_in(*server, voice)) best = &*server;
   for (auto server = stack.servers.rbegin(); server != stack.servers.rend() && !best; ++server)
-    if (!over(*server) && order_of(fact)) best = &*server;
+    if (!over(*server) && order_of(fact) && !strange_to(stack, *server, voice)) best = &*server;
   // stderr without pid or time comes after all that has one: it is the last server's, in whatever file it stands.
   if (!best && fact.by == 0 && fact.about.pid == 0 && !order_of(fact) && !stack.servers.empty()) best = &stack.servers.back();
   return best ? *best : start_server(stack, fact, 0);
@@ -89,16 +118,19 @@ Server& server_of_worker(Stack& stack, const Fact& fact) {
 
 bool open(const Life& life) { return !life.ended_known; }
 
-// The latest life of this pid, wherever a server is not over or the log is the same.
+// The latest life of this pid that its own log tells of, else one of a server that is not over or whose master wrote the line.
 Life* life_of(Stack& stack, int pid, const Fact& fact) {
   const auto found = pid == 0 ? stack.by_pid.end() : stack.by_pid.find(pid);
   if (found == stack.by_pid.end()) return nullptr;
+  const Voice voice = voice_of(fact);
+  Life* elsewhere = nullptr;
   for (auto id = found->second.rbegin(); id != found->second.rend(); ++id) {
     Life& life = stack.lives[*id];
     const Server& server = stack.servers[life.server];
-    if (server.source == fact.origin.source || !over(server) || server.master == fact.by) return &life;
+    if (told_in(server, voice)) return &life;
+    if (!elsewhere && (!over(server) || server.master == fact.by) && !strange_to(stack, server, voice)) elsewhere = &life;
   }
-  return nullptr;
+  return elsewhere;
 }
 
 Life& life_or_new(Stack& stack, const Fact& fact, bool by_master) {
@@ -109,7 +141,7 @@ Life& life_or_new(Stack& stack, const Fact& fact, bool by_master) {
     for (auto id = known.rbegin(); id != known.rend(); ++id)
       if (stack.lives[*id].server == index_of(stack, server)) return stack.lives[*id];
     // Its "Booting" line went to the wrong server when two masters write one log (USR2): the master knows its own children.
-    if (Life* const other = life_of(stack, pid, fact); other && open(*other) && stack.servers[other->server].source == server.source) {
+    if (Life* const other = life_of(stack, pid, fact); other && open(*other) && same_log(stack.servers[other->server], server)) {
       Server& wrong = stack.servers[other->server];
       std::erase(wrong.lives, other->id);
       other->server = index_of(stack, server);
@@ -171,13 +203,13 @@ struct Step {
   void operator()(const ServerStarted& what) {
     // In a container every run has the same master pid: "Starting" always begins a new run, unless a copy of the log says it again.
     for (Server& server : stack.servers) {
-      if (server.master != fact.by || !server.seen_start || server.source == fact.origin.source) continue;
-      if (server.first && fact.when && std::abs(server.first->at - fact.when->at) <= 2 * base::second_ns) return;
+      if (server.master != fact.by || !server.seen_start || told_in(server, voice_of(fact)) || strange_to(stack, server, voice_of(fact))) continue;
+      if (server.first && fact.when && std::abs(server.first->at - fact.when->at) <= 2 * base::second_ns) return heard_in(server, voice_of(fact));
     }
     Server* adopted = nullptr;
     // stderr texts of this start may have been read before it.
     for (Server& server : stack.servers)
-      if (server.source == fact.origin.source && server.master == 0 && !server.seen_start && server.lives.empty() && server.boot_refused.empty()) adopted = &server;
+      if (told_in(server, voice_of(fact)) && server.master == 0 && !server.seen_start && server.lives.empty() && server.boot_refused.empty()) adopted = &server;
     Server& server = adopted ? *adopted : start_server(stack, fact, fact.by);
     server.master = fact.by;
     server.flavour = what.flavour.empty() ? "gunicorn" : what.flavour;
@@ -468,6 +500,18 @@ std::string log_level(const Evidence& evidence, const Server& server) {
   return info ? "info" : warning ? "warning" : "error";
 }
 
+// The master whose open files told of it; 0 when none or several did.
+int writer_of(const Server& server, const Evidence& evidence) {
+  int writer = 0;
+  for (const Voice& voice : server.voices) {
+    const int one = evidence.sources[voice.source].writer;
+    if (one == 0) continue;
+    if (writer != 0 && writer != one) return 0;
+    writer = one;
+  }
+  return writer;
+}
+
 // A watched server whose log cannot be read (it goes to the journal, a pipe, a container's runtime) is one all the same: signals, wait statuses
 // and counters tell how its workers end.
 void add_silent(Stack& stack, const Evidence& evidence) {
@@ -483,11 +527,16 @@ void add_silent(Stack& stack, const Evidence& evidence) {
   for (const auto& [host, process] : processes) {
     if (processes.contains(process.what->ppid)) continue;  // a worker
     const int own = process.what->ns_pid ? process.what->ns_pid : host;
-    // A log that names no master may be this one's.
-    if (std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& server) { return server.master == host || server.master == own || server.master == 0; })) continue;
+    // A log that names no master may be this one's. Another silent one is another container's, whose master has the same pid inside.
+    if (std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& server) { 
+          if (server.silent || (server.host_master && server.host_master != host)) return false;
+          return server.master == host || server.master == own || server.master == 0;
+        }))
+      continue;
     Server server;
     server.flavour = process.flavour->name;
     server.master = own;
+    server.host_master = host;
     server.source = process.fact->origin.source;
     server.silent = true;
     server.namespaced = own != host;
@@ -545,7 +594,9 @@ void step(Stack& stack, const Evidence& evidence, FactId id) {
 
 Stack build(const Evidence& evidence) {
   Stack stack;
+  stack.strangers = strangers(evidence);
   for (const FactId id : folding_order(evidence)) step(stack, evidence, id);
+  for (Server& server : stack.servers) server.host_master = writer_of(server, evidence);
   add_silent(stack, evidence);
   for (Server& server : stack.servers) {
     read_settings(stack, evidence, server);

@@ -35,8 +35,27 @@ std::map<int, int> pid_map(const Evidence& evidence) {
   return inner;
 }
 
+// Host pid to its parent's, as any witness saw it.
+std::map<int, int> parents(const Evidence& evidence) {
+  std::map<int, int> of;
+  for (const FactId id : evidence.ids_of<ProcessExited>()) of[evidence.facts[id].about.pid] = as<ProcessExited>(evidence.facts[id])->parent;
+  for (const FactId id : evidence.ids_of<ProcessForked>()) of[evidence.facts[id].about.pid] = as<ProcessForked>(evidence.facts[id])->parent;
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) of[evidence.facts[id].about.pid] = as<ProcessSeen>(evidence.facts[id])->ppid;
+  return of;
+}
+
 // Host-side names of a server's processes prove that its log speaks of host pids: a task table, a process list, a watcher.
 void tell_namespaces(Stack& stack, const Evidence& evidence, const std::map<int, int>& inner) {
+  const std::map<int, int> parent = parents(evidence);
+  std::set<int> masters;
+  for (const Server& server : stack.servers)
+    if (server.host_master) masters.insert(server.host_master);
+  // In containers side by side the pids inside are the same: a process of another server's master is none of this one's.
+  const auto of_another = [&](const Server& server, int host) {
+    const auto above = parent.find(host);
+    const int master = masters.contains(host) ? host : above != parent.end() && masters.contains(above->second) ? above->second : 0;
+    return server.host_master && master && master != server.host_master;
+  };
   for (Server& server : stack.servers) {
     std::set<int> own;
     if (server.master) own.insert(server.master);
@@ -50,7 +69,7 @@ void tell_namespaces(Stack& stack, const Evidence& evidence, const std::map<int,
       if (own.count(crash.tid) && plausible_comm(server, crash.comm)) server.host_pids = true;
     }
     for (const auto& [host, in] : inner) {
-      if (host == in) continue;
+      if (host == in || of_another(server, host)) continue;
       if (own.count(in)) {
         server.namespaced = true;
         for (const LifeId id : server.lives)

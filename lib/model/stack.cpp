@@ -1,5 +1,6 @@
 #include "model/stack.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -34,6 +35,10 @@ std::optional<double> number_of(const std::optional<std::string>& text) {
 }
 
 }  // namespace
+
+bool same_log(const Server& a, const Server& b) {
+  return std::any_of(a.voices.begin(), a.voices.end(), [&](const Voice& one) { return std::any_of(b.voices.begin(), b.voices.end(), [&](const Voice& other) { return one_voice(one, other); }); });
+}
 
 std::optional<std::string> text_setting(const Server& server, std::string_view name) { return text_of(server.settings, name); }
 std::optional<double> number_setting(const Server& server, std::string_view name) { return number_of(text_setting(server, name)); }

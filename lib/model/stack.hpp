@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "evidence/evidence.hpp"
+#include "model/voices.hpp"
 
 namespace model {
 
@@ -76,6 +77,7 @@ struct Server {
   std::string version;                                   // "" = the log does not say; family is then guessed from its lines
   std::string family;                                    // gunicorn: "20.0", "20.1", "21", "22", "24"; how a death is worded
   int master = 0;
+  int host_master = 0;                                   // the master's pid on the host, where a live look or a watch says whose log it is
   LifeId master_life = no_life;
   std::string worker_class, listening, log_level;        // log_level: the lowest level seen or set: "debug" "info" "warning" "error"
   std::string ident;                                     // syslog ident or container its lines carried
@@ -83,7 +85,8 @@ struct Server {
   std::vector<LifeId> lives;                             // its workers, in the order they appeared
   std::vector<Happening> happenings;
   std::optional<base::Instant> first, last;              // of its log lines
-  evidence::SourceId source = 0;                         // its log
+  evidence::SourceId source = 0;                         // its log, the first of them
+  std::vector<Voice> voices;                             // all that told of it: rotated files, stderr, a copy in the journal
   std::size_t unit = SIZE_MAX;                           // index into Stack::units; SIZE_MAX = of no unit we know
   bool silent = false;                                   // watched, and no log of it can be read: what it does not say means nothing
   bool seen_start = false;                               // "Starting gunicorn" is in the log: nothing of this run is before it
@@ -128,8 +131,12 @@ struct Stack {
   std::unordered_map<int, std::vector<LifeId>> by_pid;   // workers, as their server names them, in the order they appeared
   std::vector<Unjoined> unjoined;
   std::vector<KernelLog> kernel_logs;
+  std::vector<Strangers> strangers;                      // logs of different servers, whatever pids they name
   std::vector<evidence::Gap> gaps;                       // what the model wanted and did not find: a setting that is not known, and why
 };
+
+/// Did one log tell of both? Of two such runs that follow each other the second took the place of the first.
+bool same_log(const Server& a, const Server& b);
 
 /// Does a kernel log cover this moment without a hole: records before and after, nothing lost or suppressed? Its place in the list, or nullopt.
 std::optional<std::size_t> covering_kernel_log(const Stack& stack, const evidence::Evidence& evidence, const std::optional<base::Instant>& when);

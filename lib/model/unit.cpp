@@ -230,7 +230,7 @@ void read_units(Stack& stack, const Evidence& evidence) {
   // Earlier runs in the log of one whose unit is known.
   for (Server& server : stack.servers)
     for (const Server& other : stack.servers)
-      if (server.unit == SIZE_MAX && other.unit != SIZE_MAX && other.source == server.source) server.unit = other.unit;
+      if (server.unit == SIZE_MAX && other.unit != SIZE_MAX && same_log(other, server)) server.unit = other.unit;
   for (std::size_t i = seen; i < stack.units.size(); ++i) {
     const auto of = std::find_if(stack.servers.begin(), stack.servers.end(), [&](const Server& server) { return server.unit == i; });
     read_files(stack, evidence, stack.units[i], files, of == stack.servers.end() ? std::nullopt : of->first);

@@ -17,6 +17,9 @@ class LogTail {
   const std::string& text() const { return text_; }
   const std::string& name() const { return name_; }
   const std::string& path() const { return path_; }
+  /// Host pid of the server that writes it; 0 when several do.
+  int writer() const { return writer_; }
+  void written_by(int pid) { writer_ = writer_ == -1 || writer_ == pid ? pid : 0; }
 
  private:
   bool open(bool from_end);
@@ -24,6 +27,7 @@ class LogTail {
 
   std::string path_, name_, text_;
   base::Fd fd_;
+  int writer_ = -1;                              // nobody was named yet
   std::uint64_t inode_ = 0, device_ = 0, position_ = 0;
 };
 

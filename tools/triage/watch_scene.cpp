@@ -106,7 +106,9 @@ void Scene::add_logs(const probe::FoundServer& server) {
     if (!(descriptor.flags & write_flags)) continue;
     const std::string path = server.root + target;
     file = true;
-    if (std::none_of(logs_.begin(), logs_.end(), [&](const LogTail& log) { return log.path() == path; })) logs_.emplace_back(path, target);
+    auto log = std::find_if(logs_.begin(), logs_.end(), [&](const LogTail& known) { return known.path() == path; });
+    if (log == logs_.end()) log = logs_.emplace(logs_.end(), path, target);
+    log->written_by(pid);
   }
   if (!file && !piped.empty())
     miss({"the log of server " + std::to_string(pid), "it writes to " + base::printable(piped, 60), "set errorlog to a file, or read its journal or container log beside this", 1, {}});
@@ -209,7 +211,10 @@ Evidence Scene::evidence(std::uint64_t events_lost) const {
     const auto stream = source::memory_stream(log.text());
     const std::size_t before = evidence.sources.size();
     parse::read_stream(*stream, log.name(), {}, evidence);
-    for (std::size_t id = before; id < evidence.sources.size(); ++id) evidence.sources[id].live = true;
+    for (std::size_t id = before; id < evidence.sources.size(); ++id) {
+      evidence.sources[id].live = true;
+      evidence.sources[id].writer = std::max(log.writer(), 0);
+    }
   }
   if (kmsg_) {
     const std::size_t before = evidence.sources.size();

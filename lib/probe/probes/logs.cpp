@@ -15,15 +15,22 @@ namespace {
 
 std::string stream_name(int fd) { return fd == 1 ? "standard output" : "standard error"; }
 
-// Reads `paths` once and marks what came from them as live: it covers until now.
-void read(const source::Host& host, const std::vector<std::string>& paths, const parse::Window& window, std::set<std::string>& done, evidence::Evidence& evidence) {
+// Reads `paths` once and marks what came from them as live: it covers until now. `writer`: the server's host pid, 0 for none.
+void read(const source::Host& host, const std::vector<std::string>& paths, const parse::Window& window, int writer, std::set<std::string>& done, evidence::Evidence& evidence) {
   std::vector<std::string> fresh;
-  for (const auto& path : paths)
+  for (const auto& path : paths) {
     if (done.insert(path).second) fresh.push_back(path);
+    else
+      for (evidence::Source& source : evidence.sources)
+        if (source.name == path && source.writer != writer) source.writer = 0;  // two write it
+  }
   if (fresh.empty()) return;
   const std::size_t before = evidence.sources.size();
   parse::read(host, fresh, window, evidence);
-  for (std::size_t i = before; i < evidence.sources.size(); ++i) evidence.sources[i].live = true;
+  for (std::size_t i = before; i < evidence.sources.size(); ++i) {
+    evidence.sources[i].live = true;
+    evidence.sources[i].writer = writer;
+  }
 }
 
 void say_unseen(const FoundServer& server, const Output& output, bool others, evidence::Evidence& evidence) {
@@ -63,7 +70,7 @@ void of_server(const source::Host& host, const FoundServer& server, const Target
     window.since = started_at(host, server.master);
     if (window.since) window.since->at -= base::second_ns;  // its first line is as old as the process, and its log prints whole seconds
   }
-  for (const auto& path : container_logs(host, server.cgroup.container)) read(host, {path}, window, done, evidence);
+  for (const auto& path : container_logs(host, server.cgroup.container)) read(host, {path}, window, server.pid(), done, evidence);
   const bool container = !container_logs(host, server.cgroup.container).empty();
 
   auto outputs = outputs_of(host, server);
@@ -83,7 +90,7 @@ void of_server(const source::Host& host, const FoundServer& server, const Target
     }
     if (!output.readable.empty()) {
       // The place of a deleted log may be taken by a new file that this server does not write.
-      read(host, output.kind == Output::Kind::file ? with_rotated(host, output.readable, window.since) : std::vector<std::string>{output.readable}, window, done, evidence);
+      read(host, output.kind == Output::Kind::file ? with_rotated(host, output.readable, window.since) : std::vector<std::string>{output.readable}, window, server.pid(), done, evidence);
       continue;
     }
     if (container && (output.kind == Output::Kind::pipe || output.kind == Output::Kind::socket)) continue;  // the runtime's end of it was read
@@ -116,7 +123,7 @@ void observe(const source::Host& host, const Target& target, const Found& found,
       continue;
     }
     for (const auto& output : *outputs)
-      if (!output.readable.empty()) read(host, {output.readable}, window, done, evidence);
+      if (!output.readable.empty()) read(host, {output.readable}, window, 0, done, evidence);
   }
 }
 

@@ -200,7 +200,7 @@ std::optional<Draft> starts_again(const Look& look, const Server& server) {
   if (!server.seen_start || !server.lives.empty() || !server.boot_refused.empty() || !server.bind_failed.empty() || server.stopped != no_fact || server.crashed != no_fact || server.reason != no_fact) return std::nullopt;
   const Server* next = nullptr;
   for (const Server& other : look.stack.servers)
-    if (&other > &server && other.source == server.source && other.seen_start && !next) next = &other;
+    if (&other > &server && model::same_log(other, server) && other.seen_start && !next) next = &other;
   const auto apart = next ? seconds_between(server.last, next->first) : std::nullopt;
   if (!apart || *apart < 0 || *apart > 120) return std::nullopt;
   Draft draft = start(look, "boot.loop", server);

@@ -39,7 +39,7 @@ void restarted(const Look& look, const Server& server, const std::optional<base:
   if (!before || *before < 0 || *before > just_before_s) return;
   const Server* former = nullptr;
   for (const Server& other : look.stack.servers)
-    if (&other < &server && other.source == server.source && other.seen_start && !other.lives.empty()) former = &other;
+    if (&other < &server && model::same_log(other, server) && other.seen_start && !other.lives.empty()) former = &other;
   FactId start = no_fact;
   for (const model::Happening& happening : server.happenings)
     if (happening.what == "start") start = happening.because;

@@ -145,7 +145,7 @@ std::optional<Draft> by_absence(const Look& look, const Server& server) {
   if (server.stopped != no_fact || server.crashed != no_fact || server.halted != no_fact || server.promoted != no_fact || named_killer(look, server)) return std::nullopt;
   bool restarted = false;
   for (const Server& next : look.stack.servers) {
-    if (&next <= &server || next.source != server.source || !next.seen_start || server.upgraded != no_fact || !server.seen_start) continue;
+    if (&next <= &server || !model::same_log(next, server) || !next.seen_start || server.upgraded != no_fact || !server.seen_start) continue;
     const auto later = seconds_between(server.last, next.first);
     if (later && *later >= 0) restarted = true;
   }

@@ -43,7 +43,7 @@ std::optional<Draft> unseen(const Look& look, const Server& server) {
   if (!server.seen_start || server.listening.empty() || !server.lives.empty() || server.stopped != no_fact || server.crashed != no_fact || !server.boot_refused.empty() || server.reason != no_fact) return std::nullopt;
   if (server.log_level == "warning" || server.log_level == "error" || server.log_level == "critical") return std::nullopt;
   for (const Server& next : look.stack.servers)
-    if (&next > &server && next.source == server.source) return std::nullopt;
+    if (&next > &server && model::same_log(next, server)) return std::nullopt;
   Draft draft = draft_about(look, "worker.none", server);
   draft.truth = Truth::unknown;
   draft.sure_because = "it listens, and its log has no worker; whether any was wanted, or the log was cut, is not known";

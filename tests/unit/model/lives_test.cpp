@@ -55,6 +55,62 @@ TEST_CASE("the same log read twice tells one birth") {
   CHECK_FALSE(life(stack, 451, 1));
 }
 
+TEST_CASE("two pods whose processes have the same pids are two servers, however close together they started") {
+  for (const double apart : {0.0, 1.0, 30.0}) {
+    Scene s;
+    s.started(0, 1, {7, 8});
+    s.line(300, 1, Scene::killed(9), 7);
+    s.line(300, 9, WorkerBooted{}, 9);
+    s.log = s.source("pod-b.log", SourceKind::server_log);
+    s.started(apart, 1, {7, 8});
+    s.line(420, 1, Scene::killed(11), 7);
+    s.line(420, 9, WorkerBooted{}, 9);
+    const auto stack = model::build(s.evidence);
+    INFO(apart);
+    REQUIRE(stack.servers.size() == 2);
+    CHECK(life(stack, 7, 0)->signal == 9);
+    CHECK(life(stack, 7, 1)->signal == 11);
+    CHECK(stack.servers[0].lives.size() == 3);
+    CHECK(stack.servers[1].lives.size() == 3);
+    CHECK_FALSE(model::same_log(stack.servers[0], stack.servers[1]));
+  }
+}
+
+TEST_CASE("two containers' lines in one journal are told apart by the unit that they name") {
+  Scene s;
+  const auto as_unit = [&](std::string unit, std::size_t from) {
+    for (std::size_t i = from; i < s.evidence.facts.size(); ++i) s.evidence.facts[i].about.unit = unit;
+  };
+  s.started(0, 1, {7});
+  as_unit("web-1", 0);
+  const std::size_t second = s.evidence.facts.size();
+  s.started(0, 1, {7});
+  as_unit("web-2", second);
+  const std::size_t third = s.evidence.facts.size();
+  s.line(60, 1, Scene::killed(9), 7);
+  as_unit("web-1", third);
+  const auto stack = model::build(s.evidence);
+  REQUIRE(stack.servers.size() == 2);
+  CHECK(life(stack, 7, 0)->signal == 9);
+  CHECK_FALSE(life(stack, 7, 1)->signal);
+}
+
+TEST_CASE("a copy that keeps fewer levels is a copy all the same, in every run of the container") {
+  Scene s;
+  for (const double run : {0.0, 1000.0}) {
+    s.started(run, 1, {7, 8});
+    s.line(run + 300, 1, Scene::killed(9), 7);
+    s.line(run + 300, 9, WorkerBooted{}, 9);
+  }
+  s.log = s.source("errors-only.log", SourceKind::server_log);
+  for (const double run : {0.0, 1000.0}) s.line(run + 301, 1, Scene::killed(9), 7);
+  const auto stack = model::build(s.evidence);
+  CHECK(stack.servers.size() == 2);
+  CHECK(life(stack, 7, 0)->signal == 9);
+  CHECK(life(stack, 7, 1)->signal == 9);
+  CHECK_FALSE(life(stack, 7, 2));
+}
+
 TEST_CASE("two masters in one log: the master that reaps a worker knows it for its own") {
   Scene s;
   s.started(0, 450, {451});
