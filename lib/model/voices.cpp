@@ -84,7 +84,9 @@ std::vector<Strangers> strangers(const Evidence& evidence) {
     for (auto other = std::next(one); other != all.end(); ++other) {
       if (one->clock != other->clock || one_voice(one->voice, other->voice)) continue;
       const Compared there = compare(*one, *other), back = compare(*other, *one);
-      const bool named_apart = !one->voice.unit.empty() && !other->voice.unit.empty() && one->voice.unit != other->voice.unit;
+      const int writers[2] = {evidence.sources[one->voice.source].writer, evidence.sources[other->voice.source].writer};
+      const bool written_apart = writers[0] && writers[1] && writers[0] != writers[1];
+      const bool named_apart = written_apart || (!one->voice.unit.empty() && !other->voice.unit.empty() && one->voice.unit != other->voice.unit);
       if (named_apart || there.missing + back.missing > there.shared + back.shared) pairs.push_back({one->voice, other->voice});
     }
   return pairs;

@@ -23,9 +23,9 @@ bool one_voice(const Voice& a, const Voice& b);
 /// Two voices that tell of different servers.
 struct Strangers { Voice one, other; };
 
-/// All pairs whose lines cover the same time and tell of different events, by more events than they share; copies of one log (a file and the
-/// journal, the runtime's file and `kubectl logs`) share theirs within 2 s. Events of a start are left out: replicas are started together.
-/// Compares at most 2,000 events of a voice, and the first 64 voices.
+/// All pairs that different masters have open, whose units differ, or whose lines cover the same time and tell of different events, by more
+/// events than they share; copies of one log (a file and the journal, the runtime's file and `kubectl logs`) share theirs within 2 s. Events of
+/// a start are left out: replicas are started together. Compares at most 2,000 events of a voice, and the first 64 voices.
 std::vector<Strangers> strangers(const evidence::Evidence& evidence);
 
 }  // namespace model

@@ -241,6 +241,16 @@ def exit_code(site, folder):
         on.watch.expect(pid, 'death.exited', 'certain')
 
 
+def exit_without_a_word(site, folder):
+    """os._exit(0): no version logs it, and it was not asked for. One that leaves after max_requests says so and is no death."""
+    with site(folder, '--timeout', '30') as on:
+        request, pid = on.server.ask('/exit?code=0')
+        wait_until(f'a verdict about {pid}', lambda: on.watch.findings(pid, provisional=False), 30)
+        found = on.watch.findings(pid)
+        if [(one['rule'], one['sure']) for one in found] != [('death.exited', 'likely')]:
+            raise AssertionError(f'{pid}: {json.dumps(found)[:1500]}')
+
+
 def asked_by_hand(site, folder):
     """kill -TERM and kill -ABRT of a worker, which handles both and exits: who sent it is the cause, not the exit code."""
     with site(folder, '--timeout', '30', workers=3) as on:
@@ -376,6 +386,54 @@ def in_a_pid_namespace(site, folder):
         outer.stop()
 
 
+def in_two_pid_namespaces(site, folder):
+    """Two containers' servers side by side: the pids inside are the same, so only the parents and the open logs tell whose worker died."""
+    needs_kernel_log()
+    asked, without = site.args
+    unshare = shutil.which('unshare')
+    if not unshare:
+        raise Skip('unshare is not installed')
+    outers, masters, watch = [], [], None
+
+    def workers(outer):
+        found = children(outer.pid)
+        return sorted(children(found[0])) if found else []
+
+    def inner(pid):
+        return int(pathlib.Path(f'/proc/{pid}/status').read_text().split('NSpid:')[1].splitlines()[0].split()[-1])
+    try:
+        for name in ('one', 'two'):
+            home = folder / name
+            home.mkdir()
+            (home / 'app.py').write_text('def application(environ, start_response):\n    start_response("200 OK", [])\n    return [b"ok"]\n')
+            log = home / 'error.log'
+            outer = Process([unshare, '--pid', '--fork', '--mount-proc', 'gunicorn', '-b', f'unix:{home}/sock', '-w', '2', '--error-logfile', str(log), 'app'], cwd=home,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            outers.append(outer)
+            wait_until('the workers run', lambda: outer.process.poll() is not None or (log.exists() and log.read_text().count('Booting worker') == 2 and len(workers(outer)) == 2), 40)
+            if outer.process.poll() is not None:
+                raise Skip('no pid namespace may be made here')
+            masters.append(children(outer.pid)[0])
+        pairs = [{inner(pid): pid for pid in workers(outer)} for outer in outers]
+        if set(pairs[0]) != set(pairs[1]):
+            raise Skip(f'the pids inside differ: {pairs}')
+        watch = Watch(asked, without, *masters)
+        first, second = sorted(pairs[0])
+        for space, number in ((pairs[0], first), (pairs[1], second)):
+            os.kill(space[number], signal.SIGKILL)
+            found = watch.expect(space[number], 'death.killed-by-other')
+            if (found['subject']['pid'], found['subject']['host_pid']) != (number, space[number]):
+                raise AssertionError(f'wanted pid {number} host_pid {space[number]}, got {found["subject"]}')
+        wrong = [one for one in watch.findings() if one['rule'].startswith('death.') and one['subject'].get('host_pid') not in (pairs[0][first], pairs[1][second])]
+        if wrong:
+            raise AssertionError(f'nobody else died: {json.dumps(wrong)[:1500]}')
+    finally:
+        if watch:
+            watch.stop()
+        for outer in outers:
+            outer.stop()
+
+
 FAKE = '''
 import os, signal, sys, time
 for name in ('HUP', 'CHLD', 'USR1', 'USR2', 'TTIN', 'TTOU', 'QUIT', 'INT', 'WINCH'):
@@ -465,7 +523,7 @@ def sees_a_server_that_starts_later(site, folder):
             server.stop()
 
 
-CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, without_its_log, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace]
+CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, exit_without_a_word, without_its_log, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace, in_two_pid_namespaces]
 BPF_ONLY = [asked_by_hand, leaves_nothing_behind, sees_a_server_that_starts_later]
 FALLBACK_ONLY = [out_of_memory_by_counter]
 WAYS = {'': 'bpf', 'bpf': 'connector', 'bpf,connector': 'pidfd', 'bpf,connector,pidfd': 'proc'}

@@ -150,7 +150,7 @@ class Session {
   void say_calls(bool all);
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
-  void tell_end(const Death& death) const;
+  void tell_end(const Death& death, const model::Life* life) const;
   void judge_deaths(bool all);
   void show(Death& death, const rule::Finding* found, const report::Report& report, bool last);
   int summary();
@@ -279,11 +279,13 @@ void Session::show(Death& death, const rule::Finding* found, const report::Repor
   failed_ |= reaches(finding, options_.fail_on);
 }
 
-void Session::tell_end(const Death& death) const {
+void Session::tell_end(const Death& death, const model::Life* life) const {
   const int host_pid = death.end.pid, pid = death.end.ns_pid ? death.end.ns_pid : host_pid, status = death.end.status;
   std::string text = death.role + " " + std::to_string(pid);
   if (pid != host_pid) text += " (host " + std::to_string(host_pid) + ")";
-  text += " ended as it was asked to";
+  // No line and no signal that asked it to go: its log may be kept at a level that does not say.
+  const bool asked = death.role == "master" || !life || life->asked != model::Asked::nobody || life->draining != evidence::no_fact || life->exiting != evidence::no_fact || life->sent != evidence::no_fact;
+  text += asked ? " ended as it was asked to" : " ended, whether anybody asked it to is not seen";
   if (death.end.status_known) text += status & 0x7f ? ", by " + base::signal_text(status & 0x7f) : ": exit code " + std::to_string(status >> 8 & 0xff);
   note("ended", text, pid, host_pid, death.shown ? death.id : std::string());
 }
@@ -298,10 +300,10 @@ void Session::judge_deaths(bool all) {
     const rule::Finding* found = finding_about(findings, death->end);
     // A process that the stack knows and no rule speaks of ended on purpose; one it does not know (its server's log is out of reach) is
     // still told with what was seen.
-    bool known = false;
+    const model::Life* known = nullptr;
     for (const model::Life& life : stack.lives) {
       if ((life.host_pid ? life.host_pid : life.pid) != death->end.pid || life.server == SIZE_MAX) continue;
-      known = true;
+      known = &life;
       if (life.reaped != evidence::no_fact) death->due = std::min(death->due, std::max(at, death->seen) + after_log_line);
     }
     rule::Findings bare;
@@ -310,8 +312,10 @@ void Session::judge_deaths(bool all) {
       if (!bare.empty()) found = &bare.front();
     }
     const bool last = all || at >= death->due;
-    show(*death, found, report, last);
-    if (last && !found && death->worth) tell_end(*death);
+    // An end with 0 is a fault only when no line about it comes.
+    const bool quiet = found && death->end.status_known && death->end.status == 0 && (found->rule == "death.exited" || found->rule == "death.unknown");
+    if (last || !quiet) show(*death, found, report, last);
+    if (last && !found && death->worth) tell_end(*death, known);
     death = last ? deaths_.erase(death) : std::next(death);
   }
 }
