@@ -60,6 +60,7 @@ constexpr std::array all_slots{
     Slot{"file", "the file of a configuration or application"},
     Slot{"since", "since when"},
     Slot{"line", "the line of that file"},
+    Slot{"upgrade", "what a newer version would have said; empty where this one is new enough"},
     Slot{"hint_note", "what to think of the server's own guess (\"Perhaps out of memory?\")"},
     Slot{"when", "at what moment or in which phase"},
     Slot{"under", "under which condition the value holds: ' when ENV is set', or nothing"},

@@ -19,8 +19,12 @@ int step_rank(const Step& step) {
 std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
   if (card) {
-    for (const Step& step : card->fix)
-      if (!draft.own_steps || step.when == "check" || base::starts_with(step.text, "collect a bundle")) steps.push_back({step.when, fill(step.text, draft.values), fill(step.expect, draft.values), fill(step.loses, draft.values), fill(step.edit, draft.values)});
+    for (const Step& step : card->fix) {
+      if (draft.own_steps && step.when != "check" && !base::starts_with(step.text, "collect a bundle")) continue;
+      std::string text = fill(step.text, draft.values);
+      // "{upgrade|}": a step for some cases only.
+      if (!text.empty()) steps.push_back({step.when, std::move(text), fill(step.expect, draft.values), fill(step.loses, draft.values), fill(step.edit, draft.values)});
+    }
   }
   std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return step_rank(a) < step_rank(b); });
   return steps;

@@ -568,6 +568,32 @@ std::optional<Draft> by_exit(const Case& c) {
   return draft;
 }
 
+// Code 0 and no "Worker exiting", which gunicorn prints at INFO for every end but os._exit and a signal's default action (arbiter.py:605@20.1.0,
+// :770@26.2.2). Only a watcher sees the code: no version logs a 0.
+bool left_without_a_word(const Case& c) {
+  const Life& life = c.life;
+  if (life.role != Role::worker || life.exited == no_fact || life.exit_code != 0 || life.booted == no_fact || c.server.flavour != "gunicorn") return false;
+  if (life.asked != Asked::nobody || life.exiting != no_fact || life.draining != no_fact || life.orphaned != no_fact || life.timed_out != no_fact || life.boot_failed != no_fact) return false;
+  if (c.server.stop_asked != no_fact || c.server.stopped != no_fact || c.server.halted != no_fact || c.server.crashed != no_fact) return false;
+  if (c.server.log_level != "info" && c.server.log_level != "debug") return false;
+  return std::none_of(life.witnesses.begin(), life.witnesses.end(), [&](FactId id) { return as<SignalSent>(fact_of(c, id)) != nullptr; });
+}
+
+std::optional<Draft> by_quiet_exit(const Case& c) {
+  if (!left_without_a_word(c)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.exited", c.life);
+  draft.values["exit_code"] = "0";
+  draft.values["detail"] = "with code 0";
+  draft.sure = Confidence::likely;
+  draft.sure_because = "its wait status is 0, nobody asked it to stop, and it skipped gunicorn's own \"Worker exiting\", as os._exit does";
+  because(draft, c.life.exited);
+  because(draft, c.life.booted);
+  exclude_timeout(draft, c);
+  rule_out(draft, "death.oom-cgroup", "it exited with a code; a killed process has none");
+  rule_out(draft, "death.recycled", "its log has no \"Autorestarting worker\"");
+  return draft;
+}
+
 // The server halted for an exit code of 3 or 4 that this version does not log: the worker that said nothing had it, or the one that left first.
 std::optional<Draft> by_halt(const Case& c) {
   if (c.life.role != Role::worker || c.server.reason == no_fact || c.life.signal || c.life.exit_code || !c.server.boot_refused.empty() || c.server.stop_asked != no_fact) return std::nullopt;
@@ -643,7 +669,7 @@ std::optional<Draft> by_leaving(const Case& c) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr std::array<Cause, 15> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_halt, by_silence, by_leaving};
+constexpr std::array<Cause, 16> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_quiet_exit, by_halt, by_silence, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {
@@ -676,6 +702,7 @@ std::vector<Draft> look_at(const Look& look) {
     const Case c{look, life, look.stack.servers[life.server]};
     for (const Cause cause : causes) {
       if (auto draft = cause(c)) {
+        if (c.server.flavour == "gunicorn" && (c.server.family.empty() || base::starts_with(c.server.family, "20"))) draft->values["upgrade"] = "move to gunicorn 21 or later: it logs signals by name and exit codes";
         drafts.push_back(std::move(*draft));
         break;
       }

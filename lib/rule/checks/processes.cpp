@@ -209,7 +209,7 @@ void stuck_in_kernel(const Look& look, std::vector<Draft>& drafts) {
       draft.sure_because = "the kernel's own watchdog names it";
     } else {
       draft.subject.host_pid = hung->pid;
-      draft.subject.role = "worker";
+      draft.subject.role = draft.values["role"] = "process";
       draft.truth = Truth::unknown;
       draft.sure_because = "the kernel names a process of this kind that no log here knows";
       draft.missing.push_back("whose process it was: the pids of the server on the host (ps, or triage while it lives)");
