@@ -39,11 +39,17 @@ struct ProxyLimits {
   bool version_known = true;
 };
 
+/// What becomes of the request of a worker whose master was killed.
+enum class Orphans : std::uint8_t { finish, end, unknown };  // end: within a second or so
+
 struct ServerLimits {
   bool known = true;               // false: nothing is known of it, its answers are its own
   flavour::WorkerLimit law;
   Limit worker;                    // timeout, harakiri, request_terminate_timeout; no_limit when off
   Limit graceful;                  // what a request may take to finish at a stop
+  Limit reload;                    // what an old worker may take at a reload, whatever else holds it
+  double reload_late = 0;          // seconds that its end may come later
+  Orphans orphans = Orphans::unknown;
   Limit idle;                      // its keep-alive; 0 = it closes after every answer
   int workers = 0, backlog = 0;    // requests that it works on at once, and its listen queue; 0 = not known
   bool unix_socket = false;
@@ -52,9 +58,11 @@ struct ServerLimits {
 /// How it is stopped, by systemd, a container runtime, Kubernetes, supervisor.
 struct StopLimits {
   bool known = false;              // false: nothing here says who stops it
-  enum class Signal : std::uint8_t { graceful, at_once, reload, unknown } signal = Signal::graceful;  // what the first signal means to this server
+  enum class Signal : std::uint8_t { graceful, at_once, reload, unknown } signal = Signal::graceful;  // what the signals sent mean to this server
+  std::vector<std::string> sent;   // their names, of ExecStop= and of the supervisor; "": one that is not known
   Limit kill;                      // from the first signal to SIGKILL
   double before = 0;               // of it, what a preStop hook takes before the signal is sent
+  enum class Kills : std::uint8_t { all, main, none } kills = Kills::all;  // whom SIGKILL is for; none: nobody is, and no signal is sent
   bool held_socket = false;        // somebody else holds the listening socket: connections wait for the next start
 };
 

@@ -209,12 +209,25 @@ struct Maker {
     };
     add("worker_class", application.kind, "", true);
     add(application.worker_name, application.worker, "s", true);
-    add("graceful_timeout", application.graceful, "s", true);
+    if (application.graceful_name != application.worker_name) add(application.graceful_name, application.graceful, "s", true);
+    if (application.reload_name != application.graceful_name) add(application.reload_name, application.reload, "s", false);
     add(application.flavour == "puma" ? "persistent_timeout" : "keepalive", application.idle, "s", application.flavour == "gunicorn");
     add(application.flavour == "gunicorn" || application.flavour == "puma" ? "workers" : "processes", application.workers, "", false);
     add("threads", application.threads, "", false);
     add("backlog", application.backlog, "", false);
     return station;
+  }
+
+  // Several signals, one right after the other: the harshest of them.
+  static StopLimits::Signal together(const StopLaw& law, const std::vector<std::string>& sent) {
+    using Signal = StopLimits::Signal;
+    Signal found = Signal::graceful;
+    for (const std::string& signal : sent) {
+      const Signal one = meaning_of(law, signal);
+      if (one == Signal::unknown) return one;
+      if (one != Signal::graceful && found != Signal::at_once) found = one;
+    }
+    return found;
   }
 
   // One chain for each combination of the server's possible values.
@@ -237,7 +250,7 @@ struct Maker {
       kinds.insert(kinds.begin() + static_cast<std::ptrdiff_t>(i) + 1, loop);
       ++i;
     }
-    const std::array<std::vector<Choice>, 3> rest{dimension(application.worker_name), application.graceful.empty() ? std::vector<Choice>{{unknown_value(), "", {}, From::unknown}} : dimension("graceful_timeout"),
+    const std::array<std::vector<Choice>, 3> rest{dimension(application.worker_name), application.graceful.empty() ? std::vector<Choice>{{unknown_value(), "", {}, From::unknown}} : dimension(application.graceful_name),
                                                   application.idle.empty() ? std::vector<Choice>{{unknown_value(), "", {}, From::unknown}} : dimension(application.flavour == "puma" ? "persistent_timeout" : "keepalive")};
     const auto count = [&](const char* name, const Choices& choices) {
       if (choices.empty()) return std::string_view(name) == "threads" ? 1 : 0;
@@ -266,8 +279,19 @@ struct Maker {
             s.worker = limit(find_term(application.worker_name), worker, true);
             // The uvicorn worker shows that it lives every half of its timeout, so that little more than the other half may end it.
             if (kind.value.text == "uvicorn" && s.worker.seconds != no_limit) s.law.early = std::max(s.law.early, s.worker.seconds / 2);
-            s.graceful = application.graceful.empty() ? Limit{} : limit(find_term("graceful_timeout"), graceful, false);
-            s.graceful.known = s.graceful.known && !application.graceful.empty();
+            const bool both = application.graceful_name == application.worker_name;
+            s.graceful = both ? s.worker : application.graceful.empty() ? Limit{} : limit(find_term(application.graceful_name), graceful, false);
+            s.graceful.known = s.graceful.known && (both || !application.graceful.empty());
+            const StopLaw law = application.flavour == "gunicorn" ? stop_law("gunicorn", kind.value.text) : application.stop;
+            s.orphans = law.orphans;
+            s.reload_late = application.flavour == "gunicorn" ? s.law.late : law.reload_late;
+            if (application.flavour == "gunicorn") { if (s.law.measures == flavour::Measures::request) s.reload = s.worker; }
+            else if (application.reload_name == application.worker_name) s.reload = s.worker;
+            else if (application.reload_name == application.graceful_name) s.reload = s.graceful;
+            else if (!application.reload.empty()) s.reload = limit(find_term(application.reload_name), application.reload.front(), false);
+            made.graceful_name = application.graceful_name;
+            made.reload_name = application.reload_name;
+            made.chain.stop.signal = together(law, made.chain.stop.sent);
             s.idle.known = idle.value.known();
             s.idle.seconds = idle.value.known() ? idle.value.number : no_limit;
             if (kind.value.text == "sync") s.idle = {0, "sync workers close after every answer", false, true};

@@ -5,6 +5,7 @@
 
 #include "model/deployment.hpp"
 #include "model/phases.hpp"
+#include "model/stop_law.hpp"
 
 namespace model {
 
@@ -32,6 +33,7 @@ struct Variant {
   std::string when;                  // "" = always
   Chain chain;
   Stopping stopping;
+  std::string graceful_name, reload_name;  // the terms that hold a request at a stop and at a reload
 };
 
 struct Route {
@@ -57,8 +59,10 @@ struct Application {
   std::vector<std::string> listens;
   bool listens_known = true;
   std::string worker_name;           // "timeout" "harakiri" "request_terminate_timeout"
-  Choices worker, graceful, idle, kind, workers, threads, backlog;  // empty: this server has no such setting
-  bool term_is_reload = false;       // uwsgi without die-on-term
+  std::string graceful_name = "graceful_timeout";  // worker_name: one setting is both
+  std::string reload_name;           // what limits an old worker at a reload; "": nothing of its own
+  Choices worker, graceful, reload, idle, kind, workers, threads, backlog;  // empty: this server has no such setting
+  StopLaw stop;
 };
 std::vector<Application> applications_of(const Deployment& deployment);
 
@@ -91,5 +95,6 @@ std::string gunicorn_family(std::string_view version);
 
 // Of the routes' making, each in a file of its own.
 Station stop_station(const Deployment& deployment, const Application& application, StopLimits& stop);
+
 
 }  // namespace model

@@ -107,8 +107,14 @@ void uwsgis(const Deployment& all, std::uint32_t i, std::vector<Application>& ou
   made.threads = seconds_or(find(file, "uwsgi", {"threads"}), i, 1, made.at, unsure, true);
   made.backlog = seconds_or(find(file, "uwsgi", {"listen"}), i, 100, made.at, unsure, true);
   made.idle = one(number_value(0), made.at, From::built_in);
-  const Entry* die = find(file, "uwsgi", {"die-on-term"});
-  made.term_is_reload = !unsure && (!die || die->value == "false" || die->value == "0");
+  made.reload_name = "worker-reload-mercy";
+  made.reload = seconds_or(find(file, "uwsgi", {"worker-reload-mercy", "reload-mercy"}), i, 60, made.at, unsure, true);
+  made.stop = stop_law("uwsgi", "");
+  // SIGTERM reloads, unless die-on-term makes it a quick stop or a hook a graceful one.
+  if (const Entry* die = find(file, "uwsgi", {"die-on-term"}); die && die->value != "false" && die->value != "0") made.stop.terminate = StopLimits::Signal::at_once;
+  else if (unsure) made.stop.terminate = StopLimits::Signal::unknown;
+  for (const Entry& entry : file.document.entries)
+    if (plain(entry.key) == "hook-master-start" && base::starts_with(entry.value, "unix_signal:15 ")) made.stop.terminate = base::contains(entry.value, "gracefully_kill_them_all") ? StopLimits::Signal::graceful : StopLimits::Signal::unknown;
   out.push_back(std::move(made));
 }
 
@@ -132,6 +138,11 @@ void pools(const Deployment& all, std::uint32_t i, std::vector<Application>& out
     made.workers = seconds_or(find(file, section, {"pm.max-children"}), i, 0, made.at, true, true);
     made.backlog = seconds_or(find(file, section, {"listen.backlog"}), i, 511, made.at, unsure, true);
     made.idle = one(number_value(0), made.at, From::built_in);
+    // A pool's file may lie beside php-fpm.conf, whose [global] says how long children may take.
+    const bool has_global = std::ranges::any_of(file.document.entries, [](const Entry& entry) { return entry.section == "global"; });
+    made.stop = stop_law("php-fpm", "");
+    made.graceful_name = made.reload_name = "process_control_timeout";
+    made.graceful = made.reload = seconds_or(find(file, "global", {"process-control-timeout"}), i, 0, made.at, unsure || !has_global, true);
     out.push_back(std::move(made));
   }
 }
@@ -161,6 +172,19 @@ void rubies(const Deployment& all, std::uint32_t i, std::vector<Application>& ou
   made.workers = number(puma ? "workers" : "worker_processes", puma ? 0 : 1);
   made.idle = puma ? number("persistent_timeout", 20) : one(number_value(0), made.at, From::built_in);
   made.backlog = one(number_value(1024), made.at, From::built_in);
+  made.stop = stop_law(made.flavour, "");
+  if (puma) {
+    // One process, without workers, waits for its threads as long as they take, unless force_shutdown_after says otherwise.
+    const Choice& workers = made.workers.front();
+    const bool single = workers.value.known() && workers.value.number == 0;
+    made.graceful_name = single ? "force_shutdown_after" : "worker_shutdown_timeout";
+    made.graceful = number(made.graceful_name, single ? 1e18 : 30);
+    if (single && made.graceful.front().from == From::built_in) made.graceful.front().value.text = "forever";
+    if (!workers.value.known()) made.graceful = one(unknown_value(), made.at, From::unknown);
+    if (!single) { made.reload_name = made.graceful_name; made.reload = made.graceful; }
+  } else {
+    made.graceful_name = made.reload_name = made.worker_name;  // the limit of a stop as well (http_server.rb: stop)
+  }
   out.push_back(std::move(made));
 }
 

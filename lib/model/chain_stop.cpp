@@ -1,27 +1,9 @@
 // What stops a server: systemd (TimeoutStopSec 90 s), compose (10 s), Kubernetes (30 s, its preStop hook in it), supervisor (10 s). What the
-// signal means depends on the server: SIGTERM is a graceful stop for gunicorn and puma, a quick one for unicorn and php-fpm, and a reload for a
-// uwsgi without die-on-term (measured, 2.0.21).
-#include <algorithm>
-
-#include "base/text.hpp"
+// signals mean is the server's (stop_law). Of a container every process goes with its first; supervisor kills one process unless told to kill all,
+// and systemd whom KillMode= names.
 #include "model/chain.hpp"
 
 namespace model {
-
-namespace {
-
-StopLimits::Signal meaning(const Application& application, std::string_view signal) {
-  using Signal = StopLimits::Signal;
-  const auto is = [&](int number) { return base::signal_number(signal) == number; };
-  constexpr int interrupt = 2, quit = 3, kill = 9, term = 15;
-  if (is(kill)) return Signal::at_once;
-  if (application.flavour == "gunicorn") return is(term) ? Signal::graceful : is(interrupt) || is(quit) ? Signal::at_once : Signal::unknown;
-  if (application.flavour == "uwsgi") return is(term) ? (application.term_is_reload ? Signal::reload : Signal::at_once) : is(interrupt) || is(quit) ? Signal::at_once : Signal::unknown;
-  if (application.flavour == "puma") return is(term) ? Signal::graceful : is(interrupt) ? Signal::at_once : Signal::unknown;
-  return is(quit) ? Signal::graceful : is(term) || is(interrupt) ? Signal::at_once : Signal::unknown;
-}
-
-}  // namespace
 
 Station stop_station(const Deployment& all, const Application& application, StopLimits& stop) {
   Station station;
@@ -65,15 +47,23 @@ Station stop_station(const Deployment& all, const Application& application, Stop
     else if (before) stop.known = false;
   }
   std::string signal = "SIGTERM";
-  bool signal_known = true;
   if (!signal_key.empty())
-    if (const Choice* said = term(signal_key, holder.kind == Holder::Kind::unit ? "KillSignal" : "stop signal", "")) { signal = said->value.text; signal_known = said->value.known(); }
-  stop.signal = signal_known ? meaning(application, signal) : StopLimits::Signal::unknown;
+    if (const Choice* said = term(signal_key, holder.kind == Holder::Kind::unit ? "KillSignal" : "stop signal", "")) signal = said->value.known() ? said->value.text : "";
+  stop.sent = {signal};
+  const auto yes = [&](std::string_view word) { const Choice* said = only_choice(holder.settings, word); return said && said->value.known() && said->value.number != 0; };
+  if (holder.kind == Holder::Kind::program && !yes("stopasgroup") && !yes("killasgroup")) stop.kills = StopLimits::Kills::main;
   if (holder.kind == Holder::Kind::unit) {
+    // ExecStop= runs first; what it leaves gets the signal. A kill returns at once, so both come.
+    if (const Choice* command = term("exec_stop", "ExecStop", "")) stop.sent.insert(stop.sent.begin(), command->value.known() ? std::string(signal_sent(command->value.text)) : "");
     const Choice *mode = term("kill_mode", "KillMode", ""), *last = only_choice(holder.settings, "send_sigkill");
     if (last && last->value.known() && last->value.number == 0) stop.kill = {no_limit, "SendSIGKILL=no", true, true};
-    // KillMode=process kills the master alone, and its workers stay until they notice: not in the model.
-    if (mode && (mode->value.text == "process" || mode->value.text == "none" || !mode->value.known())) stop.known = false;
+    if (mode && !mode->value.known()) stop.known = false;
+    else if (mode && mode->value.text == "process") stop.kills = StopLimits::Kills::main;
+    else if (mode && mode->value.text == "none") {
+      stop.kills = StopLimits::Kills::none;
+      stop.kill = {no_limit, station.terms.back().where, true, true};
+      stop.sent.pop_back();
+    }
     stop.held_socket = socket_activated(all, holder);
   }
   return station;

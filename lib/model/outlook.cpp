@@ -233,13 +233,22 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
       rows.push_back(std::move(row));
     }
   }
-  // gunicorn's HUP (the only one here whose kind of worker is known): old workers are held by their worker timeout alone.
-  if (!variant.stopping.worker_class.empty() && server.law.measures == flavour::Measures::request && server.worker.known && server.worker.seconds != no_limit) {
-    rows.push_back(phase_row(variant, "reload", 0, server.worker.seconds));
-    Row row = phase_row(variant, "reload", server.worker.seconds + server.law.late, no_limit);
-    endings(row, reloaded(chain, server.worker.seconds + server.law.late + 1));
-    row.told += " at " + window(server.worker.seconds, server.worker.seconds + server.law.late);
-    explain(row, "worker");
+  // Old workers at a reload: of gunicorn's the worker timeout alone, of others a limit of its own.
+  if (server.known && !server.reload.known) {
+    Row row = phase_row(variant, "reload", 0, no_limit);
+    row.client.emplace_back("502");
+    row.told = "200 or 502";
+    open_terms(route, row, {variant.reload_name.empty() ? worker_name(route) : variant.reload_name});
+    rows.push_back(std::move(row));
+  }
+  if (server.known && server.reload.known && server.reload.seconds != no_limit) {
+    const bool own = server.law.measures != flavour::Measures::request || !server.worker.known || server.reload.seconds < server.worker.seconds;
+    const double from = own ? server.reload.seconds : server.worker.seconds, to = from + (own ? server.reload_late : server.law.late);
+    if (from > 0) rows.push_back(phase_row(variant, "reload", 0, from));
+    Row row = phase_row(variant, "reload", from > 0 ? to : 0, no_limit);
+    endings(row, reloaded(chain, to + 7));
+    row.told += " at " + window(from, to);
+    explain(row, own ? std::string_view(variant.reload_name) : "worker");
     rows.push_back(std::move(row));
   }
   if (chain.stop.known) {
@@ -251,12 +260,21 @@ void phases(const Route& route, const Variant& variant, const std::string& metho
       rows.push_back(std::move(row));
     } else {
       const double limit = most.seconds == no_limit ? no_limit : most.seconds + chain.stop.before;
+      const bool left = most.by == "orphans", untouched = most.by == "nobody";
+      if (left || untouched) {  // the request is whole; what is wrong is what stays
+        if (left) rows.push_back(phase_row(variant, "stop", 0, chain.stop.kill.seconds));
+        Row row = phase_row(variant, "stop", left ? chain.stop.kill.seconds : 0, no_limit);
+        row.told = left ? "200: its worker outlives the master that is killed, and holds what it holds until it has ended" : "200: no signal is sent, and the server stays";
+        if (const Term* term = term_of(route, "KillMode")) row.because.push_back(said(*term));
+        rows.push_back(std::move(row));
+        return;
+      }
       if (limit > 0) rows.push_back(phase_row(variant, "stop", 0, limit));
       if (limit != no_limit) {
         Row row = phase_row(variant, "stop", limit, no_limit);
         endings(row, stopped(chain, variant.stopping, limit + 2));
         row.told += " at " + seconds_text(limit) + " after the stop began";
-        if (most.by == "graceful") { if (const Term* term = term_of(route, "graceful_timeout")) row.because.push_back(said(*term)); }
+        if (most.by == "graceful") { if (const Term* term = term_of(route, variant.graceful_name)) row.because.push_back(said(*term)); }
         else if (most.by == "kill" && !route.stations.empty() && !route.stations.back().terms.empty()) row.because.push_back(said(route.stations.back().terms.front()));
         rows.push_back(std::move(row));
       }

@@ -14,6 +14,8 @@ constexpr double surely_buffered = 128 * 1024, never_buffered = 10.5 * 1024 * 10
 constexpr double stop_give = 0.6;
 // A worker of gthread takes requests for up to a poll of its loop after SIGTERM (measured on 20.1.0; 26.1.0 does not).
 constexpr double gthread_poll = 1.0;
+// Workers that die with their master look for it once a second or have a pipe from it.
+constexpr double orphan_poll = 1.0;
 
 double read_limit(const Chain& chain) { return chain.proxy.present && chain.proxy.read.known ? chain.proxy.read.seconds : no_limit; }
 bool repeated_by(const ProxyLimits& proxy, const std::string& method) {
@@ -210,12 +212,17 @@ BurstOutcome burst(const Chain& chain, const Burst& asked) {
 Survives survives_stop(const Chain& chain) {
   Survives out;
   const StopLimits& stop = chain.stop;
+  if (stop.kills == StopLimits::Kills::none && stop.sent.empty()) { out.by = "nobody"; return out; }  // nothing is sent at all
   if (!stop.known || stop.signal == StopLimits::Signal::unknown) { out.known = false; return out; }
   if (stop.signal != StopLimits::Signal::graceful) { out.seconds = 0; out.by = "signal"; return out; }
   if (!chain.server.graceful.known || !stop.kill.known) { out.known = false; return out; }
   const double kill = stop.kill.seconds - stop.before;
   out.seconds = std::max(0.0, std::min(chain.server.graceful.seconds, kill));
   out.by = out.seconds == no_limit ? "" : chain.server.graceful.seconds <= kill ? "graceful" : "kill";
+  if (out.by == "kill" && stop.kills == StopLimits::Kills::main) {  // the master alone, and nobody is left to end its workers
+    if (chain.server.orphans == Orphans::unknown) out.known = false;
+    if (chain.server.orphans == Orphans::finish) { out.seconds = no_limit; out.by = "orphans"; }
+  }
   return out;
 }
 
@@ -242,6 +249,7 @@ std::vector<Ending> stopped(const Chain& chain, const Stopping& stopping, double
     if (!takes || left > gthread_poll) add(502, told, gone + stop_give, !takes, "reset when the last worker goes");
     return all;
   }
+  if (stop.kills == StopLimits::Kills::none && stop.sent.empty()) { add(200, left, left, true, "nothing is signalled: the server stays"); return all; }
   if (!stop.known || stop.signal == StopLimits::Signal::unknown) {
     add(200, left, left, false, "what stops it is not known");
     add(502, 0, left, false, "what stops it is not known");
@@ -263,8 +271,8 @@ std::vector<Ending> stopped(const Chain& chain, const Stopping& stopping, double
   }
   const double rest = left - told;
   if (rest <= most.seconds + stop_give && rest >= most.seconds) add(200, left, left, false, "");
-  if (rest < most.seconds) { add(200, left, left, true, ""); return all; }
-  add(502, told + most.seconds, told + most.seconds + stop_give, true, most.by == "kill" ? "the supervisor kills it" : "graceful_timeout is over");
+  if (rest < most.seconds) { add(200, left, left, true, most.by == "orphans" && rest >= stop.kill.seconds - told ? "its worker has lost its master and ends after it" : ""); return all; }
+  add(502, told + most.seconds, told + most.seconds + stop_give + (most.by == "kill" && stop.kills == StopLimits::Kills::main ? orphan_poll : 0), true, most.by == "kill" ? "the supervisor kills it" : "graceful_timeout is over");
   return all;
 }
 
@@ -272,13 +280,26 @@ std::vector<Ending> reloaded(const Chain& chain, double left) {
   std::vector<Ending> all;
   Ending end;
   end.from = end.to = left;
-  end.why = "graceful_timeout is not enforced at a reload";
-  const bool limited = limits_request(chain.server) && chain.server.worker.known && left >= chain.server.worker.seconds;
-  if (!limited) { all.push_back(end); return all; }
-  if (left <= chain.server.worker.seconds + chain.server.law.late) all.push_back(end);
-  Ending kill = killed_at(chain.server, 0);
+  end.why = "";
+  // The worker's own limit on requests goes on as well, and counts from the request's start: what is left of it is less.
+  Ending kill;
+  double limit = no_limit;
+  if (limits_request(chain.server) && chain.server.worker.known) {
+    kill = killed_at(chain.server, 0);
+    kill.why = "the worker timeout";
+    limit = chain.server.worker.seconds;
+  }
+  if (chain.server.reload.known && chain.server.reload.seconds < limit) {
+    limit = chain.server.reload.seconds;
+    kill = {};
+    kill.killed = 1;
+    kill.from = limit;
+    kill.to = limit + std::max(stop_give, chain.server.reload_late);
+    kill.why = "the limit of a reload";
+  }
+  if (left < limit) { end.known = chain.server.reload.known; all.push_back(end); return all; }
+  if (left <= kill.to) all.push_back(end);
   kill.whole = false;
-  kill.why = "the worker timeout";
   kill.known = !chain.server.law.may_answer_500;
   if (chain.server.law.answers_500 || chain.server.law.may_answer_500) { kill.status = 500; all.push_back(kill); }
   if (!chain.server.law.answers_500) { kill.status = 502; all.push_back(kill); }

@@ -169,7 +169,7 @@ void outcomes(Screen& screen, const Timeouts& t, const model::Route& route, cons
     bool title = false;
     for (const Row& row : group.rows) {
       if (row.when != when || row.phase == "wait" || row.phase == "blocked") continue;
-      const bool plain = row.client == std::vector<std::string>{"200"} && row.phase != "idle";
+      const bool plain = row.client == std::vector<std::string>{"200"} && row.told == "200" && row.phase != "idle";
       if (plain) continue;
       if (!title) { screen.line(); screen.line("  other phases"); title = true; }
       std::string text = row.phase == "queue" || row.phase == "idle" ? row.told : model::span_text(row.from, row.to) + ": " + row.told;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -27,7 +28,9 @@ void print(const std::string& text) { std::fputs(text.c_str(), stdout); std::ffl
 }  // namespace
 
 int verify(const Options& options) {
-  const Tools tools = tools_here(options.verify.gunicorns);
+  std::vector<std::string> folders;  // the servers run in folders of their own
+  for (const std::string& folder : options.verify.gunicorns) folders.push_back(std::filesystem::absolute(folder).lexically_normal().string());
+  const Tools tools = tools_here(folders);
   auto scratch = Scratch::make(options.verify.keep);
   if (!scratch) { std::fprintf(stderr, "triage-timeouts: %s\n", base::sentence(scratch.error()).c_str()); return 3; }
   if (options.verify.keep) print("files: " + scratch->path() + "\n");

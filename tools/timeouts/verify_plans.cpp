@@ -45,8 +45,39 @@ void gunicorn_plans(const std::string& version, bool gevent, std::size_t index, 
   add("a queue behind one worker, read 2", [](Plan& p) { p.workers = 1; p.nginx = {"PREFIX_read_timeout 2s;", "PREFIX_connect_timeout 1s;"}; p.tries = {together(3, 1.4)}; });
   add("TERM, graceful 2", [](Plan& p) { p.graceful = 2; p.kill_after = 9; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
   add("TERM, killed after 1", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1), stopped_at(4)}; });
+  add("TERM, killed after 1, KillMode=process", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.kill_main = true; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1), stopped_at(4)}; });
+  add("gthread, INT, graceful 2", [](Plan& p) { p.worker_class = "gthread"; p.graceful = 2; p.kill_after = 9; p.signal = "INT"; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
   add("QUIT", [](Plan& p) { p.graceful = 9; p.kill_after = 9; p.signal = "QUIT"; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(3)}; });
   add("HUP, graceful 1", [](Plan& p) { p.graceful = 1; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {reloaded_at(4)}; });
+}
+
+// Stops and reloads of the servers that are not gunicorn: each signal means something else to each.
+void other_stops(std::vector<Plan>& all) {
+  const auto add = [&](const std::string& server, const std::string& name, auto&& fill) {
+    Plan plan;
+    plan.name = server + " " + name;
+    plan.server = server;
+    plan.timeout = 20;
+    plan.graceful = 2;
+    plan.kill_after = 9;
+    plan.nginx = {"PREFIX_read_timeout 20s;"};
+    fill(plan);
+    all.push_back(std::move(plan));
+  };
+  for (const char* signal : {"TERM", "INT"}) add("puma", std::string(signal) + ", worker_shutdown_timeout 2", [&](Plan& p) { p.signal = signal; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
+  add("puma", "TERM, killed after 1", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.tries = {stopped_at(1), stopped_at(4)}; });
+  add("puma", "TERM, killed after 1, KillMode=process", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.kill_main = true; p.tries = {stopped_at(1), stopped_at(4)}; });
+  add("puma", "restart", [](Plan& p) { p.reload = "USR2"; p.tries = {reloaded_at(1.5), reloaded_at(4.5)}; });
+  add("unicorn", "QUIT, timeout 3", [](Plan& p) { p.timeout = 3; p.signal = "QUIT"; p.tries = {stopped_at(1.5), stopped_at(6)}; });
+  add("unicorn", "TERM", [](Plan& p) { p.tries = {stopped_at(3)}; });
+  add("unicorn", "reload, timeout 3", [](Plan& p) { p.timeout = 3; p.tries = {reloaded_at(1.5), reloaded_at(6)}; });
+  add("uwsgi", "TERM, die-on-term", [](Plan& p) { p.tries = {stopped_at(3)}; });
+  add("uwsgi", "QUIT", [](Plan& p) { p.signal = "QUIT"; p.tries = {stopped_at(3)}; });
+  add("uwsgi", "reload, mercy 2", [](Plan& p) { p.tries = {reloaded_at(1.5), reloaded_at(5)}; });
+  add("php-fpm", "QUIT, process_control_timeout 2", [](Plan& p) { p.signal = "QUIT"; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
+  add("php-fpm", "QUIT, process_control_timeout 0", [](Plan& p) { p.signal = "QUIT"; p.graceful = 0; p.tries = {stopped_at(3)}; });
+  add("php-fpm", "TERM", [](Plan& p) { p.tries = {stopped_at(3)}; });
+  add("php-fpm", "reload, process_control_timeout 2", [](Plan& p) { p.reload = "USR2"; p.tries = {reloaded_at(1.5), reloaded_at(4.5)}; });
 }
 
 }  // namespace
@@ -78,6 +109,7 @@ std::vector<Plan> fixed_plans(const Tools& tools) {
   php.nginx = {"PREFIX_read_timeout 1s;"};
   php.tries = {waits("GET", 0.5), waits("GET", 2.5), waits("GET", 3.5)};
   all.push_back(php);
+  other_stops(all);
   return all;
 }
 

@@ -80,6 +80,19 @@ $note('end');
 echo "ok\n";
 )";
 
+constexpr const char* ruby_application = R"(run(lambda { |env|
+  asked = env['QUERY_STRING'].to_s.split('&').map { |one| one.split('=', 2) }.to_h
+  name = asked['id'] || '-'
+  note = lambda { |what| File.open(ENV['VERIFY_LOG'], 'a') { |file| file.write("#{what} #{name}\n") } if name != '-' }
+  note.call('begin')
+  clock = lambda { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+  finish = clock.call + asked['d'].to_f
+  sleep([0.05, finish - clock.call].min) while clock.call < finish
+  note.call('end')
+  [200, { 'Content-Type' => 'text/plain', 'Content-Length' => '3' }, ["ok\n"]]
+})
+)";
+
 std::string replaced(std::string text, std::string_view what, const std::string& with) {
   for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
   return text;
@@ -137,7 +150,7 @@ class Site {
   std::vector<Checked> run() {
     if (const std::string why = missing(); !why.empty()) return {{plan_.name, "", "", false, false, 0, why}};
     ::mkdir(folder_.c_str(), 0755);
-    prefix_ = plan_.server == "gunicorn" ? "proxy" : plan_.server == "uwsgi" ? "uwsgi" : "fastcgi";
+    prefix_ = plan_.server == "gunicorn" || ruby() ? "proxy" : plan_.server == "uwsgi" ? "uwsgi" : "fastcgi";
     // The breakpoints come from the model's own reading of the files, so the files are written twice: first with one location.
     tries_ = plan_.tries;
     write();
@@ -156,9 +169,12 @@ class Site {
     if (plan_.server == "gunicorn" && plan_.gunicorn >= tools_.gunicorns.size()) return "gunicorn is not installed";
     if (plan_.server == "uwsgi" && tools_.uwsgi.empty()) return "uwsgi with its Python plugin is not installed";
     if (plan_.server == "php-fpm" && tools_.php.empty()) return "php-fpm is not installed";
+    if (plan_.server == "puma" && tools_.puma.empty()) return "puma is not installed";
+    if (plan_.server == "unicorn" && tools_.unicorn.empty()) return "unicorn is not installed";
     return {};
   }
 
+  bool ruby() const { return plan_.server == "puma" || plan_.server == "unicorn"; }
   bool stops() const { return std::ranges::any_of(tries_, [](const Try& one) { return one.kind == Try::Kind::stop || one.kind == Try::Kind::reload; }); }
   int workers() const {
     if (plan_.workers > 0) return plan_.workers;
@@ -181,13 +197,20 @@ class Site {
         if (plan_.worker_class == "gthread") text += "threads = " + std::to_string(workers()) + "\n";
         if (plan_.backlog > 0) text += "backlog = " + std::to_string(plan_.backlog) + "\n";
         write_file(home + "/gunicorn.conf.py", text);
-        if (plan_.kill_after > 0)
-          write_file(home + "/app.service", "[Unit]\nDescription=app\n[Service]\nExecStart=/usr/bin/gunicorn -c " + home + "/gunicorn.conf.py app:app\nTimeoutStopSec=" + std::to_string(plan_.kill_after) + "\nKillSignal=SIG" + plan_.signal + "\n");
+        unit(home, "/usr/bin/gunicorn -c " + home + "/gunicorn.conf.py app:app");
       } else if (plan_.server == "uwsgi") {
-        write_file(home + "/uwsgi.ini", "[uwsgi]\nmaster = true\nsocket = " + own_socket(peer) + "\nchmod-socket = 666\nprocesses = " + std::to_string(workers()) + "\nplugin = python3\nchdir = " + home + "\nmodule = app:app\nharakiri = " + std::to_string(plan_.timeout) + "\ndie-on-term = true\n");
+        write_file(home + "/uwsgi.ini", "[uwsgi]\nmaster = true\nsocket = " + own_socket(peer) + "\nchmod-socket = 666\nprocesses = " + std::to_string(workers()) + "\nplugin = python3\nchdir = " + home + "\nmodule = app:app\nharakiri = " + std::to_string(plan_.timeout) + "\ndie-on-term = true\nworker-reload-mercy = " + std::to_string(plan_.graceful) + "\n");
+        unit(home, "/usr/bin/uwsgi --ini " + home + "/uwsgi.ini");
+      } else if (ruby()) {
+        const bool puma = plan_.server == "puma";
+        write_file(home + "/config.ru", ruby_application);
+        if (puma) write_file(home + "/puma.rb", "bind 'unix://" + own_socket(peer) + "'\nworkers " + std::to_string(workers()) + "\nthreads 1, 1\nworker_shutdown_timeout " + std::to_string(plan_.graceful) + "\n");
+        else write_file(home + "/unicorn.rb", "listen '" + own_socket(peer) + "'\nworker_processes " + std::to_string(workers()) + "\ntimeout " + std::to_string(plan_.timeout) + "\n");
+        unit(home, puma ? "/usr/bin/puma -C " + home + "/puma.rb" : "/usr/bin/unicorn -c " + home + "/unicorn.rb");
       } else {
-        write_file(home + "/pool.conf", "[global]\nerror_log = " + home + "/fpm.log\ndaemonize = no\n\n[www]\nlisten = " + own_socket(peer) + "\nlisten.mode = 0666\n" + (::getuid() == 0 ? "user = root\ngroup = root\n" : "") + "pm = static\npm.max_children = " +
+        write_file(home + "/pool.conf", "[global]\nerror_log = " + home + "/fpm.log\ndaemonize = no\nprocess_control_timeout = " + std::to_string(plan_.graceful) + "s\n\n[www]\nlisten = " + own_socket(peer) + "\nlisten.mode = 0666\n" + (::getuid() == 0 ? "user = root\ngroup = root\n" : "") + "pm = static\npm.max_children = " +
                                             std::to_string(workers()) + "\nrequest_terminate_timeout = " + std::to_string(plan_.timeout) + "s\nclear_env = no\n");
+        unit(home, "/usr/sbin/php-fpm -F -y " + home + "/pool.conf");
       }
     }
     std::string text = std::string(::getuid() == 0 ? "user root;\n" : "") + "daemon off;\nworker_processes 1;\npid " + folder_ + "/nginx.pid;\nerror_log " + folder_ + "/error.log info;\nevents { worker_connections 256; }\nhttp {\n  access_log " + folder_ +
@@ -211,6 +234,10 @@ class Site {
       text += "    }\n";
     }
     write_file(folder_ + "/nginx.conf", text + "  }\n}\n");
+  }
+
+  void unit(const std::string& home, const std::string& command) const {
+    if (plan_.kill_after > 0) write_file(home + "/app.service", "[Unit]\nDescription=app\n[Service]\nExecStart=" + command + "\nTimeoutStopSec=" + std::to_string(plan_.kill_after) + "\nKillSignal=SIG" + plan_.signal + "\n" + (plan_.kill_main ? "KillMode=process\n" : ""));
   }
 
   // What triage-timeouts makes of these files.
@@ -265,6 +292,8 @@ class Site {
       std::vector<std::string> words;
       if (plan_.server == "gunicorn") words = {tools_.python, "-m", "gunicorn", "-c", home + "/gunicorn.conf.py", "app:app"};
       else if (plan_.server == "uwsgi") words = {tools_.uwsgi, "--ini", home + "/uwsgi.ini"};
+      else if (plan_.server == "puma") words = {tools_.puma, "-C", home + "/puma.rb"};
+      else if (plan_.server == "unicorn") words = {tools_.unicorn, "-c", home + "/unicorn.rb"};
       else { words = {tools_.php, "-F", "-y", home + "/pool.conf"}; if (::getuid() == 0) words.emplace_back("-R"); }
       auto child = Child::start(words, home, home + "/server.log", environment);
       if (!child) return child.error().answer;
@@ -287,13 +316,14 @@ class Site {
 
   // gunicorn and uwsgi fork their workers one by one: as many children as asked for, or the end of patience.
   void settle_workers(double end) const {
-    if (plan_.server != "gunicorn" || plan_.worker_class == "gthread") return;
+    const std::string_view line = plan_.server == "puma" ? "booted" : plan_.server == "unicorn" ? " ready\n" : "Booting worker";
+    if ((plan_.server != "gunicorn" && !ruby()) || plan_.worker_class == "gthread") return;
     while (now_s() < end) {
       bool all = true;
       for (int peer = 0; peer < plan_.peers; ++peer) {
         const std::string text = read_file(peer_folder(peer) + "/server.log");
         std::size_t booted = 0;
-        for (auto at = text.find("Booting worker"); at != std::string::npos; at = text.find("Booting worker", at + 1)) ++booted;
+        for (auto at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++booted;
         all = all && booted >= static_cast<std::size_t>(workers());
       }
       if (all) { sleep_s(0.3); return; }
@@ -347,8 +377,12 @@ class Site {
       sleep_s(0.5);
       const bool reload = tries_.front().kind == Try::Kind::reload;
       told = now_s();
-      children.front().signal(reload ? SIGHUP : plan_.signal == "QUIT" ? SIGQUIT : plan_.signal == "INT" ? SIGINT : SIGTERM);
-      if (!reload && plan_.kill_after > 0) {
+      children.front().signal(base::signal_number(reload ? plan_.reload : plan_.signal).value_or(SIGTERM));
+      if (!reload && plan_.kill_main) {
+        // The workers that are left behind are what this is about: nobody else may end them.
+        sleep_s(told + plan_.kill_after - now_s());
+        children.front().signal(SIGKILL);
+      } else if (!reload && plan_.kill_after > 0) {
         const double end = told + plan_.kill_after;
         while (now_s() < end && children.front().alive()) sleep_s(0.02);
         children.front().signal_group(SIGKILL);
@@ -382,7 +416,7 @@ class Site {
       case Try::Kind::upload: name += "upload with pauses of " + number(one.gap) + " s"; break;
       case Try::Kind::burst: name += std::to_string(one.pieces) + " at once, " + number(one.work) + " s each"; break;
       case Try::Kind::stop: name += number(one.work) + " s, " + plan_.signal + " at 0.5 s"; break;
-      case Try::Kind::reload: name += number(one.work) + " s, HUP at 0.5 s"; break;
+      case Try::Kind::reload: name += number(one.work) + " s, " + plan_.reload + " at 0.5 s"; break;
     }
     if (one.uninterruptible) name += " in C";
     if (one.blocks) name += " that blocks the loop";
@@ -513,6 +547,8 @@ Tools tools_here(const std::vector<std::string>& gunicorn_folders) {
   tools.uwsgi = program("uwsgi_python3");
   if (tools.uwsgi.empty()) tools.uwsgi = program("uwsgi-core");
   if (tools.uwsgi.empty()) tools.uwsgi = program("uwsgi");
+  tools.puma = program("puma");
+  tools.unicorn = program("unicorn");
   for (const char* name : {"php-fpm", "php-fpm8.2", "php-fpm8.4", "php-fpm8.1", "php-fpm7.4"}) if (tools.php.empty()) tools.php = program(name);
   if (!tools.nginx.empty())
     if (const auto version = base::between(printed({tools.nginx, "-v"}), "nginx/", "")) tools.nginx_version = std::string(base::trim(version->substr(0, version->find_first_of(" \n"))));

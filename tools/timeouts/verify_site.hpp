@@ -12,7 +12,7 @@ namespace timeouts {
 
 /// A gunicorn to run: installed, or unpacked in a folder.
 struct Gunicorn { std::string folder, version; bool gevent = false; };
-struct Tools { std::string nginx, nginx_version, python, uwsgi, php; std::vector<Gunicorn> gunicorns; };
+struct Tools { std::string nginx, nginx_version, python, uwsgi, php, puma, unicorn; std::vector<Gunicorn> gunicorns; };
 Tools tools_here(const std::vector<std::string>& gunicorn_folders);
 
 /// What is sent, and which arithmetic it is held against.
@@ -28,11 +28,13 @@ struct Try {
 
 struct Plan {
   std::string name;
-  std::string server = "gunicorn";       // gunicorn uwsgi php-fpm
+  std::string server = "gunicorn";       // gunicorn uwsgi php-fpm puma unicorn
   std::size_t gunicorn = 0;              // index into Tools::gunicorns
   std::string worker_class = "sync";
   int timeout = 30, graceful = 30, workers = 0, backlog = 0, kill_after = 0;  // workers 0: one for each request; kill_after 0: nobody kills
   std::string signal = "TERM";           // of a stop
+  bool kill_main = false;                // KillMode=process: the SIGKILL after kill_after is for the main process alone
+  std::string reload = "HUP";            // the signal of a reload
   std::vector<std::string> nginx;        // in the location, PREFIX_ where the protocol's name stands
   int peers = 1;
   std::vector<Try> tries;

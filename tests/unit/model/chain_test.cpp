@@ -218,3 +218,53 @@ TEST_CASE("one request step by step", "[chain]") {
   CHECK(lines[0].moments[3].what == "the proxy gives up: the client gets 504");
   CHECK(lines[0].moments[4].at == 45);
 }
+
+TEST_CASE("KillMode, ExecStop and supervisor say whom a stop reaches", "[chain]") {
+  const std::string unit = "[Unit]\nDescription=a\n[Service]\nExecStart=/usr/bin/gunicorn -c gunicorn.conf.py app:app\nTimeoutStopSec=10\n";
+  const auto stop = [&](const std::string& lines, const std::string& settings = "") {
+    return routes_of(read({{"nginx.conf", nginx("")}, {"gunicorn.conf.py", gunicorn + settings}, {"app.service", unit + lines}}), {})[0].variants[0].chain;
+  };
+  using Kills = StopLimits::Kills;
+  CHECK(stop("KillMode=mixed\n").stop.kills == Kills::all);
+  CHECK(stop("KillMode=process\n").stop.kills == Kills::main);
+  CHECK(survives_stop(stop("KillMode=process\n")).by == "orphans");
+  CHECK(survives_stop(stop("KillMode=none\n")).by == "nobody");
+  CHECK(survives_stop(stop("KillMode=none\nExecStop=/bin/kill -s TERM $MAINPID\n")).by == "graceful");
+  CHECK(stop("ExecStop=/bin/kill -s QUIT $MAINPID\n").stop.signal == StopLimits::Signal::at_once);
+  CHECK(stop("ExecStop=/bin/kill -s QUIT $MAINPID\n", "threads = 4\n").stop.signal == StopLimits::Signal::graceful);
+  CHECK(stop("ExecStop=/srv/stop.sh\n").stop.signal == StopLimits::Signal::unknown);
+  const auto program = [&](const std::string& lines) {
+    return routes_of(read({{"nginx.conf", nginx("")}, {"gunicorn.conf.py", gunicorn}, {"supervisord.conf", "[program:web]\ncommand=/usr/bin/gunicorn -c gunicorn.conf.py app:app\n" + lines}}), {})[0].variants[0].chain.stop;
+  };
+  CHECK(program("").kills == Kills::main);
+  CHECK(program("killasgroup=true\n").kills == Kills::all);
+  CHECK(program("stopasgroup=true\n").kills == Kills::all);
+}
+
+TEST_CASE("puma, unicorn, uwsgi and php-fpm have their own limits of a stop and a reload", "[chain]") {
+  const auto chain = [&](const std::string& name, const std::string& text, const std::string& command, const std::string& signal) {
+    const auto routes = routes_of(read({{name, text}, {"app.service", "[Unit]\nDescription=a\n[Service]\nExecStart=" + command + "\nKillSignal=" + signal + "\n"}}), {});
+    REQUIRE(routes.size() == 1);
+    return routes[0].variants[0].chain;
+  };
+  const Chain puma = chain("puma.rb", "bind 'unix:///run/a.sock'\nworkers 2\n", "/usr/bin/puma -C /srv/puma.rb", "SIGINT");
+  CHECK(survives_stop(puma).seconds == 30);
+  CHECK(survives_stop(puma).by == "graceful");
+  CHECK(puma.server.reload.seconds == 30);
+  CHECK(survives_stop(chain("puma.rb", "bind 'unix:///run/a.sock'\nworkers 2\nworker_shutdown_timeout 8\n", "/usr/bin/puma -C /srv/puma.rb", "SIGTERM")).seconds == 8);
+  const Chain single = chain("puma.rb", "bind 'unix:///run/a.sock'\nthreads 1, 4\n", "/usr/bin/puma -C /srv/puma.rb", "SIGTERM");
+  CHECK(survives_stop(single).seconds == 90);
+  CHECK(survives_stop(single).by == "kill");
+  CHECK(single.server.reload.seconds == no_limit);
+  const Chain unicorn = chain("unicorn.rb", "listen '/run/a.sock'\nworker_processes 2\ntimeout 15\n", "/usr/bin/unicorn -c /srv/unicorn.rb", "SIGQUIT");
+  CHECK(survives_stop(unicorn).seconds == 15);
+  CHECK(unicorn.server.reload.seconds == 15);
+  CHECK(survives_stop(chain("unicorn.rb", "listen '/run/a.sock'\nworker_processes 2\ntimeout 15\n", "/usr/bin/unicorn -c /srv/unicorn.rb", "SIGTERM")).by == "signal");
+  CHECK(chain("uwsgi.ini", "[uwsgi]\nmodule = app\nsocket = /run/a.sock\ndie-on-term = true\n", "/usr/bin/uwsgi --ini /srv/uwsgi.ini", "SIGTERM").stop.signal == StopLimits::Signal::at_once);
+  CHECK(chain("uwsgi.ini", "[uwsgi]\nmodule = app\nsocket = /run/a.sock\nhook-master-start = unix_signal:15 gracefully_kill_them_all\n", "/usr/bin/uwsgi --ini /srv/uwsgi.ini", "SIGTERM").stop.signal == StopLimits::Signal::graceful);
+  CHECK(chain("uwsgi.ini", "[uwsgi]\nmodule = app\nsocket = /run/a.sock\nworker-reload-mercy = 7\n", "/usr/bin/uwsgi --ini /srv/uwsgi.ini", "SIGQUIT").server.reload.seconds == 7);
+  const Chain php = chain("www.conf", "[global]\nprocess_control_timeout = 10s\n[www]\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\n", "/usr/sbin/php-fpm -y /etc/www.conf", "SIGQUIT");
+  CHECK(survives_stop(php).seconds == 10);
+  CHECK(php.server.reload.seconds == 10);
+  CHECK_FALSE(survives_stop(chain("www.conf", "[www]\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\n", "/usr/sbin/php-fpm -y /etc/www.conf", "SIGQUIT")).known);
+}

@@ -1,6 +1,7 @@
 // The other phases of a request's life against the runs that were measured (nginx 1.22.1, gunicorn 20.1.0 and 26.1.0; timeouts of seconds).
 #include "model/phases.hpp"
 
+#include "model/stop_law.hpp"
 #include "support/catch.hpp"
 
 namespace {
@@ -185,4 +186,67 @@ TEST_CASE("a reload does not enforce graceful_timeout", "[phases]") {
   fits(reloaded(chain, 5.5), 200, 5.5, true);
   chain.server.worker.seconds = 3;
   fits(reloaded(chain, 9), 502, 3.5, false);
+}
+
+TEST_CASE("whom SIGKILL is for decides what becomes of a request that takes longer", "[phases]") {
+  Chain chain = chain_of("20.1", "sync", 30, 60);
+  chain.server.graceful.seconds = 9;
+  chain.stop.kill.seconds = 1;
+  chain.stop.sent = {"SIGTERM"};
+  chain.stop.kills = StopLimits::Kills::main;
+  chain.server.orphans = Orphans::finish;                                // gunicorn's sync worker: d = 4 s, its master killed after 1
+  fits(stopped(chain, {"sync", "20.1", false}, 3.5), 200, 3.5, true);
+  CHECK(survives_stop(chain).by == "orphans");
+  chain.server.orphans = Orphans::end;                                   // puma: dead at once; gevent: 0.89 s later
+  fits(stopped(chain, {"", "", false}, 3.5), 502, 1.0, false);
+  fits(stopped(chain, {"", "", false}, 3.5), 502, 1.89, false);
+  chain.server.orphans = Orphans::unknown;
+  CHECK_FALSE(survives_stop(chain).known);
+  chain.server.graceful.seconds = 0.5;                                   // the master ends them before it is killed
+  CHECK(survives_stop(chain).seconds == 0.5);
+  chain.stop.kills = StopLimits::Kills::none;                            // KillMode=none without an ExecStop=
+  chain.stop.sent.clear();
+  CHECK(survives_stop(chain).by == "nobody");
+  fits(stopped(chain, {"sync", "20.1", false}, 50), 200, 50, true);
+}
+
+TEST_CASE("what a signal means is the server's", "[phases]") {
+  using Signal = StopLimits::Signal;
+  CHECK(meaning_of(stop_law("gunicorn", "sync"), "SIGQUIT") == Signal::at_once);     // 0.61 s for a signal at 0.5
+  CHECK(meaning_of(stop_law("gunicorn", "gevent"), "INT") == Signal::at_once);       // 0.78 to 0.91 s
+  CHECK(meaning_of(stop_law("gunicorn", "uvicorn"), "QUIT") == Signal::at_once);
+  CHECK(meaning_of(stop_law("gunicorn", "gthread"), "QUIT") == Signal::graceful);    // 1.5 s whole, 6 s cut at G = 2
+  CHECK(meaning_of(stop_law("gunicorn", "eventlet"), "QUIT") == Signal::unknown);
+  CHECK(meaning_of(stop_law("puma", ""), "SIGINT") == Signal::graceful);
+  CHECK(meaning_of(stop_law("puma", ""), "SIGQUIT") == Signal::at_once);
+  CHECK(meaning_of(stop_law("unicorn", ""), "15") == Signal::at_once);
+  CHECK(meaning_of(stop_law("unicorn", ""), "QUIT") == Signal::graceful);
+  CHECK(meaning_of(stop_law("php-fpm", ""), "QUIT") == Signal::graceful);
+  CHECK(meaning_of(stop_law("php-fpm", ""), "KILL") == Signal::at_once);
+  CHECK(meaning_of(stop_law("uwsgi", ""), "TERM") == Signal::reload);
+  CHECK(meaning_of(stop_law("passenger", ""), "TERM") == Signal::unknown);
+  CHECK(meaning_of(stop_law("gunicorn", "sync"), "SIGWHAT") == Signal::unknown);
+  CHECK(signal_sent("/bin/kill -s QUIT $MAINPID") == "QUIT");
+  CHECK(signal_sent("-/bin/kill -TERM $MAINPID") == "TERM");
+  CHECK(signal_sent("/usr/bin/kill -sINT ${MAINPID}") == "INT");
+  CHECK(signal_sent("/bin/kill --signal=HUP $MAINPID") == "HUP");
+  CHECK(signal_sent("/bin/kill $MAINPID") == "TERM");
+  CHECK(signal_sent("/usr/bin/pumactl stop") == "");
+  CHECK(signal_sent("/bin/kill -9 12") == "");
+}
+
+TEST_CASE("what holds an old worker at a reload", "[phases]") {
+  Chain chain = chain_of("20.1", "gthread", 30, 60);                     // loop workers: no limit
+  fits(reloaded(chain, 90), 200, 90, true);
+  chain.server.reload = {2, "puma.rb:4:1", true, true};                  // puma's worker_shutdown_timeout: USR2 at 2.01 s, USR1 not before its check
+  chain.server.reload_late = 5.6;
+  fits(reloaded(chain, 1), 200, 1, true);
+  fits(reloaded(chain, 4.53), 200, 4.53, true, false);
+  fits(reloaded(chain, 4.5), 502, 2.01, false, false);
+  fits(reloaded(chain, 9), 502, 2.01, false);
+  chain.server.reload = {0, "default", false, true};                     // php-fpm without process_control_timeout: at once
+  chain.server.reload_late = 0.6;
+  fits(reloaded(chain, 4.5), 502, 0, false);
+  chain.server.reload.known = false;
+  CHECK_FALSE(reloaded(chain, 4.5)[0].known);
 }
