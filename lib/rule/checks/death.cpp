@@ -211,6 +211,7 @@ std::optional<Draft> by_handled_signal(const Case& c) {
   draft.sure = Confidence::certain;
   draft.sure_because = fmt::format("the signal was seen as it was sent, and the worker's handler exits with {}", *c.life.exit_code);
   draft.values["signal"] = base::signal_text(sent->signal);
+  if (sent->signal == 15) draft.values["detail"] = "it let its request finish first";  // handle_exit only says that it is to end: workers/base.py
   sender_values(draft, *sent);
   because(draft, sent_id);
   because(draft, c.life.exited);
@@ -398,8 +399,10 @@ std::optional<Draft> by_fault(const Case& c) {
   // Without the server's word (<= 20.0 prints none) the kernel's line about this very pid is enough, if the worker did not go on.
   if (!fault && (c.life.signal || c.life.crash_join != Join::by_pid || c.life.exiting != no_fact)) return std::nullopt;
   Draft draft = draft_about(c.look, "death.crashed", c.life);
-  draft.sure = Confidence::certain;
+  const bool own_abort_unseen = c.life.signal == 6 && c.life.crash == no_fact && c.life.exited == no_fact;
+  draft.sure = own_abort_unseen ? Confidence::likely : Confidence::certain;
   draft.sure_because = c.life.crash != no_fact && c.life.reaped != no_fact ? "the server's log and the kernel log agree"
+                       : own_abort_unseen                                  ? "the master's own line names the signal; abort() of its own raises it, and so does kill -ABRT"
                        : c.life.reaped != no_fact                          ? "the master's own line names the signal"
                        : c.life.exited != no_fact                          ? "its wait status names the signal"
                                                                            : "the kernel log names its pid";

@@ -96,6 +96,18 @@ void refused_to_proxy(const Look& look, std::vector<Draft>& drafts) {
   }
 }
 
+// Which process ran out: the one whose pid the line carries. Standard error carries none.
+void name_speaker(const Look& look, const Server& server, const Fact& line, Draft& draft) {
+  const int pid = line.by ? line.by : line.about.pid;
+  draft.values["detail"] = "a process";
+  draft.subject.pid = pid;
+  draft.subject.host_pid = 0;
+  draft.subject.role = pid && pid == server.master ? "master" : "worker";
+  if (pid && pid == server.master) draft.values["detail"] = "the master";
+  for (const model::LifeId id : server.lives)
+    if (pid && look.stack.lives[id].pid == pid) draft.values["detail"] = name_of(look.stack.lives[id]);
+}
+
 // A symptom of sharing after a fork needs something that was made before it: without preload_app the master imports nothing.
 bool without_preload(const Server& server) {
   const auto preload = model::text_setting(server, "preload_app");
@@ -160,6 +172,8 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["count"] = std::to_string(ids.size());
       const auto* failed = as<AppFailed>(first);
       draft.values["message"] = draft.values["detail"] = base::printable(failed ? failed->type + ": " + failed->message : std::get<AppSymptom>(first.what).text, 160);
+      if (failed && !failed->where.empty()) draft.values["where"] = base::printable(failed->where, 120);
+      if (rule == "memory.limit-in-process") name_speaker(look, server, first, draft);
       if (rule == "worker.class-mismatch") draft.values["message"] = "the application speaks another protocol: " + draft.values["message"];
       for (const FactId id : ids)
         if (draft.because.size() < 3) because(draft, id);
