@@ -339,12 +339,12 @@ class Walk {
       : host_(host), window_(window), evidence_(evidence), limits_(limits), first_source_(evidence.sources.size()) {}
 
   void given(const std::string& path) {
-    if (path == "-") { file(path, {}); return; }
+    if (source::own_descriptor(path)) { file(path, {}); return; }
     const auto about = host_.stat(path);
     if (!about) { gap(path, about.error()); return; }
     if (about->kind == source::EntryKind::folder) folder(path, *about, 0);
     else if (about->kind == source::EntryKind::file) file(path, *about);
-    else evidence_.gap({path, "it is neither a file nor a folder", "give a file, or pipe it to `triage --from -`", 1, {}});
+    else evidence_.gap({path, "it is neither a file nor a folder", "give a file, or let it be written to us: command | triage --from -", 1, {}});
   }
 
   std::size_t understood() {
@@ -383,7 +383,7 @@ class Walk {
   }
 
   void file(const std::string& path, const source::Stat& about) {
-    if (path != "-" && !fresh(about)) return;
+    if (!source::own_descriptor(path) && !fresh(about)) return;
     if (files_ == limits_.most_files) {
       evidence_.gap({"more files", "only the first " + std::to_string(limits_.most_files) + " were read", "give the folders that matter", 1, {}});
       return;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,5 +59,9 @@ std::unique_ptr<Stream> decompressed(std::unique_ptr<Stream> raw);
 std::unique_ptr<Stream> memory_stream(std::string bytes);
 /// The whole of a stream, at most `most` bytes.
 base::Result<std::string> slurp(Stream& stream, std::size_t most);
+
+/// "-", "/dev/stdin" and the shell's `<(command)` ("/dev/fd/63") name a stream that was handed to us: it is read to its end, whatever it is.
+/// Its number; nullopt for every other path.
+std::optional<int> own_descriptor(std::string_view path);
 
 }  // namespace source

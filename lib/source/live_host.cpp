@@ -72,7 +72,11 @@ base::Result<std::string> LiveHost::read(const std::string& path, std::size_t mo
 }
 
 base::Result<std::unique_ptr<Stream>> LiveHost::open(const std::string& path) const {
-  if (path == "-") return decompressed(std::make_unique<FileStream>(base::Fd(::dup(0)), "standard input"));
+  if (const auto inherited = own_descriptor(path)) {
+    base::Fd fd(::fcntl(*inherited, F_DUPFD_CLOEXEC, 3));
+    if (!fd) return base::fail(base::from_errno(errno, "opening " + path));
+    return decompressed(std::make_unique<FileStream>(std::move(fd), path == "-" ? "standard input" : path));
+  }
   TRY(fd, open_file(path));
   return decompressed(std::make_unique<FileStream>(std::move(fd), path));
 }

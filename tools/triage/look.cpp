@@ -136,7 +136,9 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   std::vector<std::string> paths;
   bool kept_evidence = false;
   for (const std::string& path : options.from) {
-    if (!kept_evidence && source::is_bundle(path)) {
+    if (source::own_descriptor(path)) {                      // read once, by whoever reads it first
+      paths.push_back(path);
+    } else if (!kept_evidence && source::is_bundle(path)) {
       auto kept = replay(path, target_of(options), at);
       if (!kept && kept.error().kind != base::Kind::malformed) return base::fail(kept.error());
       if (kept) evidence = std::move(*kept);
@@ -159,7 +161,8 @@ base::Result<evidence::Evidence> gather(const Options& options, std::string& sou
   }
   if (parse::read(host, paths, options.window, evidence) == 0 && evidence.sources.empty()) {
     std::string why = evidence.gaps.empty() ? "there is nothing in it that I understand" : evidence.gaps.front().reason;
-    return base::fail({base::Kind::missing, "reading " + base::printable(options.from.front(), 200), why, "give the server's error log, the kernel log (dmesg), nginx's error log, or a folder with them", 0});
+    std::string remedy = evidence.gaps.empty() || evidence.gaps.front().remedy.empty() ? "give the server's error log, the kernel log (dmesg), nginx's error log, or a folder with them" : evidence.gaps.front().remedy;
+    return base::fail({base::Kind::missing, "reading " + base::printable(options.from.front(), 200), why, remedy, 0});
   }
   return evidence;
 }
