@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <queue>
+#include <set>
 
 #include "base/text.hpp"
 #include "flavour/flavour.hpp"
@@ -377,14 +378,15 @@ void explain_scaling(Stack& stack, const Evidence& evidence, Server& server) {
   }
 }
 
-// How many workers it wants: set, else the first burst of boots before anything ended.
+// How many workers it wants: set, else the first run of boots before anything ended. Between two spawns the master sleeps for up to 0.1 s
+// (arbiter.py, spawn_workers), and whole-second stamps are up to a second apart.
 std::size_t wanted_workers(const Stack& stack, const Server& server) {
   if (const auto set = number_setting(server, "workers"); set && *set >= 1) {
     const auto found = server.settings.find("workers");
     if (found->second.from != From::built_in) return static_cast<std::size_t>(*set);
   }
   std::size_t burst = 0;
-  std::optional<std::int64_t> first, first_end;
+  std::optional<std::int64_t> former, first_end;
   for (const LifeId id : server.lives) {
     const Life& life = stack.lives[id];
     if (life.ended && (!first_end || life.ended->at < *first_end)) first_end = life.ended->at;
@@ -392,10 +394,19 @@ std::size_t wanted_workers(const Stack& stack, const Server& server) {
   for (const LifeId id : server.lives) {
     const Life& life = stack.lives[id];
     if (!life.started) continue;
-    if (!first) first = life.started->at;
-    if (life.started->at - *first <= base::second_ns && (!first_end || life.started->at <= *first_end)) ++burst;
+    if (former && life.started->at - *former > base::second_ns) break;
+    former = life.started->at;
+    if (!first_end || life.started->at <= *first_end) ++burst;
   }
   return std::max<std::size_t>(burst, 1);
+}
+
+// Another run whose workers' lines stand in the same log at the same time.
+bool shares_log(const Stack& stack, const Server& server) {
+  return std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& other) {
+    if (&other == &server || !same_log(other, server)) return false;
+    return !other.last || !server.first || !other.first || !server.last || (other.last->at >= server.first->at && other.first->at <= server.last->at);
+  });
 }
 
 // A worker that was booted although enough seemed to live took the place of one that ended without a line. Which one is known when later
@@ -403,8 +414,6 @@ std::size_t wanted_workers(const Stack& stack, const Server& server) {
 void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
   if (!server.seen_start || server.crashed != no_fact) return;
   const std::size_t wanted = wanted_workers(stack, server) + server.scaled_up.size();
-  // Without a stop nobody showed who still lives.
-  if (server.stopped == no_fact) return;
   std::vector<LifeId> silent;
   // Births come in the order of the log; `ends` are those of the workers before, the earliest first.
   std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>> ends;
@@ -423,14 +432,22 @@ void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
     if (born.replaced) ++gone;
     else if (born.ended_known && born.asked != Asked::stop && born.ended) ends.push(born.ended->at);
   }
+  // Without a stop nobody showed who still lives, only that one was replaced; and that only where every boot is surely this run's.
+  if (server.stopped == no_fact && (!server.reloads.empty() || server.upgraded != no_fact || shares_log(stack, server))) return;
+  std::set<int> alive;  // a live look sees who did not end
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
+    const auto& seen = *as<ProcessSeen>(evidence.facts[id]);
+    if (seen.state != "Z") alive.insert(seen.ns_pid ? seen.ns_pid : evidence.facts[id].about.pid);
+  }
   for (const LifeId heir : silent) {
     const Life& born = stack.lives[heir];
     std::vector<LifeId> candidates;
     for (const LifeId id : server.lives) {
       const Life& life = stack.lives[id];
-      if (id != heir && life.id < born.id && !life.ended_known) candidates.push_back(id);
+      if (id != heir && life.id < born.id && !life.ended_known && !alive.contains(life.pid)) candidates.push_back(id);
     }
     // With more candidates than silent ends nobody can tell which it was.
+    if (candidates.size() > silent.size() && server.stopped == no_fact) server.heirs.push_back(heir);
     if (candidates.empty() || candidates.size() > silent.size()) continue;
     Life& life = stack.lives[candidates.front()];
     life.replaced = true;

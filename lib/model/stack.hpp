@@ -96,6 +96,7 @@ struct Server {
   FactId stop_asked = no_fact, stopped = no_fact, reason = no_fact, crashed = no_fact, halted = no_fact, promoted = no_fact, upgraded = no_fact;
   std::vector<FactId> reloads, boot_refused, bind_failed, master_exceptions, scaled_down, scaled_up, control_socket, commands;
   std::vector<FactId> failures, symptoms;                // AppFailed in requests, AppSymptom
+  std::vector<LifeId> heirs;                             // booted in the place of a worker that ended without a line; which one is not known
 };
 
 /// A systemd unit as its files say it. Settings by systemd's own names ("TimeoutStopSec"), a drop-in over the unit's file, the manager's defaults

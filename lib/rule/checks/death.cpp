@@ -671,6 +671,42 @@ std::optional<Draft> by_leaving(const Case& c) {
   return draft;
 }
 
+void advise_upgrade(Draft& draft, const Server& server) {
+  if (server.flavour == "gunicorn" && (server.family.empty() || base::starts_with(server.family, "20"))) draft.values["upgrade"] = "move to gunicorn 21 or later: it logs signals by name and exit codes";
+}
+
+// One of several was replaced without a line: the new boot is the only trace.
+Draft by_heir(const Look& look, const Server& server, const Life& heir) {
+  std::vector<std::string> pids;
+  for (const LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (id < heir.id && !life.ended_known) pids.push_back(std::to_string(life.pid));
+  }
+  Draft draft = draft_about(look, "death.unknown", server);
+  draft.truth = Truth::unknown;
+  draft.subject.pid = draft.subject.host_pid = 0;
+  draft.subject.role = draft.values["role"] = "worker";
+  draft.when = heir.started;
+  if (pids.size() <= 4) {
+    draft.values["pid"] = pids.front();
+    for (std::size_t i = 1; i < pids.size(); ++i) draft.values["pid"] += (i + 1 == pids.size() ? " or " : ", ") + pids[i];
+  } else {
+    draft.values["pid"] = fmt::format("(one of {})", pids.size());
+  }
+  draft.subject.also = std::move(pids);
+  const bool kill = would_log(server, flavour::Ending::signal_kill).value_or(false), code = would_log(server, flavour::Ending::exit_nonzero).value_or(false);
+  draft.sure_because = fmt::format("worker {} was booted while enough seemed to live; {} {}", heir.pid, server_text(server),
+                                   code   ? "logs every signal and every code but 0, so one exited with 0 by itself"
+                                   : kill ? "logs signals but no exit codes, so one exited by itself"
+                                          : "logs no ends of workers");
+  draft.group = "heirs of " + std::to_string(&server - look.stack.servers.data());
+  if (draft.when) draft.values["when"] = base::clock_text(*draft.when);
+  advise_upgrade(draft, server);
+  because(draft, heir.booted);
+  draft.missing.push_back("which one, and how it ended: triage watch sees every exit");
+  return draft;
+}
+
 using Cause = std::optional<Draft> (*)(const Case&);
 constexpr std::array<Cause, 16> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_quiet_exit, by_halt, by_silence, by_leaving};
 
@@ -705,12 +741,14 @@ std::vector<Draft> look_at(const Look& look) {
     const Case c{look, life, look.stack.servers[life.server]};
     for (const Cause cause : causes) {
       if (auto draft = cause(c)) {
-        if (c.server.flavour == "gunicorn" && (c.server.family.empty() || base::starts_with(c.server.family, "20"))) draft->values["upgrade"] = "move to gunicorn 21 or later: it logs signals by name and exit codes";
+        advise_upgrade(*draft, c.server);
         drafts.push_back(std::move(*draft));
         break;
       }
     }
   }
+  for (const Server& server : look.stack.servers)
+    for (const LifeId heir : server.heirs) drafts.push_back(by_heir(look, server, look.stack.lives[heir]));
   tell_requests(drafts);
   return drafts;
 }

@@ -18,6 +18,39 @@ TEST_CASE("a worker that is replaced without a word is found when the stop shows
   CHECK(life(stack, 451)->asked == Asked::stop);
 }
 
+TEST_CASE("a boot above the wanted number is told although nobody knows whom it replaced") {
+  Scene s;
+  s.started(0, 450, {451, 452}, "20.0.4");
+  s.line(60, 453, WorkerBooted{}, 453);
+  const auto stack = model::build(s.evidence);
+  REQUIRE(stack.servers.size() == 1);
+  REQUIRE(stack.servers[0].heirs.size() == 1);
+  CHECK(stack.lives[stack.servers[0].heirs[0]].pid == 453);
+  CHECK_FALSE(life(stack, 451)->replaced);
+
+  // A slow start, a reload, one worker more, an end that is told: no such boot.
+  Scene slow;
+  slow.started(0, 450, {451});
+  for (int i = 1; i < 8; ++i) slow.line(i * 0.9, 451 + i, WorkerBooted{}, 451 + i);
+  CHECK(model::build(slow.evidence).servers[0].heirs.empty());
+  Scene reloaded;
+  reloaded.started(0, 450, {451, 452});
+  reloaded.line(60, 450, MasterReloaded{});
+  reloaded.line(60, 453, WorkerBooted{}, 453);
+  reloaded.line(200, 454, WorkerBooted{}, 454);
+  CHECK(model::build(reloaded.evidence).servers[0].heirs.empty());
+  Scene scaled;
+  scaled.started(0, 450, {451, 452});
+  scaled.line(60, 450, MasterSignalled{"ttin", false});
+  scaled.line(60, 453, WorkerBooted{}, 453);
+  CHECK(model::build(scaled.evidence).servers[0].heirs.empty());
+  Scene told;
+  told.started(0, 450, {451, 452});
+  told.line(60, 450, Scene::killed(9), 451);
+  told.line(60, 453, WorkerBooted{}, 453);
+  CHECK(model::build(told.evidence).servers[0].heirs.empty());
+}
+
 TEST_CASE("a reload asks the old workers to go, and a new pid with an old number is a new life") {
   Scene s;
   s.started(0, 450, {451, 452});
