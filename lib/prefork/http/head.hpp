@@ -8,14 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "prefork/app.hpp"
 #include "prefork/http/refusal.hpp"
 #include "prefork/http/rules.hpp"
 
 namespace prefork {
-
-struct Field {
-  std::string_view name, value;   // the name as it was sent
-};
 
 enum class Framing : std::uint8_t { none, length, chunked };
 

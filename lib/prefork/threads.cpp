@@ -1,0 +1,223 @@
+// The thread pool: every thread waits on the worker's one epoll and serves what it gets (leader and followers), so that nothing is handed from thread to
+// thread. The main thread beats, looks for its parent and closes idle connections; it beats though every thread may be stuck, as gunicorn's gthread does
+// (masked_hang), unless thread_watchdog ties the heartbeat to their progress.
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "prefork/clock.hpp"
+#include "prefork/conversation.hpp"
+
+namespace prefork {
+namespace {
+
+enum class State : int { free, waiting, busy, closing };
+
+struct Connection {
+  explicit Connection(Worker& worker) : talk(worker, false) {}
+  Conversation talk;
+  std::atomic<State> state{State::free};
+  std::atomic<std::int64_t> deadline{0};   // CLOCK_MONOTONIC, of a waiting one; 0: none
+};
+
+constexpr std::uint64_t wake_mark = ~std::uint64_t{0};   // of epoll's word; listeners are small numbers, connections addresses
+
+class Pool {
+ public:
+  explicit Pool(Worker& worker) : worker_(worker), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), busy_since_(static_cast<std::size_t>(worker.settings.threads)) {
+    for (std::size_t i = 0; i < worker_.listeners.size(); ++i) add(worker_.listeners[i].fd.get(), EPOLLIN | EPOLLONESHOT, i, EPOLL_CTL_ADD);
+    add(wake_.get(), EPOLLIN, wake_mark, EPOLL_CTL_ADD);
+  }
+
+  void run();
+
+ private:
+  void add(int fd, std::uint32_t events, std::uint64_t word, int what) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = word;
+    ::epoll_ctl(epoll_.get(), what, fd, &event);
+  }
+  void thread(std::size_t index);
+  void accept_at(std::size_t listener, std::size_t index);
+  void serve(Connection& connection, std::size_t index, bool fresh);
+  void wait_again(Connection& connection, double seconds, int what);
+  void end(Connection& connection);
+  Connection* take();
+  void sweep();
+  bool makes_progress() const;
+
+  Worker& worker_;
+  base::Fd epoll_, wake_;
+  std::vector<std::atomic<std::int64_t>> busy_since_;   // per thread; 0: waiting
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> all_;
+  std::vector<Connection*> free_;
+  std::atomic<std::int64_t> open_{0};
+  std::atomic<bool> paused_{false};
+  std::atomic<int> running_{0};
+};
+
+Connection* Pool::take() {
+  const std::lock_guard hold(mutex_);
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<Connection>(worker_));
+    return all_.back().get();
+  }
+  Connection* out = free_.back();
+  free_.pop_back();
+  return out;
+}
+
+void Pool::end(Connection& connection) {
+  connection.talk.close();
+  connection.state = State::free;
+  worker_.slot.open.fetch_sub(1, std::memory_order_relaxed);
+  {
+    const std::lock_guard hold(mutex_);
+    free_.push_back(&connection);
+  }
+  if (open_.fetch_sub(1) - 1 < worker_.settings.worker_connections && paused_.exchange(false))
+    for (std::size_t i = 0; i < worker_.listeners.size(); ++i) add(worker_.listeners[i].fd.get(), EPOLLIN | EPOLLONESHOT, i, EPOLL_CTL_MOD);
+}
+
+void Pool::wait_again(Connection& connection, double seconds, int what) {
+  connection.deadline = seconds > 0 ? monotonic_ns() + static_cast<std::int64_t>(seconds * 1e9) : 0;
+  const int fd = connection.talk.fd();
+  connection.state = State::waiting;  // before epoll: another thread may have it the next moment
+  add(fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, reinterpret_cast<std::uint64_t>(&connection), what);
+}
+
+void Pool::serve(Connection& connection, std::size_t index, bool fresh) {
+  busy_since_[index].store(monotonic_ns(), std::memory_order_relaxed);
+  Conversation::After after = connection.talk.serve(worker_.settings.keepalive > 0, false);
+  while (after == Conversation::After::keep && connection.talk.has_more()) after = connection.talk.serve(true, false);
+  busy_since_[index].store(0, std::memory_order_relaxed);
+  if (after == Conversation::After::close || signals::stopping()) return end(connection);
+  // A fresh one that says nothing has the time for a head; gthread gives 5 s of its own since 26 and none before.
+  const double limit = after == Conversation::After::wait && fresh ? worker_.settings.header_timeout : worker_.settings.keepalive;
+  wait_again(connection, limit, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
+}
+
+void Pool::accept_at(std::size_t listener, std::size_t index) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  const Listener& from = worker_.listeners[listener];
+  const int fd = ::accept4(from.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
+  const int code = errno;
+  if (fd < 0 && (code == EMFILE || code == ENFILE)) ::poll(nullptr, 0, 50);
+  if (fd < 0 && code == EAGAIN) worker_.slot.accept_again.fetch_add(1, std::memory_order_relaxed);
+  const bool full = fd >= 0 && open_.fetch_add(1) + 1 >= worker_.settings.worker_connections;
+  if (full) paused_ = true;
+  else if (!signals::stopping()) add(from.fd.get(), EPOLLIN | EPOLLONESHOT, listener, EPOLL_CTL_MOD);  // the next thread may accept
+  if (fd < 0) return;
+  worker_.slot.connections.fetch_add(1, std::memory_order_relaxed);
+  worker_.slot.open.fetch_add(1, std::memory_order_relaxed);
+  Connection& connection = *take();
+  std::string address;
+  int port = 0;
+  peer_text(reinterpret_cast<const sockaddr&>(peer), address, port);
+  connection.state = State::busy;
+  connection.talk.open(fd, std::move(address), port, from.address.kind != Address::Kind::unix_path && worker_.manner.limits_waiting);
+  serve(connection, index, true);
+}
+
+void Pool::thread(std::size_t index) {
+  while (!signals::stopping()) {
+    epoll_event event{};
+    const int got = ::epoll_wait(epoll_.get(), &event, 1, 1000);
+    if (got <= 0) continue;
+    if (event.data.u64 == wake_mark) continue;
+    if (event.data.u64 < worker_.listeners.size()) {
+      accept_at(static_cast<std::size_t>(event.data.u64), index);
+      continue;
+    }
+    Connection& connection = *reinterpret_cast<Connection*>(event.data.u64);
+    State waiting = State::waiting;
+    if (connection.state.compare_exchange_strong(waiting, State::busy)) serve(connection, index, false);
+  }
+  running_.fetch_sub(1);
+}
+
+void Pool::sweep() {
+  const std::int64_t now = monotonic_ns();
+  std::vector<Connection*> late;
+  {
+    const std::lock_guard hold(mutex_);
+    for (const auto& one : all_) {
+      const std::int64_t deadline = one->deadline;
+      if (one->state != State::waiting || deadline == 0 || deadline > now) continue;
+      State waiting = State::waiting;
+      if (one->state.compare_exchange_strong(waiting, State::closing)) late.push_back(one.get());
+    }
+  }
+  for (Connection* one : late) {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->talk.fd(), nullptr);
+    end(*one);
+  }
+}
+
+bool Pool::makes_progress() const {
+  if (worker_.settings.thread_watchdog == "off" || worker_.faults.is_on(Fault::masked_hang)) return true;
+  const std::int64_t before = monotonic_ns() - 1'000'000'000;
+  std::size_t stuck = 0;
+  for (const auto& since : busy_since_) {
+    const std::int64_t at = since.load(std::memory_order_relaxed);
+    stuck += at != 0 && at < before;
+  }
+  return worker_.settings.thread_watchdog == "any" ? stuck == 0 : stuck < busy_since_.size();
+}
+
+void Pool::run() {
+  // Signals are the main thread's.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  std::vector<std::thread> threads;
+  running_ = static_cast<int>(busy_since_.size());
+  for (std::size_t i = 0; i < busy_since_.size(); ++i) threads.emplace_back([this, i] { thread(i); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+
+  while (!signals::stopping()) {
+    if (makes_progress()) worker_.beat();
+    pollfd wait{signals::wake_fd(), POLLIN, 0};
+    if (::poll(&wait, 1, worker_.access && worker_.settings.access_log_buffer > 0 ? 100 : 1000) > 0) signals::drain_wake();
+    if (worker_.parent_is_gone()) signals::stop();
+    worker_.tend();
+    sweep();
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t wrote = ::write(wake_.get(), &one, sizeof one);
+  const double end = monotonic() + worker_.settings.graceful_timeout;
+  while (running_.load() > 0 && monotonic() < end) {
+    if (makes_progress()) worker_.beat();
+    ::poll(nullptr, 0, 10);
+  }
+  if (running_.load() == 0) {
+    for (std::thread& thread : threads) thread.join();
+    return;
+  }
+  // Some are stuck: nothing can unwind them, and the process ends over them.
+  for (std::thread& thread : threads) thread.detach();
+  worker_.log(Level::info, "Worker exiting (pid: {})", ::getpid());
+  worker_.tend();
+  ::_exit(0);
+}
+
+}  // namespace
+
+void run_threads(Worker& worker) {
+  Pool pool(worker);
+  pool.run();
+}
+
+}  // namespace prefork
