@@ -172,6 +172,12 @@ base::Result<Listener> listen_at(const Address& address, const ListenOptions& op
     return base::fail(base::from_errno(errno, "giving " + address.path + " to the workers' user", "start as root, or leave user and group out"));
   prepare(out.fd.get(), address, options);
   if (::listen(out.fd.get(), options.backlog) != 0) return base::fail(refused(address, errno));
+  if (!is_unix && address.port == 0) {
+    // The kernel has chosen one: that is what the log says.
+    raw.size = sizeof raw.room;
+    std::string host;
+    if (::getsockname(out.fd.get(), raw.get(), &raw.size) == 0) peer_text(*raw.get(), host, out.address.port);
+  }
   return out;
 }
 
