@@ -49,6 +49,18 @@ void put_safe(std::string& line, std::string_view text) {
   }
 }
 
+// PATH_INFO is decoded, unlike the request line.
+std::string unquoted(std::string_view text) {
+  const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool coded = text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0;
+    out += coded ? static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2])) : text[i];
+    if (coded) i += 2;
+  }
+  return out;
+}
+
 void put_number(std::string& line, std::uint64_t value) {
   char digits[24];
   line.append(digits, write_number(digits, value));
@@ -125,7 +137,7 @@ void AccessFormat::write_part(const Part& part, const Access& access, std::strin
       break;
     case Word::status: put_number(line, static_cast<std::uint64_t>(access.status)); break;
     case Word::method: put_safe(line, request.method); break;
-    case Word::path: put_safe(line, request.path); break;
+    case Word::path: put_safe(line, unquoted(request.path)); break;
     case Word::query: put_safe(line, request.query); break;
     case Word::protocol: protocol(); break;
     case Word::bytes_or_dash:

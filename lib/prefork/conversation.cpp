@@ -179,7 +179,7 @@ void Conversation::answer_request() {
       return;
     }
   }
-  if (worker_.app->pre_request) worker_.app->pre_request(said_);
+  worker_.announce(said_);
   worker_.app->handle(*this);
   reply_.finish(date_.now(), out_);
   if (worker_.app->post_request) worker_.app->post_request(said_, reply_.status());

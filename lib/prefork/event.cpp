@@ -349,7 +349,7 @@ void Loop::run_app(Connection& connection, const Head& head, Spool* spool) {
     if (worker_.faults.strikes(Fault::midkill_unread)) ::kill(::getpid(), SIGKILL);
     worker_.suffer(said_);
   }
-  if (worker_.app->pre_request) worker_.app->pre_request(said_);
+  worker_.announce(said_);
   worker_.app->handle(*this);
   if (worker_.app->post_request) worker_.app->post_request(said_, reply_.status());
   if (connection.produce) connection.reply = reply_;   // the rest follows as the client takes it

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/text.hpp"
 #include "prefork/clock.hpp"
 
 namespace prefork {
@@ -169,6 +170,11 @@ bool Worker::parent_is_gone() const {
   if (::getppid() == parent) return false;
   log(Level::info, "Parent changed, shutting down: <Worker {}>", ::getpid());
   return true;
+}
+
+void Worker::announce(const Request& request) {
+  if (log.speaks(Level::debug)) log(Level::debug, "{} {}", base::printable(request.method, 40), base::printable(request.path, 1000));
+  if (app->pre_request) app->pre_request(request);
 }
 
 void Worker::note(const Request& request, const Reply& reply, std::int64_t took_ns) {

@@ -43,7 +43,9 @@ struct Worker {
   void note(const Request& request, const Reply& reply, std::int64_t took_ns);
   /// USR1 and the buffered access log; from the loops, often.
   void tend();
-  /// Faults that strike at a request, just before the application; true when the connection is to be closed without an answer.
+  /// The pre_request hook; gunicorn's own says the request at debug.
+  void announce(const Request& request);
+  /// Faults that strike at a request,, just before the application.
   void suffer(const Request& request);
 };
 

@@ -77,7 +77,7 @@ class Server:
     def messages(self):
         """(level, message) of each line, pids as N."""
         found = re.findall(r'^\[\d{4}-[^\]]*\] \[\d+\] \[([A-Z]+)\] (.*)$', self.text(), re.M)
-        return [(level, re.sub(r'\d{2,}', 'N', message)) for level, message in found]
+        return [(level, re.sub(r'\d{3,}', 'N', message)) for level, message in found]
 
     def says(self, words, count=1, seconds=20):
         return wait_until(f'the log says {words!r} {count} times', lambda: self.text().count(words) >= count, seconds)
