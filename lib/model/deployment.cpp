@@ -57,7 +57,9 @@ File file_of(std::string path, std::string shown, std::string text) {
     }
     return file;
   }
-  file.template_language = dialect == Dialect::requirements ? "" : parse::settings::template_language(file.path, file.text);
+  // Rails reads database.yml through ERB, and what is not computed stands there; alerting rules hold {{ }} for their own engine.
+  const bool own_marks = dialect == Dialect::requirements || dialect == Dialect::database || dialect == Dialect::alerts;
+  file.template_language = own_marks ? "" : parse::settings::template_language(file.path, file.text);
   if (!file.template_language.empty()) return file;
   switch (dialect) {
     case Dialect::systemd:
@@ -71,6 +73,8 @@ File file_of(std::string path, std::string shown, std::string text) {
     case Dialect::requirements: file.document = parse::settings::read_requirements(file.path, file.text); break;
     case Dialect::puma:
     case Dialect::unicorn: file.document = parse::settings::read_ruby(file.text, dialect); break;
+    case Dialect::database: file.document = parse::settings::read_database(file.text); break;
+    case Dialect::alerts:
     case Dialect::compose:
     case Dialect::kubernetes:
       file.yaml = parse::settings::read_yaml(file.text);

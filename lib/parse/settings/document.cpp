@@ -22,6 +22,8 @@ std::string_view dialect_text(Dialect dialect) {
     case Dialect::script: return "shell script";
     case Dialect::requirements: return "requirements";
     case Dialect::limits: return "limits.conf";
+    case Dialect::database: return "database.yml";
+    case Dialect::alerts: return "alerting rules";
   }
   return "file";
 }

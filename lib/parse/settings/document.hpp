@@ -10,7 +10,7 @@
 
 namespace parse::settings {
 
-enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits };
+enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits, database, alerts };
 /// "nginx configuration", "Dockerfile"...
 std::string_view dialect_text(Dialect dialect);
 
@@ -59,6 +59,8 @@ Document read_script(std::string_view text);
 Document read_requirements(std::string_view path, std::string_view text);
 /// limits.conf of pam_limits: key = whom, section = soft, hard or -, value = "nofile 65536".
 Document read_limits(std::string_view text);
+/// config/database.yml of Rails, whose values are often ERB: section = environment, its anchor's settings first.
+Document read_database(std::string_view text);
 /// puma.rb and unicorn.rb: calls at the start of a line, `name arguments`; blocks are passed over.
 Document read_ruby(std::string_view text, Dialect dialect);
 

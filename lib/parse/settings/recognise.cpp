@@ -79,6 +79,8 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if (name == "Pipfile" || name == "Pipfile.lock" || name == "poetry.lock" || name == "uv.lock" || name == "pyproject.toml") return Dialect::requirements;
   if ((name == "limits.conf" || base::contains(path, "limits.d/")) && base::contains(head, "nofile")) return Dialect::limits;
   if (ending == "yml" || ending == "yaml") {
+    if (name == "database.yml" && base::contains(text, "adapter:")) return Dialect::database;
+    if (has_line(text, "groups:") && base::contains(text, "alert:") && base::contains(text, "expr:")) return Dialect::alerts;
     if (has_line(text, "apiVersion:") && has_line(text, "kind:")) return Dialect::kubernetes;
     if (has_line(text, "services:")) return Dialect::compose;
     return has_line(text, "uwsgi:") ? Dialect::uwsgi : Dialect::none;

@@ -55,6 +55,16 @@ bool config_is_here(const Deployment& all, const std::string& command) {
   return here || !(base::contains(command, ".ini") || base::contains(command, ".yaml") || base::contains(command, ".xml") || base::contains(command, ".json"));
 }
 
+// A gthread worker leaves by sys.exit, which waits for its threads: QUIT and INT cut nothing there before graceful_timeout (measured on 20.1.0, 23.0.0).
+bool waits_for_threads(const Deployment& all, const Holder& holder) {
+  for (const model::Backend& server : all.servers) {
+    if (server.holder < 0 || &all.holders[static_cast<std::size_t>(server.holder)] != &holder) continue;
+    const Choice* kind = model::only_choice(server.settings, "class");
+    if (kind && kind->value.known() && kind->value.text == "gthread") return true;
+  }
+  return false;
+}
+
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Holder& holder : all.holders) {
     if (holder.kind != Holder::Kind::image && holder.kind != Holder::Kind::service && holder.kind != Holder::Kind::program) continue;
@@ -65,6 +75,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
     if (!signal->value.known()) { drafts.push_back(lint_unknown(all, rule_name, signal->at, "the signal")); continue; }
     const std::string name = full_name(signal->value.text);
     if (std::ranges::find(row->quick, name) == row->quick.end()) continue;
+    if (row->server == "gunicorn" && waits_for_threads(all, holder)) continue;
     // What is not written is SIGTERM for supervisor; of an image's parent that is only known where the parent is.
     const bool sure = written || holder.kind == Holder::Kind::program || (holder.kind == Holder::Kind::image && plain_base(all, holder));
     std::string command;
