@@ -41,12 +41,21 @@ struct Subject {
 struct ServerStarted   { std::string flavour, version; };               // "Starting gunicorn 23.0.0"; about the master
 struct ServerListening { std::string addresses; };                       // "Listening at: http://127.0.0.1:8000,unix:/run/x (12)"
 struct ServerUses      { std::string worker_class; };                    // "Using worker: sync"
-struct WorkerBooted    {};                                               // forked; the application is not imported yet
+/// Forked; the application is not imported yet. place: which of the master's workers it is, where the line numbers them ("worker 1"); -1 not said.
+struct WorkerBooted    { int place = -1; };
 struct WorkerReady     {};                                               // the application runs (uvicorn: "Application startup complete.")
 struct WorkerExiting   {};                                               // the worker's own last word, by exit or after an abort
-struct WorkerTimedOut  { bool dirty = false; };                          // "WORKER TIMEOUT (pid:N)": the master's first stage
-/// The master's line about a child's end. Neither signal nor exit code when the line says only that it ended.
-struct WorkerReaped    { std::optional<int> signal, exit_code; bool core = false, says_out_of_memory = false; };
+/// "WORKER TIMEOUT (pid:N)": the master's first stage; of other servers the line in which it gives up on a worker. request, limit_s and took_s
+/// (seconds, 0 not said) where the line names them; boot: it was never ready.
+struct WorkerTimedOut  { bool dirty = false; std::string request; double limit_s = 0, took_s = 0; bool boot = false; };
+/// The master's line about a child's end. Neither signal nor exit code when the line says only that it ended. left: no signal ended it, its code
+/// is not told (uWSGI). either: the line calls `signal` what may as well be an exit code (mod_wsgi).
+struct WorkerReaped    { std::optional<int> signal, exit_code; bool core = false, says_out_of_memory = false, left = false, either = false; };
+struct WorkerForced    {};                                               // the master kills it: at a stop or a reload it did not leave in time
+struct WorkerFaulted   { int signal = 0; std::string text; };            // its own last words, from a handler of SIGSEGV and its like
+struct WorkerBusy      {};                                               // the server's counters show that it was in a request when it ended
+/// The server says that it is full. what: workers (all busy, and no more allowed), queue (its own), backlog (the socket's). 0 not said.
+struct ServerSaturated { std::string what, where; std::uint64_t used = 0, limit = 0; };
 struct WorkerDraining  { std::string why; };                             // "max_requests", "shutdown", "connections", "reloader"
 struct WorkerOrphaned  {};                                               // "Parent changed, shutting down": the master is gone
 struct WorkerOverstayed{};                                               // "Worker graceful timeout" (gevent)
@@ -126,7 +135,8 @@ struct ProxyError {
   int connection = 0;                                                    // nginx's *N
   bool alert = false;
 };
-struct ProxyEvent      { std::string event; std::optional<int> child, signal, exit_code; };  // started reloading stopping worker-exited worker-killed
+/// event: started reloading stopping worker-started worker-exited worker-killed. sender: the pid that the signal came from, 0 not said.
+struct ProxyEvent      { std::string event; std::optional<int> child, signal, exit_code; int sender = 0; };
 
 // ---- what was running, and how it was set -----------------------------------------------------------------------
 struct ProcessSeen {
@@ -240,7 +250,7 @@ struct OomMarked       { std::string constraint, cgroup; };              // mark
 struct EventsLost      { std::uint64_t count = 0; std::string where; };
 
 // Boxed: those that are large and few.
-using AnyWhat = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerDraining, WorkerOrphaned,
+using AnyWhat = std::variant<ServerStarted, ServerListening, ServerUses, WorkerBooted, WorkerReady, WorkerExiting, WorkerTimedOut, WorkerReaped, WorkerForced, WorkerFaulted, WorkerBusy, ServerSaturated, WorkerDraining, WorkerOrphaned,
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, Boxed<AppFailed>, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, Boxed<ContainerState>, ClusterEvent, ProxyError, ProxyEvent, Boxed<ProcessSeen>, ServerCommand, SettingRead, Boxed<UnitSeen>, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
