@@ -46,12 +46,15 @@ base::Result<> Master::spawn() {
   if (app() && app()->pre_fork) app()->pre_fork(worker.age);
 
   // Nothing may arrive between the fork and the child's own handlers: it would be handled as if the child were the master.
+  inherited_.prepare(faults_);
   sigset_t all, before;
   ::sigfillset(&all);
   ::sigprocmask(SIG_BLOCK, &all, &before);
+  inherited_.hold_locks(faults_);
   const pid_t pid = ::fork();
+  const int code = errno;
+  if (pid != 0) inherited_.release_locks();
   if (pid < 0) {
-    const int code = errno;
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     return base::fail(base::from_errno(code, "forking a worker", "raise the limit of processes (ulimit -u, pids.max)"));
   }
@@ -89,7 +92,8 @@ int Master::child(Live& live, sigset_t) {
   }
 
   access_.use_room(settings_.access_log_buffer > 0 && manner_->name.empty() ? &rooms_[live.slot] : nullptr, static_cast<std::size_t>(settings_.access_log_buffer));
-  Worker worker{settings_, *manner_, log_, access_, *format_, faults_, *board_, slot, live.heartbeat, listeners_, std::move(statsd_)};
+  Worker worker{settings_, *manner_, log_, access_, *format_, faults_, *board_, slot, live.heartbeat, listeners_, std::move(statsd_), inherited_};
+  worker.demonstrates = settings_.app == "builtin:demo";
   worker.age = live.age;
   worker.parent = parent;
   worker.app = loaded_.app;
@@ -104,6 +108,7 @@ int Master::child(Live& live, sigset_t) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
   log_(Level::info, "Booting worker with pid: {}", live.pid);
+  inherited_.settle(faults_, live.age);
   int status = 0;
   const auto fail_boot = [&](int code, const std::string& text) {
     log_(Level::error, "Exception in worker process\nTraceback (most recent call last):\n{}", text);
@@ -140,6 +145,7 @@ int Master::child(Live& live, sigset_t) {
     options.umask = static_cast<int>(settings_.umask);
     options.reuse_port = true;
     options.slices = manner_->limits_waiting && settings_.worker_class != "event";
+    options.defer = defer_seconds();
     for (const Address& address : addresses_) {
       auto made = listen_at(address, options);
       if (made) listeners_.push_back(std::move(*made));

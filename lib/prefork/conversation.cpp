@@ -131,7 +131,14 @@ Conversation::After Conversation::serve(bool may_keep, bool patient) {
     before = window.size();
     const bool empty = window.empty();
     switch (receive(worker_.settings.header_timeout, since, patient || !empty)) {
-      case Got::bytes: break;
+      case Got::bytes:
+        // The idle connection's end and the next request have crossed: it is closed with the request unanswered.
+        if (empty && !first_ && worker_.faults.strikes(Fault::keepalive_race)) {
+          ::shutdown(fd_.get(), SHUT_RDWR);
+          fd_.reset();
+          return After::close;
+        }
+        break;
       case Got::nothing: return After::wait;
       case Got::late: return empty ? After::close : refuse(Refusal::timed_out, "");
       case Got::end:
@@ -168,8 +175,9 @@ void Conversation::answer_request() {
     if (alone_) signals::in_flight(fd_.get(), said_.method, said_.target);
   }
   const std::int64_t start = monotonic_ns();
-  if (worker_.faults.any()) {
-    worker_.suffer(said_);
+  std::string given;
+  if (worker_.may_suffer()) {
+    given = worker_.suffer(said_);
     if (worker_.faults.strikes(Fault::early_response_rst, said_.path)) {
       reply_.close();
       answer(200, "text/plain", "early");
@@ -180,7 +188,8 @@ void Conversation::answer_request() {
     }
   }
   worker_.announce(said_);
-  worker_.app->handle(*this);
+  if (given.empty()) worker_.app->handle(*this);
+  else answer(200, "text/plain", given);
   reply_.finish(date_.now(), out_);
   if (worker_.app->post_request) worker_.app->post_request(said_, reply_.status());
 

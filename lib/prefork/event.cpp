@@ -107,6 +107,7 @@ class Loop : public Exchange {
   void expire();
   double limit_of(Waits what) const;
   void pause_accepting(bool pause);
+  bool wants_exclusive() const { return (worker_.settings.accept == "exclusive" || worker_.faults.is_on(Fault::exclusive_imbalance)) && !worker_.faults.is_on(Fault::herd); }
 
   static ssize_t read(Exchange& self, char* room, std::size_t size);
   static bool begin(Exchange& self, int status, const Field* fields, std::size_t count, std::int64_t length);
@@ -126,7 +127,7 @@ class Loop : public Exchange {
   List lists_[5];
   std::int64_t open_ = 0, now_ = 0;
   std::vector<std::unique_ptr<Connection>> dead_;   // until the batch of events is done: a later event may name them
-  bool accepting_ = false, stopping_ = false;
+  bool accepting_ = false, exclusive_ = false, stopping_ = false;
 };
 
 Loop::Loop(Worker& worker) : worker_(worker), epoll_(::epoll_create1(EPOLL_CLOEXEC)), scratch_(new char[scratch_size]) {
@@ -192,7 +193,7 @@ void Loop::pause_accepting(bool pause) {
   for (const Listener& listener : worker_.listeners) {
     epoll_event event{};
     event.events = EPOLLIN;
-    if ((worker_.settings.accept == "exclusive" || worker_.faults.is_on(Fault::exclusive_imbalance)) && !worker_.faults.is_on(Fault::herd)) event.events |= EPOLLEXCLUSIVE;
+    if (exclusive_) event.events |= EPOLLEXCLUSIVE;
     event.data.ptr = const_cast<Listener*>(&listener);
     ::epoll_ctl(epoll_.get(), pause ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, listener.fd.get(), &event);
   }
@@ -241,6 +242,11 @@ void Loop::on_ready(Connection& connection, std::uint32_t events) {
     }
   }
   if (!(events & (EPOLLIN | EPOLLRDHUP))) return;
+  if (worker_.faults.any()) {
+    if (worker_.faults.strikes(Fault::midkill_unread)) ::kill(::getpid(), SIGKILL);
+    // The idle connection's end and the next request have crossed.
+    if (connection.waits == Waits::idle && !connection.closing && worker_.faults.strikes(Fault::keepalive_race)) return drop(connection);
+  }
   const ssize_t got = ::recv(connection.fd.get(), scratch_.get(), scratch_size, 0);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR) drop(connection);
@@ -345,12 +351,11 @@ void Loop::run_app(Connection& connection, const Head& head, Spool* spool) {
   spool_ = spool;
   reply_.start(head, worker_.settings.keepalive > 0 && !signals::stopping(), worker_.logs_answer_fields);
   const std::int64_t start = monotonic_ns();
-  if (worker_.faults.any()) {
-    if (worker_.faults.strikes(Fault::midkill_unread)) ::kill(::getpid(), SIGKILL);
-    worker_.suffer(said_);
-  }
+  std::string given;
+  if (worker_.may_suffer()) given = worker_.suffer(said_);
   worker_.announce(said_);
-  worker_.app->handle(*this);
+  if (given.empty()) worker_.app->handle(*this);
+  else answer(200, "text/plain", given);
   if (worker_.app->post_request) worker_.app->post_request(said_, reply_.status());
   if (connection.produce) connection.reply = reply_;   // the rest follows as the client takes it
   else reply_.finish(date_.now(), out_);
@@ -457,6 +462,7 @@ void Loop::expire() {
 }
 
 void Loop::run() {
+  exclusive_ = wants_exclusive();
   pause_accepting(false);
   epoll_event wake{};
   wake.events = EPOLLIN;
@@ -474,6 +480,10 @@ void Loop::run() {
       worker_.tend();
       if (worker_.parent_is_gone()) signals::stop();
       expire();
+      if (accepting_ && exclusive_ != wants_exclusive()) {
+        pause_accepting(true);
+        exclusive_ = !exclusive_;
+      }
       if (!accepting_ && !stopping_ && open_ < worker_.settings.worker_connections) pause_accepting(false);
     }
     if (signals::stopping() && !stopping_) {

@@ -56,13 +56,18 @@ std::string Master::do_command(std::string_view line) {
     std::string out;
     for (const auto& [pid, worker] : workers_) {
       const Slot& slot = board_->slots[static_cast<std::size_t>(worker.slot)];
-      out += fmt::format("pid={} age={} booted={} requests={} heartbeat_age={:.3f} fd={}{}{}\n", pid, worker.age, slot.booted.load(), slot.requests.load(), worker.heartbeat.age(), worker.heartbeat.fd(), worker.aborted ? " aborted" : "", worker.termed ? " leaving" : "");
+      out += fmt::format("pid={} age={} booted={} requests={} heartbeat_age={:.3f} fd={}{}{}\n", pid, worker.age, slot.booted.load(), slot.requests.load(), worker.heartbeat.age(), worker.heartbeat.fd(), worker.aborted ? " aborted" : "", worker.terms > 0 ? fmt::format(" terms={}", worker.terms) : "");
     }
     return out;
   }
   const auto result = [](const base::Result<>& done) { return done ? std::string("ok\n") : "error: " + base::sentence(done.error()) + "\n"; };
-  if (line.starts_with("fault on ")) return result(faults_.turn_on(base::trim(line.substr(9))));
-  if (line.starts_with("fault off ")) return result(faults_.turn_off(base::trim(line.substr(10))));
+  if (line.starts_with("fault on ") || line.starts_with("fault off ")) {
+    const bool on = line[7] == 'n';
+    const auto done = on ? faults_.turn_on(base::trim(line.substr(9))) : faults_.turn_off(base::trim(line.substr(10)));
+    apply_faults();
+    return result(done);
+  }
+  if (line == "accept lock") return fmt::format("{}\n", board_->accept_lock.load());
   return "error: '" + base::printable(line, 60) + "' is no command" + base::did_you_mean(line, {"metrics", "workers", "faults", "config", "fault on", "fault off"}) + "\ncommands: metrics, workers, faults, config, fault on NAME[=VALUE][,path=/x][,every=N][,chance=P], fault off NAME|all\n";
 }
 

@@ -72,6 +72,7 @@ void prepare(int fd, const Address& address, const ListenOptions& options) {
   ::fcntl(fd, F_SETFL, O_NONBLOCK);
   if (address.kind != Address::Kind::unix_path) set_on(fd, IPPROTO_TCP, TCP_NODELAY);
   if (options.slices) set_slices(fd);
+  if (address.kind != Address::Kind::unix_path && options.defer > 0) ::setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &options.defer, sizeof options.defer);
 }
 
 base::Error refused(const Address& address, int code) {
@@ -153,6 +154,10 @@ std::string address_tuple(const Address& address) {
     case Address::Kind::descriptor: return fmt::format("fd://{}", address.fd);
     default: return fmt::format("('{}', {})", address.host, address.port);
   }
+}
+
+void defer_accept(const Listener& listener, int seconds) {
+  if (listener.address.kind != Address::Kind::unix_path) ::setsockopt(listener.fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
 base::Result<Listener> listen_at(const Address& address, const ListenOptions& options) {

@@ -40,8 +40,12 @@ struct ListenOptions {
   int umask = 0;
   int uid = -1, gid = -1;    // of a unix socket
   bool reuse_port = false;
+  int defer = 0;             // seconds for which TCP keeps silent connections from accept (TCP_DEFER_ACCEPT); 0: none
   bool slices = false;       // accepted sockets wake up once a second while they wait for a client: SO_RCVTIMEO and SO_SNDTIMEO, which they take over
 };
+
+/// TCP_DEFER_ACCEPT of a TCP listener; nothing for others.
+void defer_accept(const Listener& listener, int seconds);
 
 /// Binds and listens, without trying again. The error's code is errno.
 base::Result<Listener> listen_at(const Address& address, const ListenOptions& options);

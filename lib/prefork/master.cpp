@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +117,7 @@ base::Result<> Master::open_listeners() {
   options.gid = owner_.gid;
   options.reuse_port = settings_.reuse_port || faults_.is_on(Fault::reuseport_drop);
   options.slices = manner_->limits_waiting && settings_.worker_class != "event";
+  options.defer = defer_seconds();
   addresses_.clear();
   for (const std::string& text : settings_.bind) {
     TRY(address, read_address(text));
@@ -180,6 +182,20 @@ base::Result<> Master::open_listeners() {
   return {};
 }
 
+// A silent connection would hold a sync worker (gunicorn #1801: a browser's preconnect): TCP keeps it until it speaks.
+int Master::defer_seconds() const {
+  if (settings_.worker_class != "sync" || !manner_->limits_waiting || faults_.is_on(Fault::preconnect_block)) return 0;
+  return settings_.header_timeout > 0 ? static_cast<int>(settings_.header_timeout) + 1 : 0;
+}
+
+void Master::apply_faults() {
+  const int backlog = faults_.is_on(Fault::backlog_overflow) ? static_cast<int>(faults_.value(Fault::backlog_overflow)) : static_cast<int>(settings_.backlog);
+  for (const Listener& listener : listeners_) {
+    ::listen(listener.fd.get(), backlog);
+    defer_accept(listener, defer_seconds());
+  }
+}
+
 void Master::announce() {
   std::string all;
   for (const Listener& listener : listeners_) all += (all.empty() ? "" : ",") + address_text(listener.address);
@@ -206,8 +222,8 @@ void Master::set_title(std::string_view role) {
 }
 
 int Master::loop() {
+  murdered_at_ = monotonic();  // before the first pause, in which a suspend may begin
   manage();
-  murdered_at_ = monotonic();
   while (true) {
     promote();
     if (halt_) return halt();
@@ -468,6 +484,7 @@ void Master::murder_one(Live& worker, double now) {
   }
   if (worker.forgiven > 0) age = std::min(age, now - worker.forgiven);
   if (age <= limit) return;
+  if (settings_.suspend_guard && monotonic() - now > 1) return;  // stopped between the two looks at the clock
   if (!worker.aborted) {
     log_(Level::critical, "WORKER TIMEOUT (pid:{})", worker.pid);
     board_->timed_out.fetch_add(1);
@@ -492,6 +509,7 @@ void Master::manage() {
   for (std::size_t i = 0; i < oldest.size() && oldest.size() - i > static_cast<std::size_t>(wanted_); ++i) {
     if (oldest[i]->termed && !repeats) continue;
     oldest[i]->termed = true;
+    ++oldest[i]->terms;
     kill_one(oldest[i]->pid, SIGTERM);
   }
 }

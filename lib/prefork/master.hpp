@@ -39,7 +39,7 @@ class Master {
  private:
   struct Live {
     int pid = 0, age = 0;
-    int slot = 0;
+    int slot = 0, terms = 0;
     Heartbeat heartbeat;
     bool aborted = false, termed = false, killed = false, known_booted = false;
     double spawned = 0, aborted_at = 0, forgiven = 0;
@@ -72,6 +72,8 @@ class Master {
   void close_listeners(bool unlink);
   void set_workers(int count);
   void look_for_boots();
+  int defer_seconds() const;
+  void apply_faults();                       // of those that a listener carries
   void set_title(std::string_view role);
   std::string figures() const;
   std::string do_command(std::string_view line);
@@ -88,6 +90,7 @@ class Master {
   Board* board_;
   AccessRoom* rooms_;
   Faults faults_;
+  Inherited inherited_;
   Statsd statsd_;
   Admin admin_;
   Pidfile pidfile_;

@@ -26,8 +26,24 @@ void compute_for(double seconds) {
 
 }  // namespace
 
-void Worker::suffer(const Request& request) {
+bool Worker::may_accept() {
+  if (!faults.is_on(Fault::accept_lock_holder_killed)) return true;
+  std::int32_t nobody = 0;
+  const std::int32_t me = ::getpid();
+  return board.accept_lock.compare_exchange_strong(nobody, me) || nobody == me;
+}
+
+void Worker::accepted() {
+  std::int32_t me = ::getpid();
+  board.accept_lock.compare_exchange_strong(me, 0);
+}
+
+std::string Worker::suffer(const Request& request) {
   const std::string_view path = request.path;
+  if (demonstrates)
+    if (std::string answer = inherited.answer(path, request.query); !answer.empty()) return answer;
+  if (!faults.any()) return "";
+  inherited.take_pool_lock();
   if (faults.strikes(Fault::midkill_read, path)) ::kill(::getpid(), SIGKILL);
   if (faults.strikes(Fault::segfault, path)) {
     ::signal(SIGSEGV, SIG_DFL);
@@ -58,6 +74,7 @@ void Worker::suffer(const Request& request) {
     ::pthread_mutex_lock(&lock);
     ::pthread_mutex_lock(&lock);
   }
+  return "";
 }
 
 }  // namespace prefork

@@ -16,9 +16,11 @@ namespace {
 
 // True when one was there. The conversation is used again and again: its buffers are the worker's.
 bool accept_one(Worker& worker, Conversation& talk, const Listener& listener) {
+  if (!worker.may_accept()) return false;
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   const int fd = ::accept4(listener.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
+  if (fd >= 0) worker.accepted();
   if (fd < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) worker.slot.accept_again.fetch_add(1, std::memory_order_relaxed);
     if (errno == EMFILE || errno == ENFILE) ::poll(nullptr, 0, 50);  // the listener stays ready: without a pause this would spin
@@ -80,7 +82,9 @@ void run_sync(Worker& worker) {
     if (worker.parent_is_gone()) return;
     worker.tend();
     worker.beat();
-    if (::poll(ready.data(), ready.size(), static_cast<int>(wait * 1000)) > 0 && ready.back().revents) signals::drain_wake();
+    // Who waits for another's lock looks again soon; who has it holds it while it waits for a connection, as uWSGI's thunder-lock.
+    const bool mine = worker.may_accept();
+    if (::poll(mine ? ready.data() : &ready.back(), mine ? ready.size() : 1, mine ? static_cast<int>(wait * 1000) : 5) > 0 && ready.back().revents) signals::drain_wake();
   }
   if (worker.settings.drain_backlog && !worker.faults.is_on(Fault::term_backlog_reset)) drain(worker, talk);
 }

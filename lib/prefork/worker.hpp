@@ -9,6 +9,7 @@
 #include "prefork/access.hpp"
 #include "prefork/faults.hpp"
 #include "prefork/heartbeat.hpp"
+#include "prefork/inherited.hpp"
 #include "prefork/listener.hpp"
 #include "prefork/log.hpp"
 #include "prefork/manner.hpp"
@@ -30,6 +31,8 @@ struct Worker {
   Heartbeat& heartbeat;
   std::vector<Listener>& listeners;
   Statsd statsd;
+  Inherited& inherited;
+  bool demonstrates = false;           // builtin:demo: /upstream, /random and /events are answered from `inherited`
   const App* app = nullptr;
   int age = 0, parent = 0;
   std::uint64_t max_requests = 0;      // with its jitter; 0: none
@@ -46,7 +49,12 @@ struct Worker {
   /// The pre_request hook; gunicorn's own says the request at debug.
   void announce(const Request& request);
   /// Faults that strike at a request,, just before the application.
-  void suffer(const Request& request);
+  /// The answer, where the fault itself gives one.
+  std::string suffer(const Request& request);
+  bool may_suffer() const { return demonstrates || faults.any(); }
+  /// accept_lock_holder_killed: nobody accepts but who has the lock. False while another has it.
+  bool may_accept();
+  void accepted();
 };
 
 // The worker's own signals. One worker a process, so their state is file-scope.

@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'live'))
-from harness import LOOPBACK, PYTHON, Process, Request, Skip, alive, children, connect, get, run_cases, same, wait_until  # noqa: E402,F401
+from harness import LOOPBACK, PYTHON, Process, Request, Skip, alive, children, connect, free_port, get, run_cases, same, wait_until  # noqa: E402,F401
 
 APP = '''import os, time
 def application(environ, start_response):
@@ -72,6 +72,8 @@ class Server:
     def port(self):
         if self.bind and self.bind.startswith('unix:'):
             return self.bind[5:]
+        if self.bind and not self.bind.endswith(':0'):
+            return int(self.bind.rpartition(':')[2])
         return int(re.search(r'Listening at: http://[^ ,]*:(\d+)', self.text())[1])
 
     def messages(self):

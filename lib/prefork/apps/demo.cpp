@@ -1,3 +1,4 @@
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -22,6 +23,22 @@ void route(Exchange& exchange) {
   const std::string_view word = take_word(path);
   if (word == "pid") { exchange.answer(200, "text/plain", std::to_string(::getpid())); return; }
   if (word == "exit") ::_exit(static_cast<int>(query_number(exchange.request->query, "code", 7, 255)));
+  if (word == "orphan") {
+    // A grandchild that outlives its parent: whoever adopts it, reaps it (as PID 1 in a container the master does).
+    const int code = static_cast<int>(query_number(exchange.request->query, "code", 0, 255));
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::fork() == 0) {
+        ::usleep(200'000);
+        ::_exit(code);
+      }
+      ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    exchange.answer(200, "text/plain", "left");
+    return;
+  }
   if (word == "status") {
     const int status = static_cast<int>(query_number(exchange.request->query, "code", 204, 599));
     exchange.answer(status < 200 ? 200 : status, "text/plain", "");
