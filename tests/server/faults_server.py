@@ -246,32 +246,17 @@ def sigchld_log_reentry(stage):
 
 @fault('freeze_thaw_massacre')
 def freeze_thaw_massacre(stage):
-    server = stage.start('-t', '2', workers=2)
-    everyone = [server.pid] + server.settled(2)
-    for pid in everyone:
+    server = stage.start('-t', '3', workers=2)
+    pids = server.settled(2)
+    for pid in [server.pid] + pids:
         os.kill(pid, signal.SIGSTOP)
-    passed(4)
-    for pid in everyone:
+    passed(4.5)
+    # The master first: whether the workers beat before it looks is a race otherwise.
+    os.kill(server.pid, signal.SIGCONT)
+    killed = within(10 if stage.on else 0.7, lambda: 'WORKER TIMEOUT' in server.text())
+    for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    return within(10 if stage.on else 2.5, lambda: 'WORKER TIMEOUT' in server.text())
-
-
-def under_load(server, seconds, until):
-    """Requests without a pause from four clients while until() is false."""
-    end = time.monotonic() + seconds
-    result = []
-
-    def client():
-        while time.monotonic() < end and not result:
-            get(server.port, '/pid', 5)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for _ in range(4):
-            pool.submit(client)
-        while time.monotonic() < end and not result:
-            if until():
-                result.append(True)
-            time.sleep(0.02)
-    return bool(result)
+    return killed or within(2, lambda: 'WORKER TIMEOUT' in server.text())
 
 
 @fault('orphan_under_load')
@@ -446,10 +431,18 @@ def herd(stage):
 @fault('exclusive_imbalance')
 def exclusive_imbalance(stage):
     server = with_admin(stage, '-k', 'event', workers=2)
-    for _ in range(200):
+
+    def exclusive(pid):
+        # EPOLLEXCLUSIVE is bit 28 of what an epoll says of its members.
+        for entry in pathlib.Path(f'/proc/{pid}/fdinfo').iterdir():
+            if any(int(events, 16) >> 28 & 1 for events in re.findall(r'^tfd:.*events:\s*(\w+)', entry.read_text(), re.M)):
+                return True
+        return False
+    flags = {exclusive(pid) for pid in server.settled(2)}
+    for _ in range(300):
         get(server.port, '/hello')
     counts = [int(line.rsplit(' ', 1)[1]) for line in admin(str(server.folder / 'admin'), 'metrics').splitlines() if line.startswith('triage_server_connections_total{')]
-    return min(counts) < 10
+    return flags == {True} and min(counts) < 75   # of 300, on a machine that may be busy
 
 
 @fault('reuseport_drop')
