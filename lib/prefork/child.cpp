@@ -97,6 +97,7 @@ int Master::child(Live& live, sigset_t) {
   worker.age = live.age;
   worker.parent = parent;
   worker.app = loaded_.app;
+  worker.has_threads = settings_.worker_class == "gthread";
   worker.logs_answer_fields = settings_.access_log_format.find("}o)s") != std::string::npos;
   if (settings_.max_requests > 0) {
     const auto jitter = static_cast<std::uint64_t>(settings_.max_requests_jitter);

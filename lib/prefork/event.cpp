@@ -350,7 +350,7 @@ void Loop::run_app(Connection& connection, const Head& head, Spool* spool) {
   said_ = {head.method, head.target, head.path, head.query, head.major, head.minor, head.fields.data(), head.fields.size(), connection.peer, connection.port, head.secure};
   spool_ = spool;
   reply_.start(head, worker_.settings.keepalive > 0 && !signals::stopping(), worker_.logs_answer_fields);
-  const std::int64_t start = monotonic_ns();
+  const std::int64_t start = now_;  // of the batch, or of the request before: a look at the clock saved
   std::string given;
   if (worker_.may_suffer()) given = worker_.suffer(said_);
   worker_.announce(said_);

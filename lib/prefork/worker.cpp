@@ -178,17 +178,23 @@ void Worker::announce(const Request& request) {
 }
 
 void Worker::note(const Request& request, const Reply& reply, std::int64_t took_ns) {
-  slot.requests.fetch_add(1, std::memory_order_relaxed);
-  slot.bytes_out.fetch_add(reply.sent(), std::memory_order_relaxed);
-  slot.busy_ns.fetch_add(static_cast<std::uint64_t>(took_ns), std::memory_order_relaxed);
+  // With one thread the words have one writer, and need no locked instruction.
+  const auto add = [this](std::atomic<std::uint64_t>& word, std::uint64_t count) {
+    if (has_threads) word.fetch_add(count, std::memory_order_relaxed);
+    else word.store(word.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  };
+  add(slot.requests, 1);
+  add(slot.bytes_out, reply.sent());
+  add(slot.busy_ns, static_cast<std::uint64_t>(took_ns));
   const int hundred = reply.status() / 100;
-  slot.status_class[hundred >= 1 && hundred <= 5 ? hundred : 0].fetch_add(1, std::memory_order_relaxed);
+  add(slot.status_class[hundred >= 1 && hundred <= 5 ? hundred : 0], 1);
   if (statsd) statsd.request(reply.status(), took_ns);
   if (access) {
     static thread_local std::string line;
     line.clear();
     const Access entry{&request, reply.status(), reply.sent(), took_ns, wall_seconds(), logs_answer_fields ? &reply.fields() : nullptr};
-    const std::lock_guard hold(access_mutex);
+    std::unique_lock hold(access_mutex, std::defer_lock);
+    if (has_threads) hold.lock();
     format.write(entry, line);
     access.line(line);
   }

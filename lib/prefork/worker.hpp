@@ -36,7 +36,7 @@ struct Worker {
   const App* app = nullptr;
   int age = 0, parent = 0;
   std::uint64_t max_requests = 0;      // with its jitter; 0: none
-  bool logs_answer_fields = false;
+  bool logs_answer_fields = false, has_threads = false;
   std::atomic<std::uint64_t> served{0};
   std::mutex access_mutex{};             // of the threads worker
 
