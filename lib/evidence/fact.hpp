@@ -144,7 +144,7 @@ struct ProcessSeen {
   std::string state, comm, args, exe, cgroup, cwd;
   std::uint64_t rss = 0;
   std::optional<std::int64_t> started_ns;                                // since boot
-  std::string signals_caught;                                            // SigCgt, hex
+  std::string signals_caught, signals_ignored;                           // SigCgt, SigIgn, hex
   std::optional<int> exit_code;                                          // of a zombie: the raw wait status
   std::uint32_t uid = 0;
   std::uint64_t pid_namespace = 0, threads = 0;
@@ -213,6 +213,8 @@ struct LimitSeen       { std::string what, where; std::uint64_t used = 0, limit 
 /// Memory of one process in bytes; nullopt where it cannot be read. own: private to it (USS); anonymous: no file behind it; shared: written and
 /// still one page with other processes (Shared_Dirty), which a fork makes and a write ends.
 struct MemorySeen      { std::uint64_t rss = 0; std::optional<std::uint64_t> pss, own, swap, anonymous, shared; int oom_score_adj = 0; };
+/// Memory of a process at an earlier look and at this one, in bytes. what: "own" (not shared with anybody), else "rss".
+struct MemoryGrown     { std::uint64_t before = 0, used = 0; double seconds = 0; std::string what; };
 /// The machine's memory in bytes, and the share of time in which some or all tasks waited for it (PSI, 10 s, percent; nullopt without PSI).
 struct HostMemory      { std::uint64_t total = 0, available = 0, swap_total = 0, swap_free = 0; std::optional<double> some10, full10; };
 /// The processors that the subject may run on, the quota of its cgroup (in processors), the share of time in which some task waited for one (PSI, 10 s, percent).
@@ -254,7 +256,7 @@ using AnyWhat = std::variant<ServerStarted, ServerListening, ServerUses, WorkerB
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, Boxed<AppFailed>, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, Boxed<ContainerState>, ClusterEvent, ProxyError, ProxyEvent, Boxed<ProcessSeen>, ServerCommand, SettingRead, Boxed<UnitSeen>, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
-                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, MemoryGrown, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 template <class Any> struct Takes;
 template <class T, class Any> inline constexpr bool kind_of = false;

@@ -9,28 +9,7 @@
 
 namespace probe {
 
-namespace {
-
 using namespace evidence;
-
-struct Then { const DescriptorsSeen* seen = nullptr; const Fact* fact = nullptr; std::optional<std::int64_t> started_ns; };
-
-// The last word of each process.
-std::map<int, Then> by_pid(const Evidence& evidence) {
-  std::map<int, Then> all;
-  for (const Fact& fact : evidence.facts) {
-    if (fact.about.space != PidSpace::host || !fact.about.pid) continue;
-    if (const auto* seen = as<DescriptorsSeen>(fact)) {
-      all[fact.about.pid].seen = seen;
-      all[fact.about.pid].fact = &fact;
-    } else if (const auto* process = as<ProcessSeen>(fact); process && process->started_ns) {
-      all[fact.about.pid].started_ns = process->started_ns;
-    }
-  }
-  return all;
-}
-
-}  // namespace
 
 std::string name_of_call(long number) {
   if (number < 0) return "a 32-bit system call";
@@ -94,36 +73,6 @@ std::string refusal_text(const DescriptorRefused& refused) {
   if (refused.soft && refused.limit == "RLIMIT_NOFILE") text += fmt::format(" is {}", refused.soft);
   if (refused.soft && refused.limit == "fs.file-max") text += fmt::format(", {} of {} on the machine", refused.used, refused.soft);
   return text;
-}
-
-std::vector<Fact> grown_since(const Evidence& earlier, const Evidence& now) {
-  std::vector<Fact> facts;
-  const auto before = by_pid(earlier);
-  for (const auto& [pid, late] : by_pid(now)) {
-    const auto found = before.find(pid);
-    if (found == before.end() || !late.seen || !found->second.seen) continue;
-    const Then& early = found->second;
-    // A tick of 10 ms is all the start's precision; another life of this pid began much later.
-    if (early.started_ns && late.started_ns && std::abs(*early.started_ns - *late.started_ns) > base::second_ns) continue;
-    if (!early.fact->when || !late.fact->when || late.fact->when->clock != early.fact->when->clock || late.fact->when->at <= early.fact->when->at) continue;
-    DescriptorsGrown grown;
-    grown.before = early.seen->used;
-    grown.used = late.seen->used;
-    grown.seconds = static_cast<double>(late.fact->when->at - early.fact->when->at) / 1e9;
-    grown.most = late.seen->most;
-    grown.most_count = late.seen->most_count;
-    // Only the commonest target of each look is known; one that was not the first then was open no more often than the one that was.
-    if (early.seen->most == grown.most) grown.most_before = early.seen->most_count;
-    else grown.most_before = std::min(early.seen->most_count, grown.most_count);
-    Fact fact;
-    fact.about = late.fact->about;
-    fact.when = late.fact->when;
-    fact.text = fmt::format("pid {}: {} open ({} before: {})", pid, grown.used, base::duration_text(static_cast<std::int64_t>(grown.seconds * 1e9)), grown.before);
-    if (grown.most_count > 9) fact.text += fmt::format("; {} x {}, {} then", grown.most_count, grown.most, early.seen->most == grown.most ? std::to_string(grown.most_before) : "fewer");
-    fact.what = std::move(grown);
-    facts.push_back(std::move(fact));
-  }
-  return facts;
 }
 
 }  // namespace probe

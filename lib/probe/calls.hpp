@@ -65,8 +65,4 @@ class SocketUse {
 std::string use_text(const evidence::SocketUsed& used);
 std::string refusal_text(const evidence::DescriptorRefused& refused);
 
-/// What grew between two looks at the same processes (same pid, same start): DescriptorsGrown for each that has been looked at in both.
-/// `earlier` may be a bundle of this machine or the start of a window.
-std::vector<evidence::Fact> grown_since(const evidence::Evidence& earlier, const evidence::Evidence& now);
-
 }  // namespace probe

@@ -50,7 +50,10 @@ bool read_stat(std::string_view text, Process& process) {
   process.started_ns = number(22) * tick_ns;
   process.rss = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(24))) * page;
   // Of the first 31 signals (fs/proc/array.c, do_task_stat); status has them all.
-  if (fields.size() >= 32) process.caught = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(34)));
+  if (fields.size() >= 32) {
+    process.ignored = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(33)));
+    process.caught = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(34)));
+  }
   if (fields.size() >= 50 && (process.state == 'Z' || process.state == 'X')) process.exit_code = static_cast<int>(number(52));
   return true;
 }
@@ -69,6 +72,8 @@ void read_status(std::string_view text, Process& process) {
       process.uid = static_cast<std::uint32_t>(base::take_number(rest).value_or(0));
     } else if (key == "SigCgt") {
       process.caught = read_hex(value);
+    } else if (key == "SigIgn") {
+      process.ignored = read_hex(value);
     } else if (key == "VmRSS") {
       auto rest = value;
       process.rss = static_cast<std::uint64_t>(base::take_number(rest).value_or(0)) * 1024;

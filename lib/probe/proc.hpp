@@ -23,7 +23,7 @@ struct Process {
   std::optional<int> exit_code;              // raw wait status of a zombie (field 52; 0 without ptrace access)
   std::uint64_t rss = 0, threads = 0;        // bytes
   std::uint32_t uid = 0;
-  std::optional<std::uint64_t> caught;       // SigCgt
+  std::optional<std::uint64_t> caught, ignored;  // SigCgt, SigIgn
   std::string exe, cwd, root;                // links; empty when refused
   std::string cgroup;                        // the text of /proc/PID/cgroup
   std::uint64_t pid_namespace = 0;
@@ -31,7 +31,7 @@ struct Process {
 
 /// Fills pid, ppid, comm, state, started_ns, exit_code, threads from the text of /proc/PID/stat; false when it is none.
 bool read_stat(std::string_view text, Process& process);
-/// Fills ns_pid, uid, caught, rss, threads from the text of /proc/PID/status.
+/// Fills ns_pid, uid, caught, ignored, rss, threads from the text of /proc/PID/status.
 void read_status(std::string_view text, Process& process);
 /// "a\0b c\0" -> {"a", "b c"}. A title written over the arguments (setproctitle) is one word.
 std::vector<std::string> read_cmdline(std::string_view text);

@@ -7,6 +7,7 @@
 
 #include "probe/call_watch.hpp"
 #include "probe/gap.hpp"
+#include "probe/growth.hpp"
 #include "probe/servers.hpp"
 
 namespace probe {
@@ -79,7 +80,7 @@ void look_again(const source::Host& host, const Target& target, const Window& wi
   }
   evidence::Evidence later;
   found = find(host, target);
-  observe_with("descriptors", host, found, later);
+  for (const std::string_view name : {"descriptors", "memory"}) observe_with(name, host, found, later);
   const auto source = later.sources.empty() ? evidence::SourceId{} : evidence.add_source(later.sources.front());
   const auto add = [&](evidence::Fact fact) {
     fact.origin.source = source;
@@ -87,7 +88,7 @@ void look_again(const source::Host& host, const Target& target, const Window& wi
   };
   auto grown = grown_since(evidence, later);
   for (evidence::Fact& fact : later.facts)
-    if (evidence::as<evidence::DescriptorsSeen>(fact)) add(std::move(fact));
+    if (evidence::as<evidence::DescriptorsSeen>(fact) || evidence::as<evidence::MemorySeen>(fact)) add(std::move(fact));
   for (evidence::Fact& fact : grown) add(std::move(fact));
 }
 

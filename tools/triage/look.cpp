@@ -8,7 +8,7 @@
 #include "bundle.hpp"
 #include "evidence/vocabulary.hpp"
 #include "model/build.hpp"
-#include "probe/calls.hpp"
+#include "probe/growth.hpp"
 #include "probe/probe.hpp"
 #include "probe/window.hpp"
 #include "report/report.hpp"

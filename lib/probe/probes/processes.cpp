@@ -12,6 +12,14 @@ namespace probe {
 
 namespace {
 
+// As /proc/PID/status prints it: "0000000008304226".
+std::string mask_text(std::uint64_t mask) {
+  static constexpr std::array<char, 17> digits{"0123456789abcdef"};
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4) text += digits[(mask >> shift) & 15];
+  return text;
+}
+
 evidence::ProcessSeen fact_of(const Process& process) {
   evidence::ProcessSeen seen;
   seen.ppid = process.ppid;
@@ -24,10 +32,8 @@ evidence::ProcessSeen fact_of(const Process& process) {
   seen.cwd = process.cwd;
   seen.rss = process.rss;
   seen.started_ns = process.started_ns;
-  if (process.caught) {
-    static constexpr std::array<char, 17> digits{"0123456789abcdef"};
-    for (int shift = 60; shift >= 0; shift -= 4) seen.signals_caught += digits[(*process.caught >> shift) & 15];
-  }
+  if (process.caught) seen.signals_caught = mask_text(*process.caught);
+  if (process.ignored) seen.signals_ignored = mask_text(*process.ignored);
   seen.exit_code = process.exit_code;
   seen.uid = process.uid;
   seen.pid_namespace = process.pid_namespace;

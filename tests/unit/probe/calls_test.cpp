@@ -1,5 +1,6 @@
 // Who got in whose way on a shared connection, which limit a refusal speaks of, what grew between two looks, who gave a limit.
 #include "probe/calls.hpp"
+#include "probe/growth.hpp"
 
 #include <cerrno>
 
