@@ -372,6 +372,48 @@ def memory_near_the_limit(asked, folder):
         cgroup.remove()
 
 
+def memory_grows(asked, folder):
+    """Against an earlier look: nothing at first, then a worker that keeps what it took."""
+    cgroup = Cgroup(200 * MIB)
+    try:
+        server = Gunicorn(folder / 'site', cgroup=cgroup, workers=1)
+        try:
+            earlier = folder / 'earlier.tar.zst'
+            same('exit', triage(asked.triage, 'bundle', '-o', earlier, server.pid)[0], 0)
+
+            def grown():
+                return [one for one in report(asked.triage, server.pid, '--against', earlier)['findings'] if one['rule'] == 'memory.growth']
+            same('nothing grew', grown(), [])
+            same('kept', get(server.port, '/keep?mib=64', 20), 200)
+            found = grown()
+            same('findings', [(one['sure'], one['subject']['host_pid']) for one in found], [('likely', server.workers()[0])])
+            says(found[0], 'grew from', 'the limit of its cgroup, 200 MiB')
+        finally:
+            server.stop()
+    finally:
+        cgroup.remove()
+
+
+def handlers_taken_away(asked, folder):
+    """By the application, as it is imported in the worker; one that leaves them alone is not told of."""
+    for name, code, wanted in (('ignored', 'signal.signal(signal.SIGTERM, signal.SIG_IGN)', [('SIGTERM', 'is ignored')]),
+                               ('default', 'signal.signal(signal.SIGABRT, signal.SIG_DFL)', [('SIGABRT', 'default action')]),
+                               ('kept', '', [])):
+        site = folder / name
+        site.mkdir()
+        (site / 'served.py').write_text('import signal\n' + code + '\n' + PLAIN)
+        server = Gunicorn(site, '--graceful-timeout', '1', workers=1, app='served:app', ready=False)
+        try:
+            wait_until('it answers', lambda: server.booted() and get(server.port, '/ok', 10) == 200, 40)
+            found = findings(asked, server, 'worker.handler-overridden')
+            same(f'{name}: findings', len(found), len(wanted))
+            for one, parts in zip(found, wanted):
+                same('sure', one['sure'], 'certain')
+                says(one, *parts)
+        finally:
+            server.stop()
+
+
 def recorded_in_swap(asked, folder, pressure):
     """A recording of a real gunicorn, made by hand into one on a host with swap: 200 MiB of its worker are out, and so much pressure."""
     server = Gunicorn(folder / 'site', workers=1)
@@ -558,7 +600,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
     asked = asked.parse_args()
-    cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each, proxy_gives_up_first]
+    cases = [pid_file_is_stale, asgi_on_a_wsgi_class, wsgi_on_a_wsgi_class, first_process_never_waits, first_process_waits, one_queue_is_stuck, both_queues_are_served, waits_for_a_peer, master_is_gone, all_workers_busy, one_worker_free, busy_is_not_stuck, idle_clients_hold_the_workers, all_threads_busy, queue_is_full, descriptors_near_the_limit, memory_near_the_limit, memory_grows, handlers_taken_away, swapped_out_and_missed, swapped_out_and_not_missed, shared_before_the_fork, one_connection_each, proxy_gives_up_first]
     named = [(case.__name__, functools.partial(case, asked)) for case in cases]
     named += [(f'frozen_with_its_group [{version}]', functools.partial(frozen_with_its_group, asked, version=version)) for version in HIERARCHIES]
     return run_cases(named, together=3)
