@@ -25,6 +25,9 @@ class Walk {
   Bindings run() {
     assign("__name__", only(text("__config__")), {});  // what gunicorn calls the module: app/base.py:97@20.1.0
     statements(0, false);
+    for (const std::string& name : elsewhere()) forget(name);
+    for (const auto& [name, at] : imported_)
+      if (const auto found = states_.find(name); found == states_.end() || found->second.empty()) out_.names.push_back({name, {{{}, "", false, at}}});
     for (const std::string& name : order_) {
       const auto found = states_.find(name);
       if (name != "__name__" && found != states_.end() && !found->second.empty()) out_.names.push_back({name, found->second});
@@ -38,6 +41,19 @@ class Walk {
   bool is(std::string_view mark) const { return now().kind == Kind::mark && now().text == mark; }
   bool is_word(std::string_view word) const { return now().kind == Kind::name && now().text == word; }
   bool ended() const { return now().kind == Kind::end; }
+
+  // Names that are bound where no statement of the top level binds them: `global x` in a function, `(x := 1)` in an expression.
+  std::set<std::string, std::less<>> elsewhere() const {
+    std::set<std::string, std::less<>> names;
+    for (std::size_t i = 0; i + 1 < tokens_.size() && names.size() < most_names; ++i) {
+      if (tokens_[i].kind != Kind::name) continue;
+      if (tokens_[i + 1].text == ":=" && tokens_[i + 1].kind == Kind::mark) names.insert(std::string(tokens_[i].text));
+      if (tokens_[i].text == "global")
+        for (std::size_t k = i + 1; k < tokens_.size() && tokens_[k].kind != Kind::line_end; ++k)
+          if (tokens_[k].kind == Kind::name) names.insert(std::string(tokens_[k].text));
+    }
+    return names;
+  }
 
   // ---- what names are ----
   State& touch(const std::string& name) {
@@ -179,11 +195,19 @@ class Walk {
     } else if (depth >= deepest && (is_word("if") || is_word("try") || is_word("with") || is_word("for") || is_word("while"))) uncertain([&] { pass_block(); });
     else if (is_word("if")) conditional(depth);
     else if (is_word("try")) attempt(depth);
-    else if (is_word("with")) { to_colon(); block(depth); }
+    else if (is_word("with")) { header_names(); block(depth); }
     else if (is_word("for") || is_word("while")) loop(depth);
     else if ((is_word("match") || is_word("case")) && header()) uncertain([&] { to_colon(); block(depth); });
     else if (is_word("else") || is_word("elif") || is_word("except") || is_word("finally")) uncertain([&] { to_colon(); block(depth); });
     else to_line_end([&] { simple(); });
+  }
+
+  // with x as name, y as other: to the colon.
+  void header_names() {
+    const std::size_t from = at_;
+    to_colon();
+    for (std::size_t i = from; i + 1 < at_; ++i)
+      if (tokens_[i].kind == Kind::name && tokens_[i].text == "as" && tokens_[i + 1].kind == Kind::name) assign(std::string(tokens_[i + 1].text), only({}), place(tokens_[i + 1]));
   }
 
   // match and case are words of a statement only where their line ends in a colon.
@@ -271,7 +295,11 @@ class Walk {
 
   void loop(int depth) {
     uncertain([&] {
+      const bool each = is_word("for");
       ++at_;
+      if (each)
+        for (; now().kind != Kind::line_end && !ended() && !is_word("in"); ++at_)
+          if (now().kind == Kind::name) assign(std::string(now().text), only({}), place(now()));
       to_colon();
       block(depth);
       if (is_word("else")) { ++at_; block(depth); }
@@ -289,6 +317,18 @@ class Walk {
     const auto found = states_.find(name);
     const Place at = found == states_.end() || found->second.empty() ? Place{} : found->second.back().at;
     put(name, {{{}, "", false, at}});
+  }
+
+  void forget_all() {
+    std::vector<std::string> names;
+    for (const auto& [name, state] : states_) if (!state.empty() && name != "__name__") names.push_back(name);
+    for (const std::string& name : names) forget(name);
+  }
+
+  // What another module holds: a setting of that name is set, to what is not known here.
+  void import(const Token& name) {
+    if (states_.contains(name.text)) assign(std::string(name.text), only({}), place(name));
+    else if (imported_.size() < most_names) imported_.emplace(std::string(name.text), place(name));
   }
 
   // A list that is changed in place changes under its other names too; which those are is not followed, so that all with equal content are.
@@ -309,16 +349,26 @@ class Walk {
   // One statement of one line, up to `;` or the end of the line.
   void simple() {
     if (is_word("from")) {
-      for (const Token first = now(); now().kind != Kind::line_end && !ended(); ++at_)
-        if (is("*")) out_.star_imports.push_back(place(first));
+      const Token first = now();
+      bool names = false;
+      for (; now().kind != Kind::line_end && !ended(); ++at_) {
+        if (is("*")) { out_.star_imports.push_back(place(first)); forget_all(); }
+        if (is_word("import")) { names = true; continue; }
+        // `a as b` binds b alone.
+        if (names && now().kind == Kind::name && !is_word("as") && !(next().kind == Kind::name && next().text == "as")) import(now());
+      }
       return;
     }
     if (now().kind == Kind::name && reserved(now().text)) {
       if (is_word("del") && next().kind == Kind::name) put(std::string(next().text), {});
+      if (is_word("import"))
+        for (std::size_t i = at_ + 1; i + 1 < tokens_.size() && tokens_[i].kind != Kind::line_end; ++i)
+          if (tokens_[i].kind == Kind::name && tokens_[i].text == "as") import(tokens_[i + 1]);
       return pass_line();
     }
     if ((is_word("exec") && next().text == "(") || ((is_word("globals") || is_word("locals") || is_word("vars")) && next().text == "(")) {
       out_.star_imports.push_back(place(now()));
+      forget_all();
       return pass_line();
     }
     assignment();
@@ -399,6 +449,7 @@ class Walk {
   std::span<const Token> tokens_;
   std::size_t at_ = 0;
   std::map<std::string, State, std::less<>> states_;
+  std::map<std::string, Place, std::less<>> imported_;
   Names names_;
   std::vector<std::string> order_;
   std::set<std::string, std::less<>> ordered_;

@@ -327,7 +327,7 @@ class Reader {
     for (; now().kind == Kind::text; ++at_) {
       Literal literal = literal_of(now().text);
       bytes |= literal.bytes;
-      const Alternatives part = literal.formatted ? formatted(literal.value) : only(text(std::move(literal.value)));
+      const Alternatives part = literal.named ? only({}) : literal.formatted ? formatted(literal.value) : only(text(std::move(literal.value)));
       all = map(all, part, [](const Value& a, const Value& b) { return apply("+", a, b); });
     }
     return bytes ? only({}) : all;

@@ -250,6 +250,7 @@ Literal literal_of(std::string_view token) {
       case 'u': put_character(literal.value, take_digits(token, at, 4, 16)); break;
       case 'U': put_character(literal.value, take_digits(token, at, 8, 16)); break;
       default:
+        literal.named |= escaped == 'N' && !literal.bytes;
         if (escaped >= '0' && escaped <= '7') { --at; put_character(literal.value, take_digits(token, at, 3, 8)); }
         else { literal.value += '\\'; literal.value += escaped; }
     }

@@ -32,7 +32,7 @@ struct Stumble { std::uint32_t line = 0, column = 0; bool python_2 = false; };  
 Stumble stumble(std::string_view source);
 
 /// A string literal's value: escapes replaced, \N{...} kept as written; an f-string keeps its braces.
-struct Literal { std::string value; bool formatted = false, bytes = false; };
+struct Literal { std::string value; bool formatted = false, bytes = false, named = false; };  // named: \N{...}, whose character is not looked up
 Literal literal_of(std::string_view token);
 
 }  // namespace parse::python

@@ -59,7 +59,7 @@ TEST_CASE("the environment with and without a default") {
   CHECK(read("import os\nw = int(os.environ.get('WEB', 2))\n") == "w=2 [WEB is not set] | ? [WEB is set]");
   CHECK(read("import os\nw = os.getenv('WEB')\n") == "w=None [WEB is not set] | ? [WEB is set]");
   CHECK(read("import os\nw = os.environ['WEB']\nx = os.environ.get(name, 2)\n") == "w=?; x=?");
-  CHECK(read("from os import environ\nbind = f\"0.0.0.0:{environ.get('P', 5985)}\"\n") == "bind=0.0.0.0:5985 [P is not set] | ? [P is set]");
+  CHECK(read("from os import environ\nbind = f\"0.0.0.0:{environ.get('P', 5985)}\"\n") == "environ=?; bind=0.0.0.0:5985 [P is not set] | ? [P is set]");
   CHECK(read("bind = f\"0.0.0.0:{os.environ.get(\"P\", 5985)}\"\n") == "bind=0.0.0.0:5985 [P is not set] | ? [P is set]");
   CHECK(read("import os\nw = int(os.getenv('W') or 4) * 2\n") == "w=8 [W is not set] | ? [W is set]");
 }
@@ -82,8 +82,8 @@ TEST_CASE("try, with, loops, definitions") {
   CHECK(read("w = 4\ntry:\n  w = int(os.environ['W'])\nexcept KeyError:\n  pass\n") == "w=? [nothing raised in line 2] | 4 [except KeyError in line 2]");
   CHECK(read("w = 4\ntry:\n  w = 5\n  f()\nexcept: pass\n") == "w=5 [nothing raised in line 2] | ? [except in line 2]");
   CHECK(read("a = [1]\nb = a\nc = [2]\nb += [3]\n") == "a=?; b=1,3; c=2");
-  CHECK(read("with open('f') as f:\n  a = 1\n") == "a=1");
-  CHECK(read("n = 1\nfor i in range(3):\n  n = n + i\nm = 2\n") == "n=?; m=2");
+  CHECK(read("with open('f') as f:\n  a = 1\n") == "f=?; a=1");
+  CHECK(read("n = 1\nfor i in range(3):\n  n = n + i\nm = 2\n") == "n=?; i=?; m=2");
   CHECK(read("def post_fork(server, worker):\n    timeout = 5\n\nclass X:\n    workers = 3\n\n@deco\nasync def y():\n    a = 1\nb = 2\n") == "b=2");
   CHECK(read("def one(s, w): timeout = 3\ngraceful_timeout=3\n") == "graceful_timeout=3");
   CHECK(read("l = ['a']\nl.append('b')\nd = {}\nd['x'] = 1\n") == "l=?; d=?");
@@ -141,4 +141,15 @@ TEST_CASE("a statement that no Python reads is found by its place, odd Python is
   CHECK(at("a = 1if b else 0\nb = 0x1f or 1e-3 or 1_000 or 2j\nc = 'a' 'b' f'{d!r}'\nmatch = 3\nmatch a:\n  case 1: pass\ntype X = int\nasync def f(): await g\nd = not a in (b, *c)\nx: int = 3\nlambda y: y\n") == "0:0");
   CHECK(at("try:\n  import a as b\nexcept (E, F) as e:\n  raise G from e\nwith h() as i, j() as k: del l\nglobal m; n = o if p else q; assert r, s; return t\n") == "0:0");
   CHECK(at("") == "0:0");
+}
+
+TEST_CASE("names that are bound elsewhere are not known") {
+  CHECK(read("from shared import timeout, workers as w\nimport os as threads\n") == "threads=?; timeout=?; w=?");
+  CHECK(read("from shared import timeout\ntimeout = 5\n") == "timeout=5");
+  CHECK(read("timeout = 5\nfrom shared import timeout\n") == "timeout=?");
+  CHECK(read("workers = 5\ndef f():\n  global workers\n  workers = 6\nf()\n") == "workers=?");
+  CHECK(read("workers = 5\nexec('workers = 9')\n") == "workers=?");
+  CHECK(read("workers = 5\nfrom base import *\nbind = 'x'\n") == "workers=?; bind=x");
+  CHECK(read("x = (n := 3) + 1\n").ends_with("n=?"));
+  CHECK(read("a = '\\N{BULLET}'\n") == "a=?");
 }

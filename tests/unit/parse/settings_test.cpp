@@ -58,7 +58,7 @@ TEST_CASE("Procfiles, scripts, requirements, ruby") {
   CHECK(told("", settings::read_procfile("web: gunicorn app:app\n# no\n\nworker: x\n")) == "1:1 [] web=gunicorn app:app\n4:1 [] worker=x\n");
   CHECK(told("", settings::read_script("#!/bin/sh\nexec gunicorn \\\n  -w 2\n")) == "2:1 [] exec=exec gunicorn -w 2\n");
   CHECK(told("", settings::read_requirements("requirements.txt", "Flask_Login==1\n# c\ngunicorn[gevent]>=20 # x\n")) == "1:1 [] flask-login===1\n3:1 [] gunicorn=[gevent]>=20 # x\n");
-  CHECK(told("", settings::read_ruby("workers 2 # two\nbefore_fork do\n  timeout 3\nend\nif x\n  threads 1, 2\nend\n", settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork=do\n6:3 [if] threads=1, 2\n");
+  CHECK(told("", settings::read_ruby("workers 2 # two\nbefore_fork do\n  timeout 3\nend\nif x\n  threads 1, 2\nend\n", settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork=\n6:3 [if] threads=1, 2\n");
 }
 
 TEST_CASE("YAML: what compose files and manifests are written in") {
@@ -116,10 +116,24 @@ TEST_CASE("uwsgi: XML, YAML and JSON say what its ini says") {
 
 TEST_CASE("ruby: brackets, heredocs and comments of several lines hold no settings") {
   const std::string_view text = "workers 2\nbefore_fork {\n  threads 9, 9\n}\nbind(\n  threads\n)\n=begin\nport 1\n=end\nlog <<~EOS\n  port 2\nEOS\nport 3 # { not this\n";
-  CHECK(told(text, settings::read_ruby(text, settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork={\n5:1 [] bind=(\n11:1 [] log=<<~EOS\n14:1 [] port=3\n");
+  CHECK(told(text, settings::read_ruby(text, settings::Dialect::puma)) == "1:1 [] workers=2\n2:1 [] before_fork=\n5:1 [] bind=threads\n11:1 [] log=<<~EOS\n14:1 [] port=3\n");
 }
 
 TEST_CASE("limits.conf: who, what kind, which limit") {
   const std::string_view text = "# a comment\n* soft nofile 4096\n  app - nofile 65536 # more\nshort line\n";
   CHECK(told(text, settings::read_limits(text)) == "2:1 [soft] *=nofile 4096\n3:3 [-] app=nofile 65536\n");
+}
+
+TEST_CASE("ruby: only what stands at the top level or under a condition is a setting") {
+  const auto read = [](std::string_view text) { return told("", settings::read_ruby(text, settings::Dialect::puma)); };
+  CHECK(read("workers 2 if ENV['A']\nport 3 unless x; tag 'b'\n") == "1:1 [if] workers=2\n2:1 [if] port=3\n2:18 [] tag='b'\n");
+  CHECK(read("def f\n  port 1\nend\ndef g = 2\nfor i in [1]\n  port 2\nend\nwhile x do\n  port 3\nend\nport 4\n") == "11:1 [] port=4\n");
+  CHECK(read("x = if a\n  3\nelse\n  4\nend\nports = %w[\n  port 5 do\n]\ns = \"a\nport 6\n\"\nport 7 # do\n") == "12:1 [] port=7\n");
+  CHECK(read("threads 1,\n        5\nworkers(2)\nbind \"tcp://#{ENV[\"H\"]}:1\"\n") == "1:1 [] threads=1,\n        5\n3:1 [] workers=2\n4:1 [] bind=\"tcp://#{ENV[\"H\"]}:1\"\n");
+  CHECK(read("begin\n  port 1\nrescue E\n  port 2\nend\ncase x\nwhen 1 then port 3\nend\n") == "2:3 [if] port=1\n4:3 [if] port=2\n7:13 [if] port=3\n");
+  CHECK(settings::read_ruby("port 1 do\n", settings::Dialect::puma).wrong.size() == 1);
+  CHECK(settings::read_ruby("port 1\nend\n", settings::Dialect::puma).wrong.size() == 1);
+  // No bytes make it slow or run on.
+  const std::string many(200'000, '\n'), open(200'000, '('), quotes(100'000, '"'), hashes = [] { std::string text; for (int i = 0; i < 50'000; ++i) text += "\"#{"; return text; }();
+  for (const std::string& text : {"a" + many + ".b" + many, open, quotes, hashes, "def f" + open, "<<~A" + many}) CHECK(settings::read_ruby(text, settings::Dialect::puma).entries.size() < 3);
 }
