@@ -160,6 +160,13 @@ void defer_accept(const Listener& listener, int seconds) {
   if (listener.address.kind != Address::Kind::unix_path) ::setsockopt(listener.fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
+std::uint32_t waiting_at(const Listener& listener) {
+  tcp_info seen{};
+  socklen_t size = sizeof seen;
+  const bool tcp = listener.address.kind != Address::Kind::unix_path && ::getsockopt(listener.fd.get(), IPPROTO_TCP, TCP_INFO, &seen, &size) == 0;
+  return tcp ? seen.tcpi_unacked : 64;  // of a listener "unacked" is the length of its queue
+}
+
 base::Result<Listener> listen_at(const Address& address, const ListenOptions& options) {
   TRY(raw, raw_of(address));
   const bool is_unix = address.kind == Address::Kind::unix_path;

@@ -47,6 +47,9 @@ struct ListenOptions {
 /// TCP_DEFER_ACCEPT of a TCP listener; nothing for others.
 void defer_accept(const Listener& listener, int seconds);
 
+/// How many connections wait to be accepted: TCP tells; of a unix socket it cannot be asked, and 64 is said.
+std::uint32_t waiting_at(const Listener& listener);
+
 /// Binds and listens, without trying again. The error's code is errno.
 base::Result<Listener> listen_at(const Address& address, const ListenOptions& options);
 /// As listen_at without listen and, for TCP, undone at once: whether it would work. Nothing is left behind; of a unix socket only directory and owner are looked at.

@@ -1,7 +1,5 @@
 // The sync worker: one connection at a time, one request each; accept first and wait only when nobody is there (gunicorn's workers/sync.py run_for_one),
 // which makes it the cheapest server there is per connection, and lets one silent client hold it.
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -39,11 +37,8 @@ bool accept_one(Worker& worker, Conversation& talk, const Listener& listener) {
 // What the kernel had completed when the stop came, and no more: under load new ones never end.
 void drain(Worker& worker, Conversation& talk) {
   for (const Listener& listener : worker.listeners) {
-    tcp_info seen{};
-    socklen_t size = sizeof seen;
-    const bool tcp = listener.address.kind != Address::Kind::unix_path && ::getsockopt(listener.fd.get(), IPPROTO_TCP, TCP_INFO, &seen, &size) == 0;
     const double end = monotonic() + worker.settings.graceful_timeout / 2;
-    for (std::uint32_t left = tcp ? seen.tcpi_unacked : 64; left > 0 && monotonic() < end; --left) {
+    for (std::uint32_t left = waiting_at(listener); left > 0 && monotonic() < end; --left) {
       worker.beat();
       if (!accept_one(worker, talk, listener)) break;
     }

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,15 +26,13 @@ struct Connection {
   Conversation talk;
   std::atomic<State> state{State::free};
   std::atomic<std::int64_t> deadline{0};   // CLOCK_MONOTONIC, of a waiting one; 0: none
+  std::atomic<bool> fresh{true};           // nothing of it has been answered: to close it would be to lose a request
 };
-
-constexpr std::uint64_t wake_mark = ~std::uint64_t{0};   // of epoll's word; listeners are small numbers, connections addresses
 
 class Pool {
  public:
-  explicit Pool(Worker& worker) : worker_(worker), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), busy_since_(static_cast<std::size_t>(worker.settings.threads)) {
+  explicit Pool(Worker& worker) : worker_(worker), epoll_(::epoll_create1(EPOLL_CLOEXEC)), busy_since_(static_cast<std::size_t>(worker.settings.threads)) {
     for (std::size_t i = 0; i < worker_.listeners.size(); ++i) add(worker_.listeners[i].fd.get(), EPOLLIN | EPOLLONESHOT, i, EPOLL_CTL_ADD);
-    add(wake_.get(), EPOLLIN, wake_mark, EPOLL_CTL_ADD);
   }
 
   void run();
@@ -48,7 +45,9 @@ class Pool {
     ::epoll_ctl(epoll_.get(), what, fd, &event);
   }
   void thread(std::size_t index);
+  Connection* accept_from(const Listener& listener);
   void accept_at(std::size_t listener, std::size_t index);
+  void drain();
   void serve(Connection& connection, std::size_t index, bool fresh);
   void wait_again(Connection& connection, double seconds, int what);
   void end(Connection& connection);
@@ -57,13 +56,13 @@ class Pool {
   bool makes_progress() const;
 
   Worker& worker_;
-  base::Fd epoll_, wake_;
+  base::Fd epoll_;
   std::vector<std::atomic<std::int64_t>> busy_since_;   // per thread; 0: waiting
   std::mutex mutex_;
   std::vector<std::unique_ptr<Connection>> all_;
   std::vector<Connection*> free_;
   std::atomic<std::int64_t> open_{0};
-  std::atomic<bool> paused_{false};
+  std::atomic<bool> paused_{false}, drained_{false};
   std::atomic<int> running_{0};
 };
 
@@ -86,7 +85,7 @@ void Pool::end(Connection& connection) {
     const std::lock_guard hold(mutex_);
     free_.push_back(&connection);
   }
-  if (open_.fetch_sub(1) - 1 < worker_.settings.worker_connections && paused_.exchange(false))
+  if (open_.fetch_sub(1) - 1 < worker_.settings.worker_connections && !signals::stopping() && paused_.exchange(false))
     for (std::size_t i = 0; i < worker_.listeners.size(); ++i) add(worker_.listeners[i].fd.get(), EPOLLIN | EPOLLONESHOT, i, EPOLL_CTL_MOD);
 }
 
@@ -102,24 +101,22 @@ void Pool::serve(Connection& connection, std::size_t index, bool fresh) {
   Conversation::After after = connection.talk.serve(worker_.settings.keepalive > 0, false);
   while (after == Conversation::After::keep && connection.talk.has_more()) after = connection.talk.serve(true, false);
   busy_since_[index].store(0, std::memory_order_relaxed);
-  if (after == Conversation::After::close || signals::stopping()) return end(connection);
+  if (after != Conversation::After::wait) connection.fresh = false;
+  if (after == Conversation::After::close || (signals::stopping() && !connection.fresh)) return end(connection);
   // A fresh one that says nothing has the time for a head; gthread gives 5 s of its own since 26 and none before.
   const double limit = after == Conversation::After::wait && fresh ? worker_.settings.header_timeout : worker_.settings.keepalive;
   wait_again(connection, limit, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD);
 }
 
-void Pool::accept_at(std::size_t listener, std::size_t index) {
+Connection* Pool::accept_from(const Listener& from) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  const Listener& from = worker_.listeners[listener];
   const int fd = ::accept4(from.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
   const int code = errno;
   if (fd < 0 && (code == EMFILE || code == ENFILE)) ::poll(nullptr, 0, 50);
   if (fd < 0 && code == EAGAIN) worker_.slot.accept_again.fetch_add(1, std::memory_order_relaxed);
-  const bool full = fd >= 0 && open_.fetch_add(1) + 1 >= worker_.settings.worker_connections;
-  if (full) paused_ = true;
-  else if (!signals::stopping()) add(from.fd.get(), EPOLLIN | EPOLLONESHOT, listener, EPOLL_CTL_MOD);  // the next thread may accept
-  if (fd < 0) return;
+  if (fd < 0) return nullptr;
+  open_.fetch_add(1);
   worker_.slot.connections.fetch_add(1, std::memory_order_relaxed);
   worker_.slot.open.fetch_add(1, std::memory_order_relaxed);
   Connection& connection = *take();
@@ -127,16 +124,35 @@ void Pool::accept_at(std::size_t listener, std::size_t index) {
   int port = 0;
   peer_text(reinterpret_cast<const sockaddr&>(peer), address, port);
   connection.state = State::busy;
+  connection.fresh = true;
   connection.talk.open(fd, std::move(address), port, from.address.kind != Address::Kind::unix_path && worker_.manner.limits_waiting);
-  serve(connection, index, true);
+  return &connection;
+}
+
+void Pool::accept_at(std::size_t listener, std::size_t index) {
+  if (signals::stopping()) return;  // left to the other workers, or to drain()
+  const Listener& from = worker_.listeners[listener];
+  Connection* connection = accept_from(from);
+  if (open_.load() >= worker_.settings.worker_connections) paused_ = true;
+  else add(from.fd.get(), EPOLLIN | EPOLLONESHOT, listener, EPOLL_CTL_MOD);  // the next thread may accept
+  if (connection) serve(*connection, index, true);
+}
+
+// What the kernel had completed when the stop came.
+void Pool::drain() {
+  for (const Listener& listener : worker_.listeners)
+    for (std::uint32_t left = waiting_at(listener); left > 0; --left) {
+      Connection* connection = accept_from(listener);
+      if (!connection) break;
+      wait_again(*connection, worker_.settings.header_timeout, EPOLL_CTL_ADD);
+    }
 }
 
 void Pool::thread(std::size_t index) {
-  while (!signals::stopping()) {
+  while (!signals::stopping() || open_.load() > 0 || !drained_.load()) {
     epoll_event event{};
-    const int got = ::epoll_wait(epoll_.get(), &event, 1, 1000);
+    const int got = ::epoll_wait(epoll_.get(), &event, 1, 100);  // so soon a stop is seen
     if (got <= 0) continue;
-    if (event.data.u64 == wake_mark) continue;
     if (event.data.u64 < worker_.listeners.size()) {
       accept_at(static_cast<std::size_t>(event.data.u64), index);
       continue;
@@ -155,7 +171,8 @@ void Pool::sweep() {
     const std::lock_guard hold(mutex_);
     for (const auto& one : all_) {
       const std::int64_t deadline = one->deadline;
-      if (one->state != State::waiting || deadline == 0 || deadline > now) continue;
+      const bool leaves = signals::stopping() && !one->fresh;
+      if (one->state != State::waiting || (!leaves && (deadline == 0 || deadline > now))) continue;
       State waiting = State::waiting;
       if (one->state.compare_exchange_strong(waiting, State::closing)) late.push_back(one.get());
     }
@@ -195,11 +212,12 @@ void Pool::run() {
     worker_.tend();
     sweep();
   }
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t wrote = ::write(wake_.get(), &one, sizeof one);
+  if (worker_.settings.drain_backlog && !worker_.faults.is_on(Fault::term_backlog_reset)) drain();
+  drained_ = true;
   const double end = monotonic() + worker_.settings.graceful_timeout;
   while (running_.load() > 0 && monotonic() < end) {
     if (makes_progress()) worker_.beat();
+    sweep();
     ::poll(nullptr, 0, 10);
   }
   if (running_.load() == 0) {

@@ -237,6 +237,8 @@ std::size_t bad_value_byte(std::string_view value) {
 
 bool worth_reading(std::string_view bytes, std::size_t before, const HttpRules& rules) {
   if (before == 0) return true;
+  if (rules.proxy_protocol != ProxyProtocol::off && before < 4'200) return true;  // its binary words end where they say, not at a line's end
+  if (bytes.size() > before && bytes[before - 1] == '\n') return true;  // the first byte of a line tells whether it belongs to the one before
   for (const char c : bytes.substr(before))
     if (!(class_of[static_cast<unsigned char>(c)] & value_byte) && c != '\r') return true;
   const std::string_view tail = bytes.substr(before - 1);
