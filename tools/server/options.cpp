@@ -51,13 +51,13 @@ Asked read_options(std::vector<std::string> words) {
     std::string flags(row.flags);
     CLI::Option* option = nullptr;
     if (flags.empty()) {
-      option = app.add_option("app", values[name], "module:symbol, or builtin:NAME")->expected(1);
+      option = app.add_option("app", values[name], "module:symbol, or builtin:NAME")->expected(0, 64);
     } else if (row.written == prefork::Written::truth) {
       option = app.add_flag(flags + ",!--no-" + long_name(flags), truths[name], std::string(row.help));
     } else {
       option = app.add_option(flags, values[name], std::string(row.help))->type_name(row.written == prefork::Written::seconds ? "SECONDS" : row.written == prefork::Written::number ? "N" : "TEXT")->allow_extra_args(false);
       // The last one counts, as in gunicorn; lists are gathered.
-      if (row.written == prefork::Written::list) option->expected(1, 1 << 20)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
+      if (row.written == prefork::Written::list) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
       else option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
     option->group(flags.empty() ? "" : row.ours ? "Ours" : "As gunicorn");
@@ -82,6 +82,7 @@ Asked read_options(std::vector<std::string> words) {
     const std::string word = option->substr(std::min<std::size_t>(2, option->size()), option->find('=') - std::min<std::size_t>(2, option->size()));
     return {std::nullopt, "triage-server: there is no option " + base::printable(*option, 80) + base::did_you_mean(word, {all.begin(), all.end()}) + "\n", 2};
   }
+  if (values["wsgi_app"].size() > 1) return {std::nullopt, "triage-server: one application is enough; '" + base::printable(values["wsgi_app"][1], 80) + "' is too much\n", 2};
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (options[i]->count() == 0) continue;
     if (const auto truth = truths.find(names[i]); truth != truths.end()) o.settings.emplace_back(names[i], std::vector<std::string>{truth->second ? "true" : "false"});
