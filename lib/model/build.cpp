@@ -561,6 +561,20 @@ void add_silent(Stack& stack, const Evidence& evidence) {
   }
 }
 
+// Whoever is the parent of a worker that was looked at, and no server's.
+std::vector<int> unheard(const Stack& stack, const Evidence& evidence) {
+  std::unordered_map<int, int> parents;
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) parents[evidence.facts[id].about.pid] = as<ProcessSeen>(evidence.facts[id])->ppid;
+  std::set<int> masters;
+  for (const FactId id : evidence.ids_of<ProcessWaits>())
+    if (const auto parent = parents.find(evidence.facts[id].about.pid); parent != parents.end() && parents.contains(parent->second)) masters.insert(parent->second);
+  for (const Server& server : stack.servers) {
+    masters.erase(server.host_master ? server.host_master : server.master);
+    if (server.master_life != no_life) masters.erase(stack.lives[server.master_life].host_pid);
+  }
+  return {masters.begin(), masters.end()};
+}
+
 void make_masters(Stack& stack, const Evidence& evidence) {
   for (Server& server : stack.servers) {
     if (server.master == 0) continue;
@@ -622,6 +636,7 @@ Stack build(const Evidence& evidence) {
   }
   make_masters(stack, evidence);
   join_witnesses(stack, evidence);
+  if (!stack.servers.empty()) stack.unheard = unheard(stack, evidence);
   read_units(stack, evidence);
   for (std::size_t i = 0; i < stack.servers.size(); ++i) {
     const Server& server = stack.servers[i];

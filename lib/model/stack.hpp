@@ -132,6 +132,7 @@ struct Stack {
   std::unordered_map<int, std::vector<LifeId>> by_pid;   // workers, as their server names them, in the order they appeared
   std::vector<Unjoined> unjoined;
   std::vector<KernelLog> kernel_logs;
+  std::vector<int> unheard;                              // host pids of masters that a live look saw and no log tells of
   std::vector<Strangers> strangers;                      // logs of different servers, whatever pids they name
   std::vector<evidence::Gap> gaps;                       // what the model wanted and did not find: a setting that is not known, and why
 };

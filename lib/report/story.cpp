@@ -42,6 +42,13 @@ std::string servers_text(const Report& report) {
   return text;
 }
 
+// Nothing is said of how the workers of these fared.
+std::string unheard_text(const Report& report) {
+  std::string pids;
+  for (const int pid : report.stack.unheard) pids += (pids.empty() ? "" : ", ") + std::to_string(pid);
+  return pids.empty() ? pids : "not known of master " + pids + ", whose log is out of reach";
+}
+
 }  // namespace
 
 std::vector<Story> stories(const rule::Findings& findings) {
@@ -77,7 +84,8 @@ std::string headline(const Report& report) {
     if (const rule::Finding* root = rule::root_of(report.findings)) return root->message;
   const std::string servers = servers_text(report);
   if (verdict == rule::Verdict::unknown) return "nothing that I could read says how the workers fared (" + sources_text(report) + ")";
-  return "no worker died unasked: " + (servers.empty() ? std::string() : servers + "; ") + sources_text(report) + " read";
+  const std::string unheard = unheard_text(report);
+  return "no worker died unasked: " + (servers.empty() ? std::string() : servers + "; ") + (unheard.empty() ? unheard : unheard + "; ") + sources_text(report) + " read";
 }
 
 std::string summary(const Report& report) {
