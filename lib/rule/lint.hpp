@@ -36,7 +36,8 @@ struct LintResult {
   Findings open;                                     // those that nobody can tell from these files: Truth::unknown
 };
 
-LintResult lint(const model::Deployment& deployment, const Cards& cards);
+/// `open` false: only what is so, for a caller that asks about a change and not about what nobody can tell.
+LintResult lint(const model::Deployment& deployment, const Cards& cards, bool open = true);
 
 /// The server that a command starts: "gunicorn", "uwsgi", "php-fpm"...; "" when none is known.
 std::string server_in(std::string_view command);

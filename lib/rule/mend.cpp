@@ -93,7 +93,7 @@ void mend(model::Deployment& deployment, const std::vector<model::Route>& routes
       const model::Trial trial(deployment);
       if (!model::set_value(deployment, assignment)) continue;
       // Every rule that was asked is asked again: a change that only moves the trouble is none.
-      const LintResult after = lint(deployment, cards);
+      const LintResult after = lint(deployment, cards, false);
       const std::set<std::string> left = places(after.findings);
       const auto fresh = std::ranges::find_if(after.findings, [&](const Finding& one) { return one.level != Level::note && !before.contains(one.rule + " " + one.subject.where); });
       if (fresh != after.findings.end()) {
