@@ -15,7 +15,7 @@ struct Row { std::string_view server, worker_class; StopLaw law; };  // worker_c
 
 // gunicorn: QUIT and INT end workers at once, but the threads of gthread: its worker leaves by sys.exit, which waits for them (gthread.py
 // handle_quit@20.1.0, 23.0.0), until the master kills it at graceful_timeout. A worker whose master is gone ends its request first; only gevent's is
-// cut at its next look, a second at most.
+// cut at its next look, a second at most. What QUIT and INT do to uvicorn's depends on uvicorn: 0.17.6 was cut at once, 0.32.0 at graceful_timeout.
 // puma: INT, TERM and (without stdout_redirect) HUP alike are graceful; workers die with their master at once. A phased restart (USR1) kills what is
 // over worker_shutdown_timeout at its next check, each 5 s.
 // unicorn: TERM and INT are quick, QUIT graceful, HUP a reload. uWSGI: TERM reloads unless die-on-term. php-fpm: QUIT is graceful for
@@ -24,7 +24,7 @@ constexpr std::array rows{
     Row{"gunicorn", "sync", {Signal::graceful, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::finish, 0}},
     Row{"gunicorn", "gthread", {Signal::graceful, Signal::graceful, Signal::graceful, Signal::unknown, Orphans::finish, 0}},
     Row{"gunicorn", "gevent", {Signal::graceful, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::end, 0}},
-    Row{"gunicorn", "uvicorn", {Signal::graceful, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::finish, 0}},
+    Row{"gunicorn", "uvicorn", {Signal::graceful, Signal::unknown, Signal::unknown, Signal::unknown, Orphans::finish, 0}},
     Row{"gunicorn", "", {Signal::graceful, Signal::unknown, Signal::unknown, Signal::unknown, Orphans::unknown, 0}},
     Row{"puma", "", {Signal::graceful, Signal::graceful, Signal::at_once, Signal::unknown, Orphans::end, 5.6}},
     Row{"unicorn", "", {Signal::at_once, Signal::at_once, Signal::graceful, Signal::unknown, Orphans::finish, 2}},

@@ -20,7 +20,8 @@ def main():
     folder = pathlib.Path(asked.triage).resolve().parent
     words = [str(folder / 'triage-timeouts'), 'verify', '-q', '--jobs', str(max(6, 3 * (os.cpu_count() or 2)))]
     try:
-        words += ['--gunicorn', str(Archive(folder.parent / 'packages').unpacked('trixie', 'python3-gunicorn') / 'usr/lib/python3/dist-packages')]
+        archive = Archive(folder.parent / 'packages')
+        words += ['--gunicorn', ':'.join(str(archive.unpacked('trixie', package) / 'usr/lib/python3/dist-packages') for package in ('python3-gunicorn', 'python3-uvicorn'))]
     except Skip as why:
         print(f'# only the installed gunicorn: {why}')
     if asked.random:

@@ -89,7 +89,7 @@ Asked read_options(int count, char** words) {
   verify->add_option("--seed", o.verify.seed, "of the random ones")->capture_default_str();
   verify->add_option("--jobs", o.verify.jobs, "configurations at a time")->check(CLI::Range(1, 64));
   verify->add_option("--only", o.verify.only, "sites whose name holds this");
-  verify->add_option("--gunicorn", o.verify.gunicorns, "a folder with another gunicorn package, to be run as well")->allow_extra_args(false);
+  verify->add_option("--gunicorn", o.verify.gunicorns, "a folder with another gunicorn package, to be run as well; FOLDER:FOLDER with a uvicorn of its own")->allow_extra_args(false);
   verify->add_flag("-q,--quiet", o.quiet, "only what does not fit, and the summary");
   verify->add_flag("--keep", o.verify.keep, "keep the scratch folder");
   verify->callback([&] { o.verify.asked = true; });

@@ -29,7 +29,11 @@ void print(const std::string& text) { std::fputs(text.c_str(), stdout); std::ffl
 
 int verify(const Options& options) {
   std::vector<std::string> folders;  // the servers run in folders of their own
-  for (const std::string& folder : options.verify.gunicorns) folders.push_back(std::filesystem::absolute(folder).lexically_normal().string());
+  for (const std::string& given : options.verify.gunicorns) {
+    std::string all;
+    for (const std::string_view folder : base::split(given, ':')) all += (all.empty() ? "" : ":") + std::filesystem::absolute(folder).lexically_normal().string();
+    folders.push_back(all);
+  }
   const Tools tools = tools_here(folders);
   auto scratch = Scratch::make(options.verify.keep);
   if (!scratch) { std::fprintf(stderr, "triage-timeouts: %s\n", base::sentence(scratch.error()).c_str()); return 3; }

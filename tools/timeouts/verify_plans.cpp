@@ -13,9 +13,10 @@ Try streams(double gap, int pieces, bool length = false) { Try one; one.kind = T
 Try uploads(double gap, int pieces) { Try one; one.kind = Try::Kind::upload; one.method = "POST"; one.gap = gap; one.pieces = pieces; return one; }
 Try together(int requests, double work) { Try one; one.kind = Try::Kind::burst; one.pieces = requests; one.work = work; return one; }
 Try stopped_at(double work) { Try one; one.kind = Try::Kind::stop; one.work = work; return one; }
+Try raced_by(const char* method) { Try one; one.kind = Try::Kind::race; one.method = method; return one; }
 Try reloaded_at(double work) { Try one; one.kind = Try::Kind::reload; one.work = work; return one; }
 
-void gunicorn_plans(const std::string& version, bool gevent, std::size_t index, std::vector<Plan>& all) {
+void gunicorn_plans(const std::string& version, bool gevent, const std::string& uvicorn, std::size_t index, std::vector<Plan>& all) {
   const auto add = [&](const std::string& name, auto&& fill) {
     Plan plan;
     plan.name = "gunicorn " + version + " " + name;
@@ -29,6 +30,13 @@ void gunicorn_plans(const std::string& version, bool gevent, std::size_t index, 
   // What blocks stands alone: another request of the same worker would die with it.
   if (gevent) add("gevent, timeout 2", [](Plan& p) { p.worker_class = "gevent"; p.timeout = 2; p.nginx = {"PREFIX_read_timeout 9s;"}; p.tries = {waits("GET", 3.6), waits("GET", 0.3)}; });
   if (gevent) add("gevent, timeout 2, a blocked loop", [](Plan& p) { p.worker_class = "gevent"; p.timeout = 2; p.nginx = {"PREFIX_read_timeout 9s;"}; p.tries = {blocking(5)}; });
+  if (!uvicorn.empty()) {
+    const auto loop = [](Plan& p) { p.worker_class = "uvicorn"; p.workers = 3; p.timeout = 3; p.graceful = 2; p.nginx = {"PREFIX_read_timeout 9s;"}; };
+    add("uvicorn " + uvicorn + ", timeout 3", [&](Plan& p) { loop(p); p.tries = {waits("GET", 5), waits("GET", 0.4)}; });
+    add("uvicorn " + uvicorn + ", timeout 3, a blocked loop", [&](Plan& p) { loop(p); p.workers = 1; p.tries = {blocking(6)}; });
+    add("uvicorn " + uvicorn + ", TERM, graceful 2", [&](Plan& p) { loop(p); p.kill_after = 9; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
+    add("uvicorn " + uvicorn + ", INT", [&](Plan& p) { loop(p); p.kill_after = 9; p.signal = "INT"; p.tries = {stopped_at(3)}; });
+  }
   add("2 servers, read 1", [](Plan& p) { p.peers = 2; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 1s;"}; p.around = {"GET"}; p.tries = {waits("POST", 2), waits("PUT", 2.6), waits("DELETE", 2.6)}; });
   add("2 servers, timeout 1 kills", [](Plan& p) { p.peers = 2; p.timeout = 1; p.nginx = {"PREFIX_read_timeout 8s;"}; p.tries = {waits("GET", 5), waits("POST", 5), waits("GET", 0.4)}; });
   add("2 servers, one try", [](Plan& p) { p.peers = 2; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 1s;", "PREFIX_next_upstream_tries 1;"}; p.around = {"GET"}; });
@@ -47,6 +55,16 @@ void gunicorn_plans(const std::string& version, bool gevent, std::size_t index, 
   add("TERM, killed after 1", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1), stopped_at(4)}; });
   add("TERM, killed after 1, KillMode=process", [](Plan& p) { p.graceful = 9; p.kill_after = 1; p.kill_main = true; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1), stopped_at(4)}; });
   add("gthread, INT, graceful 2", [](Plan& p) { p.worker_class = "gthread"; p.graceful = 2; p.kill_after = 9; p.signal = "INT"; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(1.5), stopped_at(4.5)}; });
+  const auto kept = [](Plan& p) {
+    p.worker_class = "gthread";
+    p.keepalive = 1;
+    p.upstream = {"keepalive 4;"};
+    p.nginx = {"PREFIX_read_timeout 9s;", "PREFIX_http_version 1.1;", "PREFIX_set_header Connection \"\";"};
+  };
+  add("kept connections", [&](Plan& p) { kept(p); p.tries = {raced_by("GET"), raced_by("POST"), raced_by("PUT")}; });
+  add("kept connections, non_idempotent", [&](Plan& p) { kept(p); p.nginx.emplace_back("PREFIX_next_upstream error timeout non_idempotent;"); p.tries = {raced_by("POST")}; });
+  add("kept connections, next off", [&](Plan& p) { kept(p); p.nginx.emplace_back("PREFIX_next_upstream off;"); p.tries = {raced_by("GET")}; });
+  add("kept connections, the proxy closes first", [&](Plan& p) { kept(p); p.upstream.emplace_back("keepalive_timeout 300ms;"); p.tries = {raced_by("POST")}; });
   add("QUIT", [](Plan& p) { p.graceful = 9; p.kill_after = 9; p.signal = "QUIT"; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {stopped_at(3)}; });
   add("HUP, graceful 1", [](Plan& p) { p.graceful = 1; p.timeout = 20; p.nginx = {"PREFIX_read_timeout 20s;"}; p.tries = {reloaded_at(4)}; });
 }
@@ -84,7 +102,7 @@ void other_stops(std::vector<Plan>& all) {
 
 std::vector<Plan> fixed_plans(const Tools& tools) {
   std::vector<Plan> all;
-  for (std::size_t i = 0; i < std::max<std::size_t>(tools.gunicorns.size(), 1); ++i) gunicorn_plans(i < tools.gunicorns.size() ? tools.gunicorns[i].version : "", i < tools.gunicorns.size() && tools.gunicorns[i].gevent, i, all);
+  for (std::size_t i = 0; i < std::max<std::size_t>(tools.gunicorns.size(), 1); ++i) gunicorn_plans(i < tools.gunicorns.size() ? tools.gunicorns[i].version : "", i < tools.gunicorns.size() && tools.gunicorns[i].gevent, i < tools.gunicorns.size() ? tools.gunicorns[i].uvicorn : "", i, all);
   Plan uwsgi;
   uwsgi.name = "uwsgi, harakiri 2";
   uwsgi.server = "uwsgi";

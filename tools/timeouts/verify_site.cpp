@@ -14,6 +14,7 @@
 #include "model/found.hpp"
 #include "model/outlook.hpp"
 #include "source/live_host.hpp"
+#include "verify_link.hpp"
 
 namespace timeouts {
 
@@ -23,8 +24,10 @@ using model::Outcome;
 
 // What our own measuring adds on an idle machine: a poll, a fork, Python's start of a handler. Everything above is measured while it runs.
 constexpr double quiet = 0.3;
+// How late the server's close reaches the proxy in races: long enough that a request surely meets it.
+constexpr double long_way = 0.6;
 
-constexpr const char* application = R"(import os, signal, time, urllib.parse
+constexpr const char* application = R"(import asyncio, os, signal, time, urllib.parse
 
 def note(what, name):
     fd = os.open(os.environ['VERIFY_LOG'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -68,6 +71,22 @@ def app(environ, start_response):
         note('end', name)
     start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', '3')])
     return [b'ok\n']
+
+async def asgi(scope, receive, send):
+    if scope['type'] != 'http':
+        return
+    asked = dict(urllib.parse.parse_qsl(scope['query_string'].decode()))
+    name = asked.get('id', '-')
+    if name != '-':
+        note('begin', name)
+    if asked.get('b'):
+        time.sleep(float(asked['d']))
+    else:
+        await asyncio.sleep(float(asked.get('d', '0')))
+    if name != '-':
+        note('end', name)
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'3')]})
+    await send({'type': 'http.response.body', 'body': b'ok\n'})
 )";
 
 constexpr const char* php_application = R"(<?php
@@ -174,6 +193,9 @@ class Site {
     return {};
   }
 
+  bool races() const { return plan_.keepalive > 0; }
+  // What the files name; in races the way's own end, and the server listens behind it.
+  std::string named_socket(int peer) const { return races() ? folder_ + "/way.sock" : own_socket(peer); }
   bool ruby() const { return plan_.server == "puma" || plan_.server == "unicorn"; }
   bool stops() const { return std::ranges::any_of(tries_, [](const Try& one) { return one.kind == Try::Kind::stop || one.kind == Try::Kind::reload; }); }
   int workers() const {
@@ -192,9 +214,10 @@ class Site {
       write_file(home + "/app.py", application);
       write_file(home + "/app.php", php_application);
       if (plan_.server == "gunicorn") {
-        std::string text = "bind = \"unix:" + own_socket(peer) + "\"\nworkers = " + std::to_string(plan_.worker_class == "gthread" ? 1 : workers()) + "\nworker_class = \"" + plan_.worker_class + "\"\ntimeout = " + std::to_string(plan_.timeout) +
+        std::string text = "bind = \"unix:" + named_socket(peer) + "\"\nworkers = " + std::to_string(plan_.worker_class == "gthread" ? 1 : workers()) + "\nworker_class = \"" + (plan_.worker_class == "uvicorn" ? "uvicorn.workers.UvicornWorker" : plan_.worker_class) + "\"\ntimeout = " + std::to_string(plan_.timeout) +
                            "\ngraceful_timeout = " + std::to_string(plan_.graceful) + "\n";
         if (plan_.worker_class == "gthread") text += "threads = " + std::to_string(workers()) + "\n";
+        if (races()) text += "keepalive = " + std::to_string(plan_.keepalive) + "\n";
         if (plan_.backlog > 0) text += "backlog = " + std::to_string(plan_.backlog) + "\n";
         write_file(home + "/gunicorn.conf.py", text);
         unit(home, "/usr/bin/gunicorn -c " + home + "/gunicorn.conf.py app:app");
@@ -219,7 +242,8 @@ class Site {
     const std::size_t locations = std::max<std::size_t>(tries_.size(), 1);
     for (std::size_t i = 0; i <= locations; ++i) {
       text += "  upstream u" + std::to_string(i) + " {";
-      for (int peer = 0; peer < plan_.peers; ++peer) text += " server unix:" + own_socket(peer) + ";";
+      for (int peer = 0; peer < plan_.peers; ++peer) text += " server unix:" + named_socket(peer) + ";";
+      for (const std::string& line : plan_.upstream) text += " " + line;
       text += " }\n";
     }
     text += "  server {\n    listen unix:" + front() + ";\n";
@@ -290,7 +314,7 @@ class Site {
     for (int peer = 0; peer < plan_.peers; ++peer) {
       const std::string home = peer_folder(peer);
       std::vector<std::string> words;
-      if (plan_.server == "gunicorn") words = {tools_.python, "-m", "gunicorn", "-c", home + "/gunicorn.conf.py", "app:app"};
+      if (plan_.server == "gunicorn") words = {tools_.python, "-m", "gunicorn", "-c", home + "/gunicorn.conf.py", "-b", "unix:" + own_socket(peer), plan_.worker_class == "uvicorn" ? "app:asgi" : "app:app"};
       else if (plan_.server == "uwsgi") words = {tools_.uwsgi, "--ini", home + "/uwsgi.ini"};
       else if (plan_.server == "puma") words = {tools_.puma, "-C", home + "/puma.rb"};
       else if (plan_.server == "unicorn") words = {tools_.unicorn, "-c", home + "/unicorn.rb"};
@@ -304,6 +328,7 @@ class Site {
     children.push_back(std::move(*nginx));
     for (int peer = 0; peer < plan_.peers; ++peer)
       if (!answers(own_socket(peer), 30)) return "no answer: " + base::printable(read_file(peer_folder(peer) + "/server.log"), 600);
+    if (races()) way_.emplace(named_socket(0), own_socket(0), long_way);
     if (!answers(front(), 30)) return "nginx does not answer: " + base::printable(read_file(folder_ + "/nginx.log"), 600);
     // Every worker has to have started before time is measured: one answer from each peer, then a pause of what a fork takes.
     const double end = now_s() + 30;
@@ -357,7 +382,31 @@ class Site {
     return ask(front(), asked, 30);
   }
 
+  // A connection is made and kept; when the server has closed it and the proxy does not know yet, the request comes.
+  Checked race(std::size_t i) {
+    const std::vector<model::Ending> may = model::raced(chains_[i]->chain, request_of(i));
+    // Those of the requests before it would be taken for its own.
+    for (const double end = now_s() + 15; way_->standing() > 0 && now_s() < end;) sleep_s(0.01);
+    Seen first = ask(front(), {.method = "GET", .path = "/c" + std::to_string(i) + "?d=0"}, 20);
+    const int before = way_->closed_by_server();
+    const double end = now_s() + plan_.keepalive + 5;
+    while (first.status == 200 && way_->closed_by_server() == before && way_->standing() > 0 && now_s() < end) sleep_s(0.002);
+    const double start = now_s();
+    const Seen seen = send(i);
+    std::vector<model::Ending> said = may;
+    if (said.empty()) said.emplace_back();
+    for (model::Ending& one : said) one.to = 3 * long_way;  // an answer takes the long way as well
+    Checked out = endings_case(i, seen, start, 0, said);
+    if (first.status != 200) { out.fits = false; out.saw = "no connection was kept: " + std::to_string(first.status); }
+    return out;
+  }
+
   std::vector<Checked> judged(std::vector<Child>& children) {
+    if (races()) {  // one after the other: each waits for its own connection's end
+      std::vector<Checked> all;
+      for (std::size_t i = 0; i < tries_.size(); ++i) all.push_back(race(i));
+      return all;
+    }
     std::vector<Checked> all(tries_.size());
     const bool busy = std::ranges::any_of(tries_, [](const Try& one) { return one.kind == Try::Kind::burst; });
     const Noise noise(busy || stops() ? "" : front());
@@ -416,6 +465,7 @@ class Site {
       case Try::Kind::upload: name += "upload with pauses of " + number(one.gap) + " s"; break;
       case Try::Kind::burst: name += std::to_string(one.pieces) + " at once, " + number(one.work) + " s each"; break;
       case Try::Kind::stop: name += number(one.work) + " s, " + plan_.signal + " at 0.5 s"; break;
+      case Try::Kind::race: name += "on a connection that the server has just closed"; break;
       case Try::Kind::reload: name += number(one.work) + " s, " + plan_.reload + " at 0.5 s"; break;
     }
     if (one.uninterruptible) name += " in C";
@@ -462,10 +512,11 @@ class Site {
     return out;
   }
 
-  Checked endings_case(std::size_t i, const Seen& seen, double start, const Noise& noise, const std::vector<model::Ending>& said) const {
+  Checked endings_case(std::size_t i, const Seen& seen, double start, const Noise& noise, const std::vector<model::Ending>& said) const { return endings_case(i, seen, start, noise.between(start, now_s()), said); }
+  Checked endings_case(std::size_t i, const Seen& seen, double, double noise, const std::vector<model::Ending>& said) const {
     Checked out;
     out.name = name_of(i);
-    out.noise = noise.between(start, now_s());
+    out.noise = noise;
     const Try& one = tries_[i];
     const std::size_t whole_size = one.kind == Try::Kind::stream ? 10 * static_cast<std::size_t>(one.pieces) : 3;
     const bool whole = seen.status == 200 && seen.framed && seen.body.size() == whole_size;
@@ -531,6 +582,7 @@ class Site {
   std::vector<Try> tries_;
   model::Deployment deployment_;
   std::vector<std::optional<model::Variant>> chains_;
+  std::optional<Link> way_;
 };
 
 }  // namespace
@@ -556,12 +608,14 @@ Tools tools_here(const std::vector<std::string>& gunicorn_folders) {
   std::vector<std::string> folders{""};
   folders.insert(folders.end(), gunicorn_folders.begin(), gunicorn_folders.end());
   for (const std::string& folder : folders) {
-    const std::string found = printed({tools.python, "-c", (folder.empty() ? "" : "import sys; sys.path.insert(0, " + std::string("'") + replaced(folder, "'", "") + "'); ") + "import gunicorn; print(gunicorn.__version__)"});
+    const std::string first = folder.empty() ? "" : "import sys; sys.path[:0] = '" + replaced(folder, "'", "") + "'.split(':'); ";
+    const std::string found = printed({tools.python, "-c", first + "import gunicorn; print(gunicorn.__version__)"});
     const std::string version(base::trim(found));
     if (!model::version_number(version)) continue;
     // Each version says itself whether the gevent that is here is new enough for it.
-    const std::string worker = printed({tools.python, "-c", (folder.empty() ? "" : "import sys; sys.path.insert(0, " + std::string("'") + replaced(folder, "'", "") + "'); ") + "import gunicorn.workers.ggevent; print('gevent')"});
-    tools.gunicorns.push_back({folder, version, base::trim(worker) == "gevent"});
+    const std::string worker = printed({tools.python, "-c", first + "import gunicorn.workers.ggevent; print('gevent')"});
+    const std::string loops = printed({tools.python, "-W", "ignore", "-c", first + "import uvicorn, uvicorn.workers; print(uvicorn.__version__)"}), uvicorn(base::trim(loops));
+    tools.gunicorns.push_back({folder, version, base::trim(worker) == "gevent", model::version_number(uvicorn) && uvicorn.size() < 20 ? uvicorn : ""});
   }
   if (!tools.uwsgi.empty() && printed({tools.uwsgi, "--plugin", "python3", "--version"}).find("2.") == std::string::npos) tools.uwsgi.clear();
   return tools;

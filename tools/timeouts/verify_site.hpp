@@ -11,13 +11,13 @@
 namespace timeouts {
 
 /// A gunicorn to run: installed, or unpacked in a folder.
-struct Gunicorn { std::string folder, version; bool gevent = false; };
+struct Gunicorn { std::string folder, version; bool gevent = false; std::string uvicorn; };  // folder: several with ":" between; uvicorn: its version, "" none
 struct Tools { std::string nginx, nginx_version, python, uwsgi, php, puma, unicorn; std::vector<Gunicorn> gunicorns; };
 Tools tools_here(const std::vector<std::string>& gunicorn_folders);
 
 /// What is sent, and which arithmetic it is held against.
 struct Try {
-  enum class Kind : std::uint8_t { wait, stream, upload, burst, stop, reload } kind = Kind::wait;
+  enum class Kind : std::uint8_t { wait, stream, upload, burst, stop, reload, race } kind = Kind::wait;
   std::string method = "GET";
   double work = 0;
   bool uninterruptible = false, blocks = false;
@@ -37,6 +37,8 @@ struct Plan {
   std::string reload = "HUP";            // the signal of a reload
   std::vector<std::string> nginx;        // in the location, PREFIX_ where the protocol's name stands
   int peers = 1;
+  int keepalive = 0;                     // gunicorn's, with a long way in between (Link): for races; 0: nothing is kept
+  std::vector<std::string> upstream;     // lines in the upstream block
   std::vector<Try> tries;
   std::vector<std::string> around;       // methods whose breakpoints the model is asked for
   double longest = 6;                    // durations above are left out
