@@ -1,3 +1,4 @@
+// One thought, a little over 300 lines: reading, answering and closing share what is left in the buffer.
 #include "prefork/conversation.hpp"
 
 #include <poll.h>

@@ -1,3 +1,4 @@
+// Long because it is one state machine: every function here moves a connection from one kind of waiting to another.
 // The event loop: one thread, one epoll, made after the fork. Requests are read into one buffer of the worker and answered from there; a connection keeps
 // bytes of its own only while a request or an answer is unfinished. A head that is complete and bodiless therefore costs a recv and a send, no more.
 #include <fcntl.h>

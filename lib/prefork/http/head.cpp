@@ -1,3 +1,4 @@
+// Long because a head is one grammar: what a field means is decided beside the loop that reads it, so that nothing is read in two ways.
 #include "prefork/http/head.hpp"
 
 #include <algorithm>
