@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -129,7 +130,7 @@ base::Result<> Faults::turn_on(std::string_view spec) {
   to.chance = chance;
   to.seen = 0;
   to.path.fill('\0');
-  std::memcpy(to.path.data(), path.data(), path.size());
+  std::ranges::copy(path, to.path.begin());
   board_->faults_on.fetch_or(std::uint64_t{1} << at, std::memory_order_release);
   return {};
 }

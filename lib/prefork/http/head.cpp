@@ -110,7 +110,8 @@ Refusal read_known(const Field& field, const HttpRules& rules, Said& said, Head&
   switch (field.name.size()) {
     case 4:
       if (same_name(field.name, "host")) {
-        if (said.hosts++ > 0) return Refusal::header;
+        // RFC 9112 3.2: one, and a host's; what a proxy could cut in two is neither.
+        if (said.hosts++ > 0 || field.value.find_first_of(" \t/\\@?#,<>\"{}|^`") != std::string_view::npos) return Refusal::header;
         head.host = field.value;
       }
       return Refusal::none;

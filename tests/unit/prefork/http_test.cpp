@@ -196,6 +196,7 @@ TEST_CASE("what a proxy could read otherwise is refused") {
   CHECK(with(" Transfer-Encoding: chunked\r\n") == Refusal::obsolete_folding);
   CHECK(with("X: a\r\n b\r\n") == Refusal::obsolete_folding);
   CHECK(with("Host: b\r\n") == Refusal::header);
+  for (const char* host : {"a b", "a,b", "a/b", "u@a", "a?b", "a\\b"}) CHECK(refusal_of("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n") == Refusal::header);
   CHECK(with(": nameless\r\n") == Refusal::header_name);
   CHECK(with("no colon\r\n") == Refusal::header);
   CHECK(with("Expect: 200-ok\r\n") == Refusal::expectation);
