@@ -318,7 +318,7 @@ def upgraded(server, second):
 
 
 def masters_below(server):
-    return [pid for pid in children(server.pid) if caught(pid) == 0 and children(pid)]
+    return [pid for pid in children(server.pid) if not server.serves(pid) and children(pid)]
 
 
 @fault('usr2_double')
