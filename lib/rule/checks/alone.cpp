@@ -98,7 +98,9 @@ std::vector<Draft> look_at(const Look& look) {
   if (!look.stack.servers.empty()) return drafts;
   const auto add = [&](const std::vector<FactId>& ids, auto told) {
     for (const FactId id : ids)
-      if (auto draft = told(look.evidence.facts[id], id)) drafts.push_back(std::move(*draft));
+      // A live look's kernel log goes back to the boot: what it killed long ago is not what is wrong with this server, whose log is out of reach.
+      if (look.evidence.source_of(look.evidence.facts[id]).live) continue;
+      else if (auto draft = told(look.evidence.facts[id], id)) drafts.push_back(std::move(*draft));
   };
   add(look.evidence.ids_of<OomKill>(), killed_for_memory);
   add(look.evidence.ids_of<KernelCrash>(), crashed);
