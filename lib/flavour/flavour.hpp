@@ -17,6 +17,32 @@ struct Default { std::string_view name, value, unit, since, until; };  // since/
 /// How an end of a worker is worded at a log level, so that absence can be reasoned from.
 enum class Ending : std::uint8_t { signal_kill, signal_term, signal_other, exit_zero, exit_nonzero, timeout_abort };
 
+/// What a process of a server is, by its command line or title alone. either: a worker that is forked and keeps its master's command line, so
+/// that only its parent tells; aside: a child that serves nothing (resource_tracker, an agent).
+enum class Kin : std::uint8_t { none, either, master, worker, aside };
+
+enum class OnWorkerDeath : std::uint8_t { replaced, left_dead, ends_server };
+enum class OnMasterDeath : std::uint8_t { workers_leave, workers_serve };
+
+/// What the log says of a worker's end. nothing: at most a later boot in its place shows it.
+enum class Tells : std::uint8_t { status, end, nothing };
+
+/// What its own timeout measures. loop: that the worker still turns; ping: that its process answers, from a thread of its own.
+enum class Scope : std::uint8_t { request, average, loop, ping, task, none };
+
+/// Its own timeout. early, late: seconds by which the kill may come before or after the limit. setting: by the server's own name; signal: by which
+/// the master ends the worker at last.
+struct Timeout { Scope scope = Scope::none; std::string_view setting; double early = 0, late = 0; int signal = 9; };
+
+/// What a signal means to the master, and what surprises.
+struct Meaning { std::string_view signal, does, pitfall; };
+
+/// An option of the command line that takes a value, and the setting's name here.
+struct Option { std::string_view text, setting, unit; };
+
+/// What is to be done about a finding, in this server's own terms: they stand in place of the card's.
+struct Advice { std::string_view rule, when, text, loses, edit; };
+
 struct Flavour {
   std::string_view name;                                 // "gunicorn"
   /// "20.0" "20.1" "21" "22" "24" from "23.0.0"; "" when unknown.
@@ -28,7 +54,27 @@ struct Flavour {
   std::span<const Default> defaults;
   /// Is this command line one of this server's?
   bool (*recognise)(std::string_view args);
+  /// Which of its processes. Null: recognise alone is asked, and the parent decides.
+  Kin (*kin)(std::string_view args) = nullptr;
+  /// How the kernel names its processes (comm, cut at 15), by their beginnings.
+  std::span<const std::string_view> comms = {};
+  Timeout timeout = {};
+  /// Its own words for a worker that was given up, "it was in one request for longer than {timeout|harakiri}", and the line's, "HARAKIRI ON WORKER".
+  std::string_view gave_up = {}, gave_up_line = {};
+  Tells tells = Tells::status;
+  OnWorkerDeath on_worker_death = OnWorkerDeath::replaced;
+  OnMasterDeath on_master_death = OnMasterDeath::workers_leave;
+  std::span<const Meaning> signals = {};
+  std::span<const Option> options = {};
+  std::span<const Advice> advice = {};
 };
+
+/// Master, worker, either or aside of one of the flavours that recognises it; none where none does. `known` is then that flavour.
+Kin kin_of(std::string_view args, const Flavour*& known);
+
+/// The values of a flavour's options on a command line (words separated by blanks or NUL): "--harakiri 20", "--harakiri=20". The last one counts.
+struct OptionRead { std::string_view setting, value, unit; };
+std::vector<OptionRead> options_of(const Flavour& flavour, std::string_view args);
 
 std::span<const Flavour* const> flavours();              // made by table(): every file in flavours/
 const Flavour* flavour(std::string_view name);

@@ -178,6 +178,16 @@ bool same_birth(const Evidence& evidence, const Life& life, const Fact& fact) {
   return evidence.facts[life.booted].origin.source != fact.origin.source && std::abs(life.started->at - fact.when->at) <= 2 * base::second_ns;
 }
 
+// A fault's own words that name no process (Ruby's on stderr) are those of the next one that is seen to have ended.
+void take_fault(Server& server, Life& life) {
+  if (life.faulted != no_fact || server.faults.empty()) return;
+  life.faulted = server.faults.front();
+  witness(life, life.faulted);
+  server.faults.erase(server.faults.begin());
+}
+
+bool others(const Server& server) { return server.flavour != "gunicorn"; }
+
 void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, FactId id) {
   const int pid = fact.about.pid ? fact.about.pid : fact.by;
   if (Life* const known = life_of(stack, pid, fact); known && same_birth(evidence, *known, fact)) return witness(*known, id);
@@ -188,7 +198,20 @@ void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, Fac
     known->ended_known = true;
     known->replaced = known->server == index_of(stack, server);
   }
+  // Its place was another's: that one is gone, and nothing else told of it.
+  const int place = std::get<WorkerBooted>(fact.what).place;
+  for (auto before = server.lives.rbegin(); place >= 0 && before != server.lives.rend(); ++before) {
+    Life& old = stack.lives[*before];
+    if (old.place != place || !open(old)) continue;
+    old.ended_known = true;
+    old.replaced = old.asked == Asked::nobody;
+    old.ended = fact.when;
+    take_fault(server, old);
+    witness(old, id);
+    break;
+  }
   Life& life = start_life(stack, server, pid, Role::worker);
+  life.place = place;
   life.booted = id;
   life.started = fact.when;
   witness(life, id);
@@ -202,6 +225,16 @@ struct Step {
   FactId id;
 
   void operator()(const ServerStarted& what) {
+    // Only the name: a log of such a server, whose start is not in it.
+    if (fact.by == 0 && what.version.empty()) {
+      Server* known = nullptr;
+      for (Server& server : stack.servers)
+        if (told_in(server, voice_of(fact)) && !over(server)) known = &server;
+      Server& server = known ? *known : start_server(stack, fact, 0);
+      server.flavour = what.flavour;
+      if (const flavour::Flavour* const one = flavour::flavour(server.flavour); one && server.family.empty()) server.family = one->family("");
+      return;
+    }
     // In a container every run has the same master pid: "Starting" always begins a new run, unless a copy of the log says it again.
     for (Server& server : stack.servers) {
       if (server.master != fact.by || !server.seen_start || told_in(server, voice_of(fact)) || strange_to(stack, server, voice_of(fact))) continue;
@@ -248,8 +281,10 @@ struct Step {
   }
   void operator()(const WorkerReaped& what) {
     Life& life = life_or_new(stack, fact, true);
-    if (life.reaped == no_fact) life.reaped = id;
-    if (what.signal) life.signal = what.signal;
+    if (life.reaped == no_fact || what.signal) life.reaped = id;
+    if (what.either) life.told = what.signal;
+    else if (what.signal) life.signal = what.signal;
+    life.left |= what.left;
     if (what.exit_code) life.exit_code = what.exit_code;
     life.core |= what.core;
     life.hint |= what.says_out_of_memory;
@@ -258,7 +293,58 @@ struct Step {
     witness(life, id);
     Server& server = stack.servers[life.server];
     seen(server, fact);
+    if (life.signal == 6 || life.left) take_fault(server, life);
     if (server.stop_asked != no_fact && life.asked == Asked::nobody) { life.asked = Asked::stop; life.asked_by = server.stop_asked; }
+    // A child that the log first names as it ends: one of those that the reload ends.
+    if (others(server) && !server.reloads.empty() && life.booted == no_fact && life.asked == Asked::nobody)
+      if (const auto& reload = evidence.facts[server.reloads.back()].when; reload && fact.when && fact.when->at - reload->at <= 10 * base::second_ns) { life.asked = Asked::reload; life.asked_by = server.reloads.back(); }
+  }
+  void operator()(const WorkerForced&) {
+    Life& life = life_or_new(stack, fact, true);
+    if (life.forced == no_fact) life.forced = id;
+    witness(life, id);
+    ended(life, fact);
+  }
+  void operator()(const WorkerFaulted&) {
+    if (Life* const life = life_of(stack, fact.about.pid, fact)) {
+      if (life->faulted == no_fact) life->faulted = id;
+      witness(*life, id);
+    } else if (fact.about.pid) {
+      Life& born = life_or_new(stack, fact, false);
+      born.faulted = id;
+      witness(born, id);
+    } else if (Server& server = server_of_worker(stack, fact); server.faults.size() < 64) {
+      server.faults.push_back(id);
+    }
+  }
+  void operator()(const WorkerBusy&) {
+    if (Life* const life = life_of(stack, fact.about.pid, fact)) { life->busy = id; witness(*life, id); }
+  }
+  void operator()(const ServerSaturated&) {
+    Server& server = server_of_master(stack, fact);
+    seen(server, fact);
+    server.saturated.push_back(id);
+  }
+  // nginx's own workers: a server only where one of them died, for its log speaks of other servers most of the time.
+  void operator()(const ProxyEvent& what) {
+    const bool killed = what.event == "worker-killed", left = what.event == "worker-exited" && what.child && (what.exit_code.value_or(0) != 0 || what.sender);
+    if ((!killed && !left) || !what.child) return;
+    Server* server = nullptr;
+    for (Server& one : stack.servers)
+      if (one.flavour == "nginx" && one.master == fact.by && told_in(one, voice_of(fact))) server = &one;
+    if (!server) {
+      server = &start_server(stack, fact, fact.by);
+      server->flavour = "nginx";
+      server->family = "1";
+    }
+    Life& life = start_life(stack, *server, *what.child, Role::worker);
+    life.reaped = id;
+    life.signal = what.signal;
+    life.exit_code = what.exit_code;
+    if (what.sender) life.signal = 15;
+    ended(life, fact);
+    witness(life, id);
+    seen(*server, fact);
   }
   void operator()(const WorkerDraining& what) {
     Life& life = life_or_new(stack, fact, false);
@@ -269,6 +355,11 @@ struct Step {
       life.asked_by = id;
       happened(stack.servers[life.server], "recycle", fact, id, life.id);
     }
+    if (!others(stack.servers[life.server]) || life.asked != Asked::nobody) return;
+    if (what.why == "own-limit") life.asked = Asked::recycled;
+    else if (what.why == "shutdown") life.asked = Asked::stop;
+    else return;
+    life.asked_by = id;
   }
   void operator()(const WorkerOrphaned&) {
     Life& life = life_or_new(stack, fact, false);
@@ -322,7 +413,8 @@ struct Step {
     if (what.phase == "master" || what.phase == "stdio" || what.phase == "import") {
       Server& server = server_of_master(stack, fact);
       // What stands on stderr without a frame of the master while workers run is the application's: it logs what gunicorn never sees.
-      if (what.phase == "import" && server.flavour == "uvicorn") server.boot_refused.push_back(id);  // its children import, and it starts them again for ever
+      if (what.phase == "import" && others(server)) server.boot_refused.push_back(id);  // its children import, and it starts them again for ever
+      else if (server.flavour == "uwsgi" && server.lives.empty()) server.boot_refused.push_back(id);  // it goes on without an application
       else if (what.phase == "stdio" && !server.lives.empty()) server.failures.push_back(id);
       else server.master_exceptions.push_back(id);
       return;
@@ -350,6 +442,8 @@ struct Step {
     if (Life* const life = life_of(stack, fact.about.pid ? fact.about.pid : fact.by, fact)) {
       witness(*life, id);
       stack.servers[life->server].symptoms.push_back(id);
+    } else if (Server& server = server_of_worker(stack, fact); others(server)) {
+      server.symptoms.push_back(id);
     } else {
       server_of_master(stack, fact).symptoms.push_back(id);
     }
@@ -412,7 +506,7 @@ bool shares_log(const Stack& stack, const Server& server) {
 // A worker that was booted although enough seemed to live took the place of one that ended without a line. Which one is known when later
 // lines show all the others alive.
 void explain_silence(Stack& stack, const Evidence& evidence, Server& server) {
-  if (!server.seen_start || server.crashed != no_fact) return;
+  if (!server.seen_start || server.crashed != no_fact || others(server)) return;
   const std::size_t wanted = wanted_workers(stack, server) + server.scaled_up.size();
   std::vector<LifeId> silent;
   // Births come in the order of the log; `ends` are those of the workers before, the earliest first.
@@ -485,7 +579,27 @@ bool starts(const Server& server, const Evidence& evidence, const ServerCommand&
 
 namespace {
 
+// Of a server other than gunicorn: what its command line sets, in a process list too, and its defaults below that.
+void read_options(const Evidence& evidence, Server& server) {
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  if (!known) return;
+  std::string_view args;
+  FactId because = no_fact;
+  for (const FactId id : evidence.ids_of<ServerCommand>())
+    if (const auto* how = as<ServerCommand>(evidence.facts[id]); known->recognise(how->args)) { args = how->args; because = id; }
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
+    const auto* process = as<ProcessSeen>(evidence.facts[id]);
+    const int pid = process->ns_pid ? process->ns_pid : evidence.facts[id].about.pid;
+    if (args.empty() && server.master && pid == server.master && known->recognise(process->args)) { args = process->args; because = id; }
+  }
+  for (const flavour::OptionRead& read : flavour::options_of(*known, args)) {
+    Setting& setting = server.settings[std::string(read.setting)];
+    setting = {std::string(read.setting), {{std::string(read.value), ""}}, std::string(read.unit), From::configured, because, "command line"};
+  }
+}
+
 void read_settings(Stack& stack, const Evidence& evidence, Server& server) {
+  if (others(server)) return read_options(evidence, server);
   std::vector<const Fact*> commands;
   for (const FactId id : evidence.ids_of<ServerCommand>()) commands.push_back(&evidence.facts[id]);
   // Several commands (two instances): those that name this server's log or address; where none does, any may be it.
@@ -542,7 +656,7 @@ void add_silent(Stack& stack, const Evidence& evidence) {
       if (known->recognise && known->recognise(seen->args)) processes.insert_or_assign(fact.about.pid, Seen{seen, &fact, known});
   }
   for (const auto& [host, process] : processes) {
-    if (processes.contains(process.what->ppid)) continue;  // a worker
+    if (processes.contains(process.what->ppid) || process.flavour->name == "nginx") continue;  // a worker, or the proxy
     const int own = process.what->ns_pid ? process.what->ns_pid : host;
     // A log that names no master may be this one's. Another silent one is another container's, whose master has the same pid inside.
     if (std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& server) { 
@@ -575,6 +689,40 @@ std::vector<int> unheard(const Stack& stack, const Evidence& evidence) {
   return {masters.begin(), masters.end()};
 }
 
+// What a list of processes shows of servers whose log names no births: which process is the master, and its children.
+void add_listed(Stack& stack, const Evidence& evidence) {
+  struct Listed { const ProcessSeen* what; const Fact* fact; int pid; const flavour::Flavour* flavour; flavour::Kin kin; };
+  std::map<int, Listed> all;
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
+    const Fact& fact = evidence.facts[id];
+    const auto* seen = as<ProcessSeen>(fact);
+    const flavour::Flavour* known = nullptr;
+    const flavour::Kin kin = flavour::kin_of(seen->args, known);
+    all.insert_or_assign(fact.about.pid, Listed{seen, &fact, seen->ns_pid ? seen->ns_pid : fact.about.pid, known, kin});
+  }
+  for (Server& server : stack.servers) {
+    if (!others(server)) continue;
+    const auto mine = [&](const Listed& one) { return one.flavour && one.flavour->name == server.flavour; };
+    const auto parent = [&](const Listed& one) { const auto found = all.find(one.what->ppid); return found == all.end() ? nullptr : &found->second; };
+    if (server.master == 0) {
+      std::vector<const Listed*> masters;
+      for (const auto& [pid, one] : all)
+        if (mine(one) && one.kin != flavour::Kin::aside && one.kin != flavour::Kin::worker && !(parent(one) && mine(*parent(one)))) masters.push_back(&one);
+      const bool taken = masters.size() == 1 && std::any_of(stack.servers.begin(), stack.servers.end(), [&](const Server& other) { return other.master == masters.front()->pid; });
+      if (masters.size() == 1 && !taken && !stack.by_pid.contains(masters.front()->pid)) server.master = masters.front()->pid;
+    }
+    if (server.master == 0) continue;
+    for (const auto& [pid, one] : all) {
+      const Listed* const above = parent(one);
+      const bool child = above && above->pid == server.master;
+      const bool titled = mine(one) && one.kin == flavour::Kin::worker && server.flavour == "passenger";  // its parent is the preloader
+      if ((!child && !titled) || one.kin == flavour::Kin::aside || base::contains(one.what->args, "multiprocessing.resource_tracker") || stack.by_pid.contains(one.pid)) continue;
+      Life& life = start_life(stack, server, one.pid, Role::worker);
+      if (pid != one.pid) life.host_pid = pid;
+    }
+  }
+}
+
 void make_masters(Stack& stack, const Evidence& evidence) {
   for (Server& server : stack.servers) {
     if (server.master == 0) continue;
@@ -598,10 +746,19 @@ std::vector<FactId> folding_order(const Evidence& evidence) {
   struct Row { std::int64_t at; bool timed; FactId id; };
   std::vector<Row> rows;
   std::vector<std::int64_t> latest(evidence.sources.size(), INT64_MIN);
+  // A banner without time (Celery's) stands where its log begins, not behind all that has one.
+  std::vector<const Fact*> first(evidence.sources.size());
+  for (const Fact& fact : evidence.facts) {
+    const Fact*& begun = first[fact.origin.source];
+    const auto* start = begun ? as<ServerStarted>(*begun) : nullptr;
+    if (!begun) begun = &fact;
+    else if (start && start->flavour != "gunicorn" && latest[fact.origin.source] == INT64_MIN)
+      if (const auto at = order_of(fact)) latest[fact.origin.source] = *at;
+  }
   // A line without time (a traceback's continuation, stderr) stays behind the line before it in its own log.
   for (FactId id = 0; id < evidence.facts.size(); ++id) {
     const Fact& fact = evidence.facts[id];
-    if (!server_words(evidence.source_of(fact).kind)) continue;
+    if (!server_words(evidence.source_of(fact).kind) && !as<ProxyEvent>(fact)) continue;
     auto& last = latest[fact.origin.source];
     const auto at = order_of(fact);
     if (at) last = *at;
@@ -629,6 +786,7 @@ Stack build(const Evidence& evidence) {
   for (const FactId id : folding_order(evidence)) step(stack, evidence, id);
   for (Server& server : stack.servers) server.host_master = writer_of(server, evidence);
   add_silent(stack, evidence);
+  add_listed(stack, evidence);
   for (Server& server : stack.servers) {
     read_settings(stack, evidence, server);
     server.log_level = log_level(evidence, server);

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "model/build.hpp"
 #include "model/timeline.hpp"
 
@@ -110,7 +111,10 @@ bool fits_life(const Stack& stack, const Evidence& evidence, const Life& life, c
 
 constexpr std::array<int, 6> faults{4, 5, 6, 7, 8, 11};
 
-bool died_of_fault(const Life& life) { return life.signal && std::find(faults.begin(), faults.end(), *life.signal) != faults.end(); }
+bool died_of_fault(const Life& life) {
+  const std::optional<int> signal = life.signal ? life.signal : life.told;
+  return signal && std::find(faults.begin(), faults.end(), *signal) != faults.end();
+}
 
 // By elimination time must agree wherever the clocks are tied: seconds, not a minute.
 bool near_in_time(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
@@ -367,7 +371,11 @@ void lives_from_watch(Stack& stack, const Evidence& evidence) {
 }  // namespace
 
 bool plausible_comm(const Server& server, std::string_view comm) {
-  if (base::starts_with(comm, "gunicorn") || base::starts_with(comm, "python") || base::starts_with(comm, "uvicorn") || base::starts_with(comm, "pypy")) return true;
+  if (const flavour::Flavour* const known = flavour::flavour(server.flavour); known && !known->comms.empty()) {
+    if (std::any_of(known->comms.begin(), known->comms.end(), [&](std::string_view name) { return base::starts_with(comm, name); })) return true;
+  } else if (base::starts_with(comm, "gunicorn") || base::starts_with(comm, "python") || base::starts_with(comm, "uvicorn") || base::starts_with(comm, "pypy")) {
+    return true;
+  }
   if (const auto name = text_setting(server, "proc_name"); name && !name->empty() && base::starts_with(comm, std::string_view(*name).substr(0, 15))) return true;
   return base::starts_with(comm, server.flavour);
 }

@@ -55,12 +55,17 @@ struct Life {
 
   // The witnesses that decide, by what they are; no_fact where there is none.
   FactId booted = no_fact, ready = no_fact, timed_out = no_fact, exiting = no_fact, reaped = no_fact, draining = no_fact, orphaned = no_fact, overstayed = no_fact;
+  FactId forced = no_fact;                               // its master killed it, for it did not leave in time at a stop or a reload
+  FactId faulted = no_fact, busy = no_fact;              // its own last words from a handler of a fault; it was in a request
   FactId boot_failed = no_fact;                          // its "Exception in worker process", or an exit with 3 or 4 before it was ready
   FactId aborted_in = no_fact;                           // AppFailed by_abort: what the timeout interrupted
   FactId oom = no_fact, crash = no_fact, unit_kill = no_fact, userspace_kill = no_fact, sent = no_fact, exited = no_fact, container = no_fact;
   Join oom_join = Join::none, crash_join = Join::none;
 
   std::optional<int> signal, exit_code;                  // how it ended, where a line or a wait status says
+  std::optional<int> told;                               // a number that the log calls a signal though it may be an exit code (mod_wsgi)
+  bool left = false;                                     // no signal ended it; its code is not told
+  int place = -1;                                        // which of its master's workers, where the log numbers them
   bool core = false, hint = false;                       // hint: the log asks "Perhaps out of memory?"
   bool ended_known = false;                              // something says that it ended
   bool replaced = false;                                 // another worker was booted in its place and nothing else tells of its end
@@ -95,6 +100,8 @@ struct Server {
 
   FactId stop_asked = no_fact, stopped = no_fact, reason = no_fact, crashed = no_fact, halted = no_fact, promoted = no_fact, upgraded = no_fact;
   std::vector<FactId> reloads, boot_refused, bind_failed, master_exceptions, scaled_down, scaled_up, control_socket, commands;
+  std::vector<FactId> saturated;                         // ServerSaturated
+  std::vector<FactId> faults;                            // WorkerFaulted that name no process and found none yet
   std::vector<FactId> failures, symptoms;                // AppFailed in requests, AppSymptom
   std::vector<LifeId> heirs;                             // booted in the place of a worker that ended without a line; which one is not known
 };

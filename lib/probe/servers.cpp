@@ -49,10 +49,75 @@ void complete(const source::Host& host, FoundServer& server) {
   const Process* const one = server.master.pid ? &server.master : server.workers.empty() ? nullptr : &server.workers.front();
   if (!one) return;
   server.args = command_text(one->argv);
-  server.title = is_title(one->argv);
+  server.title = is_title(one->argv) || (server.flavour != "gunicorn" && one->argv.size() == 1);
   server.environment = read_environment(host, one->pid, kept_names);
   server.cgroup = read_cgroup(one->cgroup);
   server.root = other_root(host, *one);
+}
+
+// The servers that their command lines or titles tell (flavour::kin_of): a master, and its children that serve. One without any worker is a single
+// process, or one that starts: it is found once it has forked.
+void add_others(const source::Host& host, ProcessTable& table, Found& found, std::set<int>& placed) {
+  struct Told { const flavour::Flavour* flavour = nullptr; flavour::Kin kin = flavour::Kin::none; };
+  std::map<int, Told> told;
+  for (const auto& [pid, process] : table.all) {
+    if (process.argv.empty() || placed.contains(pid)) continue;
+    Told one;
+    one.kin = flavour::kin_of(command_text(process.argv), one.flavour);
+    if (one.flavour && one.flavour->name != "gunicorn" && one.flavour->name != "nginx") told.emplace(pid, one);
+  }
+  const auto same = [&](int pid, const Told& one) {
+    const auto other = told.find(pid);
+    return other != told.end() && other->second.flavour == one.flavour && other->second.kin != flavour::Kin::aside;
+  };
+  std::map<int, std::size_t> index;
+  const auto make = [&](int pid, const Told& one) {
+    FoundServer server;
+    server.flavour = one.flavour->name;
+    server.master = table.all.at(pid);
+    read_more(host, server.master);
+    index[pid] = found.servers.size();
+    found.servers.push_back(std::move(server));
+    placed.insert(pid);
+  };
+  std::map<int, std::vector<int>> children;
+  for (const auto& [pid, process] : table.all) children[process.ppid].push_back(pid);
+  for (const auto& [pid, one] : told) {
+    if (one.kin != flavour::Kin::master && one.kin != flavour::Kin::either) continue;
+    if (one.kin == flavour::Kin::either && same(table.all.at(pid).ppid, one)) continue;   // a worker that kept its master's command line
+    const auto serves = [&](int child) {
+      const Process& process = table.all.at(child);
+      if (process.state == 'Z') return process.comm == table.all.at(pid).comm;
+      const auto known = told.find(child);
+      if (known != told.end()) return known->second.flavour == one.flavour && known->second.kin != flavour::Kin::aside && known->second.kin != flavour::Kin::master;
+      const std::string args = command_text(process.argv);
+      return base::contains(args, "multiprocessing.spawn") && base::contains(args, "spawn_main");
+    };
+    std::vector<int> workers;
+    for (const int child : children[pid])
+      if (serves(child)) workers.push_back(child);
+    if (one.flavour->name == "passenger")   // the preloader is their parent
+      for (const auto& [other, worker] : told)
+        if (worker.flavour == one.flavour && worker.kin == flavour::Kin::worker) workers.push_back(other);
+    if (workers.empty()) continue;
+    make(pid, one);
+    for (const int worker : workers) {
+      read_more(host, table.all.at(worker));
+      found.servers.back().workers.push_back(table.all.at(worker));
+      placed.insert(worker);
+    }
+  }
+  // Titled workers without their master: orphans, which go on serving (php-fpm) or are about to leave.
+  for (const auto& [pid, one] : told) {
+    if (one.kin != flavour::Kin::worker || placed.contains(pid) || same(table.all.at(pid).ppid, one)) continue;
+    const auto group = std::find_if(found.servers.begin(), found.servers.end(), [&](const FoundServer& server) { return server.flavour == one.flavour->name && server.master.pid == 0; });
+    FoundServer& server = group != found.servers.end() ? *group : found.servers.emplace_back();
+    server.flavour = one.flavour->name;
+    read_more(host, table.all.at(pid));
+    server.workers.push_back(table.all.at(pid));
+    server.orphans.push_back(pid);
+    placed.insert(pid);
+  }
 }
 
 // Everything below `pids` in the tree that is not itself one of `known`.
@@ -195,6 +260,7 @@ Found find(const source::Host& host, const Target& target) {
     placed.insert(pid);
   }
   placed.insert(masters.begin(), masters.end());
+  add_others(host, table, found, placed);
   for (auto& server : found.servers) {
     std::set<int> tops;
     if (server.master.pid) tops.insert(server.master.pid);

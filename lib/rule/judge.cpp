@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "rule/interval.hpp"
 
 namespace rule {
@@ -16,11 +17,26 @@ int step_rank(const Step& step) {
   return phase * 2 + (step.loses == "nothing" ? 0 : 1);
 }
 
+// The cards speak of gunicorn's settings; a step that names one helps nobody who runs another server.
+bool for_gunicorn(std::string_view text) {
+  static constexpr std::string_view words[] = {"gunicorn", "graceful_timeout", "max_requests", "preload_app", "gthread", "worker_tmp_dir", "worker_class", "--timeout", "'timeout'", "--preload"};
+  return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return base::contains(text, word); });
+}
+
 std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
+  const std::string& server = draft.subject.server;
+  const flavour::Flavour* const other = server.empty() || server == "gunicorn" ? nullptr : flavour::flavour(server);
+  bool own = draft.own_steps;
+  for (const flavour::Advice& advice : other ? other->advice : std::span<const flavour::Advice>{}) {
+    if (advice.rule != draft.rule) continue;
+    own |= advice.when == "then";
+    steps.push_back({std::string(advice.when), std::string(advice.text), "", std::string(advice.loses), std::string(advice.edit)});
+  }
   if (card) {
     for (const Step& step : card->fix) {
-      if (draft.own_steps && step.when != "check" && !base::starts_with(step.text, "collect a bundle")) continue;
+      if (other && (for_gunicorn(step.text) || for_gunicorn(step.edit) || for_gunicorn(step.expect))) continue;
+      if (own && step.when != "check" && !base::starts_with(step.text, "collect a bundle")) continue;
       std::string text = fill(step.text, draft.values);
       // "{upgrade|}": a step for some cases only.
       if (!text.empty()) steps.push_back({step.when, std::move(text), fill(step.expect, draft.values), fill(step.loses, draft.values), fill(step.edit, draft.values)});

@@ -41,7 +41,7 @@ constexpr auto look_again = 2s;            // for logs that a starting server op
 
 // First bytes of the programs that a server's master may run as: watched from their exec on, so that one that starts later is seen from its
 // first instruction. A `python app.py` that is no server is let go at once.
-const std::vector<std::string> server_names = {"gunicorn", "python", "pypy", "uvicorn", "triage-s"};
+const std::vector<std::string> server_names = {"gunicorn", "python", "pypy", "uvicorn", "triage-s", "uwsgi", "php-fpm", "ruby", "unicorn", "puma", "celery", "hypercor", "apache2", "httpd"};
 
 struct Death {
   probe::Event end;

@@ -118,6 +118,13 @@ bool recognise(std::string_view args) {
   return false;
 }
 
+Kin kin(std::string_view args) {
+  if (base::starts_with(args, "gunicorn: master [")) return Kin::master;
+  return base::starts_with(args, "gunicorn: worker [") ? Kin::worker : Kin::either;
+}
+
+constexpr std::string_view comms[] = {"gunicorn", "python", "uvicorn", "pypy"};
+
 }  // namespace
 
 namespace flavours_of {
@@ -129,6 +136,11 @@ extern const Flavour gunicorn = {
     .timeout_exit_code = timeout_exit_code,
     .defaults = gunicorn_defaults(),
     .recognise = recognise,
+    .kin = kin,
+    .comms = comms,
+    .timeout = {Scope::loop, "timeout", 1, 1.1, 9},   // of a sync worker the request: worker_limit.cpp
+    .gave_up = "it gave no heartbeat for longer than its timeout",
+    .gave_up_line = "WORKER TIMEOUT",
 };
 
 }  // namespace flavours_of

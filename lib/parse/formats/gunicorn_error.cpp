@@ -196,7 +196,7 @@ bool message(const Message& m) {
       }
       return false;
     case 'D':
-      if ((pid = pid_between(text, "DIRTY WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{true}, pid);
+      if ((pid = pid_between(text, "DIRTY WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{true, "", 0, 0, false}, pid);
       return is("Dirty arbiter (pid:") || is("Dirty worker ");
     case 'E':
       if (text == "Exception in worker process" || is("Exception in worker process\n")) return fails_in(m, "boot");
@@ -268,7 +268,7 @@ bool message(const Message& m) {
       if (is("USR2 signal ignored.")) return m.master(MasterSignalled{"usr2", true});
       return false;
     case 'W':
-      if ((pid = pid_between(text, "WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{false}, pid);
+      if ((pid = pid_between(text, "WORKER TIMEOUT (pid:", ")"))) return m.master_of(WorkerTimedOut{false, "", 0, 0, false}, pid);
       if ((pid = pid_between(text, "Worker exiting (pid: ", ")"))) return m.say(WorkerExiting{}, pid);
       if (is("Worker (pid:")) return reaped(m);
       if (is("Worker with pid ")) {  // 20.1.x only (arbiter.py:530)
@@ -320,7 +320,7 @@ bool step(State& state, const Record& record, Sink& sink) {
   with.pid = record.pid;
   const Message one{with, header, header.text, sink, reading};
   if (message(one)) return true;
-  const bool own = header.usual || starts_with(header.logger, "gunicorn.error");
+  const bool own = (header.usual && !starts_with(header.text, "Running on http")) || starts_with(header.logger, "gunicorn.error");
   if (own && (header.level == "ERROR" || header.level == "CRITICAL" || header.level == "WARNING")) {
     if (const std::string_view kind = symptom_of(header.text); !kind.empty()) sink.add(AppSymptom{std::string(kind), some(header.text)}, {header.pid, PidSpace::server, {}}, with, header.when, header.pid);
   }

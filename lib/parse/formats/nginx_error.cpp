@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -162,6 +163,13 @@ std::optional<evidence::ProxyEvent> read_event(std::string_view message) {
     (killed ? event.signal : event.exit_code) = static_cast<int>(*number);
     return event;
   }
+  if (std::string_view rest = message; take(rest, "signal ")) {
+    const std::size_t at = rest.find(" received from ");
+    if (at != none) {
+      rest.remove_prefix(at + 15);
+      if (const auto sender = base::take_number(rest); sender && *sender > 0 && *sender <= INT_MAX) event.sender = static_cast<int>(*sender);
+    }
+  }
   if (starts_with(message, "start worker processes")) event.event = "started";
   else if (starts_with(message, "signal ") && contains(message, ", reconfiguring")) event.event = "reloading";
   else if (starts_with(message, "signal ") && (contains(message, ", exiting") || contains(message, ", shutting down"))) event.event = "stopping";
@@ -173,10 +181,13 @@ constexpr std::string_view marks[] = {
     "[emerg] ", "[alert] ", "[crit] ", "[error] ", "[warn] ", "[notice] ", "[info] ", "[debug] ",
 };
 
-std::unique_ptr<State> start() { return std::make_unique<State>(); }
+// A worker that was told to stop by somebody else than its master says so itself, and the master says only that it exited with 0.
+struct Stopping : State { std::map<int, int> senders; };   // by worker; the most recent few
+
+std::unique_ptr<State> start() { return std::make_unique<Stopping>(); }
 void finish(State&, Sink&) {}
 
-bool step(State&, const Record& record, Sink& sink) {
+bool step(State& state, const Record& record, Sink& sink) {
   std::string_view text = record.text;
   take(text, "nginx: ");  // its syslog form and its words on stderr
   const auto head = take_head(text);
@@ -194,6 +205,14 @@ bool step(State&, const Record& record, Sink& sink) {
   if (auto event = read_event(message)) {
     evidence::Subject about;
     about.pid = head->pid;
+    auto& senders = static_cast<Stopping&>(state).senders;
+    if (event->event == "stopping" && event->sender && contains(message, "(SIGTERM)")) {
+      if (senders.size() >= 256) senders.clear();
+      senders[head->pid] = event->sender;
+    }
+    // Its own sender counts only where it is not its master, nor the one that stopped the master too.
+    if (event->event == "worker-exited" && event->child)
+      if (const auto own = senders.find(*event->child); own != senders.end() && own->second != head->pid && !senders.contains(head->pid)) event->sender = own->second;
     sink.add(std::move(*event), about, mine, when, head->pid);
     return true;
   }

@@ -11,7 +11,7 @@ namespace parse::formats_of {
 namespace {
 
 using base::starts_with;
-using evidence::MasterSignalled, evidence::MasterStopped, evidence::PidSpace, evidence::ServerListening, evidence::ServerStarted, evidence::Subject, evidence::WorkerBooted, evidence::WorkerExiting,
+using evidence::MasterReloaded, evidence::MasterSignalled, evidence::MasterStopped, evidence::PidSpace, evidence::ServerListening, evidence::ServerStarted, evidence::Subject, evidence::WorkerBooted, evidence::WorkerExiting,
     evidence::WorkerReaped;
 
 struct Reading : State {
@@ -94,11 +94,14 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         name = name.substr(0, name.find(','));
         std::string lower(name);
         for (char& c : lower) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (lower == "hup") return say(MasterReloaded{}, parent, parent);
         return say(MasterSignalled{lower, false}, parent, parent);
       }
       return false;
     case 'A': return starts_with(text, "Application startup complete.") || starts_with(text, "Application shutdown complete.");
-    case 'T': return bracketed(text, "Terminated child process [") != 0;
+    case 'T':
+      if ((pid = bracketed(text, "Terminated child process ["))) return say(evidence::WorkerDraining{"shutdown"}, pid, parent);
+      return false;
     case 'W': return starts_with(text, "Waiting for ");
     default: return false;
   }

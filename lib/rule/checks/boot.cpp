@@ -31,6 +31,7 @@ std::string rule_of_exception(const AppFailed& failed) {
   if (base::contains(failed.message, "can't start new thread")) return "limit.threads";
   if (base::contains(failed.message, "did you mean") || base::contains(failed.message, "Failed to find")) return "boot.app-not-found";
   if (failed.type == "PermissionError") return "boot.permission";
+  if (failed.type == "LoadError" && base::contains(failed.message, "cannot load such file")) return "boot.dependency";
   if (base::contains(failed.type, "ModuleNotFoundError") || (failed.type == "ImportError" && base::contains(failed.message, "No module named"))) return "boot.dependency";
   return "boot.import-error";
 }
@@ -81,7 +82,7 @@ std::optional<Draft> refused(const Look& look, const Server& server) {
     draft.values["detail"] = draft.values["message"] = base::printable(text->detail, 200);
   }
   for (const FactId id : server.boot_refused)
-    if (draft.because.size() < 4) because(draft, id, look.evidence.source_of(look.evidence.facts[id]).kind == SourceKind::stdio ? "printed on stderr only" : "");
+    if (draft.because.size() < 4) because(draft, id, server.flavour == "gunicorn" && look.evidence.source_of(look.evidence.facts[id]).kind == SourceKind::stdio ? "printed on stderr only" : "");
   because(draft, chosen_id);
   because(draft, server.reason);
   because(draft, server.crashed);
@@ -133,17 +134,17 @@ std::optional<Draft> cannot_bind(const Look& look, const Server& server) {
   if (!last && server.bind_failed.size() < 5) {
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;
-    draft.sure_because = "the log ends while it still tries: gunicorn gives up after the fifth";
+    draft.sure_because = "the log ends while it still tries" + std::string(server.flavour == "gunicorn" ? ": gunicorn gives up after the fifth" : "");
     draft.missing.push_back("what came after: the rest of the log, or whether it listens now (ss -ltnx)");
   }
   draft.values["address"] = base::printable(address, 120);
-  draft.values["reason"] = reason.empty() ? "this version hides the errno at level DEBUG" : base::printable(reason, 160);
+  draft.values["reason"] = reason.empty() ? server.flavour == "gunicorn" ? "this version hides the errno at level DEBUG" : "not said" : base::printable(reason, 160);
   draft.values["detail"] = draft.values["reason"];
   // Workers that outlive their master keep its address until their next loop.
   if (rule == "socket.address-in-use") draft.caused_by_rule = "master.";
   because(draft, server.bind_failed.front());
   because(draft, server.bind_failed.back());
-  if (reason.empty()) draft.missing.push_back("the errno: gunicorn before 23 prints it at level debug only (--log-level debug)");
+  if (reason.empty() && server.flavour == "gunicorn") draft.missing.push_back("the errno: gunicorn before 23 prints it at level debug only (--log-level debug)");
   return draft;
 }
 

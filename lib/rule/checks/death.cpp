@@ -30,6 +30,8 @@ struct Case {
 
 const Fact& fact_of(const Case& c, FactId id) { return c.look.evidence.facts[id]; }
 
+bool gunicorn(const Case& c) { return c.server.flavour == "gunicorn"; }
+
 bool is_fault(int signal) { return signal == 4 || signal == 5 || signal == 6 || signal == 7 || signal == 8 || signal == 11 || signal == 31; }
 
 std::string seconds_text(double seconds) { return base::duration_text(static_cast<std::int64_t>(seconds * 1e9)); }
@@ -55,7 +57,9 @@ bool counters_clear(const Case& c, FactId& which) {
 void exclude_timeout(Draft& draft, const Case& c) {
   if (c.life.timed_out != no_fact || c.life.role == Role::master) return;
   if (!would_log(c.server, flavour::Ending::timeout_abort).value_or(false)) return;
-  std::string why = fmt::format("the server's log has no \"WORKER TIMEOUT (pid:{})\"", c.life.pid);
+  const flavour::Flavour* const known = flavour::flavour(c.server.flavour);
+  if (!known || known->gave_up_line.empty()) return;
+  std::string why = gunicorn(c) ? fmt::format("the server's log has no \"WORKER TIMEOUT (pid:{})\"", c.life.pid) : fmt::format("the server's log has no \"{}\" for it", known->gave_up_line);
   const auto age = seconds_between(c.life.started, c.life.ended);
   const auto limit = model::number_setting(c.server, "timeout");
   if (age && limit && *age >= 0 && *age + 1 < *limit) why += fmt::format("; it lived {}, the limit is {:g} s", seconds_text(*age), *limit);
@@ -187,7 +191,7 @@ int master_host_pid(const Case& c) {
 // A worker handles SIGTERM, SIGINT, SIGQUIT and SIGABRT and then exits: with 0, and with 1 after SIGABRT (workers/base.py, init_signals). Who
 // signals the master as well stops the whole server; a Ctrl-C comes from the kernel.
 std::optional<Draft> by_handled_signal(const Case& c) {
-  if (c.life.role != Role::worker || !c.life.exit_code || c.life.asked != Asked::nobody || c.life.timed_out != no_fact) return std::nullopt;
+  if (!gunicorn(c) || c.life.role != Role::worker || !c.life.exit_code || c.life.asked != Asked::nobody || c.life.timed_out != no_fact) return std::nullopt;
   const int master = master_host_pid(c);
   if (!master) return std::nullopt;
   const SignalSent* sent = nullptr;
@@ -220,6 +224,23 @@ std::optional<Draft> by_handled_signal(const Case& c) {
   return draft;
 }
 
+// Another server's master was seen sending the signal by which it ends workers that timed out, and nobody had asked it to stop or reload.
+std::optional<Draft> by_watched_timeout(const Case& c, const SignalSent* deadly, FactId id, bool from_master) {
+  const flavour::Flavour* const known = flavour::flavour(c.server.flavour);
+  if (gunicorn(c) || !known || !from_master || known->timeout.scope == flavour::Scope::none || deadly->signal != known->timeout.signal) return std::nullopt;
+  if (c.life.timed_out != no_fact || c.life.forced != no_fact || c.life.asked != Asked::nobody || c.server.stop_asked != no_fact || !c.server.reloads.empty()) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.timeout", c.life);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("its master was seen sending it {}, as {} does to a worker that timed out, and no stop or reload was seen", base::signal_text(deadly->signal), c.server.flavour);
+  draft.values["gave_up"] = known->gave_up;
+  sender_values(draft, *deadly);
+  because(draft, id);
+  own_lines(draft, c);
+  draft.missing.push_back("the server's own line about it");
+  rule_out(draft, "death.oom-cgroup", "the master sent the signal, not the kernel");
+  return draft;
+}
+
 // The watcher saw who sent the signal: nothing is more direct.
 std::optional<Draft> by_watch(const Case& c) {
   const SignalSent *deadly = nullptr, *abort = nullptr;
@@ -232,7 +253,8 @@ std::optional<Draft> by_watch(const Case& c) {
     if (c.life.signal && sent->signal == *c.life.signal) { deadly = sent; deadly_id = id; }
   }
   const bool from_master = deadly && deadly->how == "user" && master && deadly->sender == master && c.life.role == Role::worker;
-  if (abort && (from_master || !c.life.signal)) {
+  if (auto told = by_watched_timeout(c, deadly, deadly_id, from_master)) return told;
+  if (gunicorn(c) && abort && (from_master || !c.life.signal)) {
     Draft draft = draft_about(c.look, "death.timeout", c.life);
     draft.sure = Confidence::certain;
     draft.sure_because = "its master was seen sending it SIGABRT, gunicorn's first stage of a timeout";
@@ -278,6 +300,7 @@ std::optional<Draft> by_watch(const Case& c) {
 
 // What "timeout" means depends on the worker class and on what the worker was at, and so does the cure.
 void advise_on_timeout(Draft& draft, const Case& c) {
+  if (!gunicorn(c)) return;   // flavour::Flavour::advice
   const auto request = request_of(c.look, c.life);
   const std::string& kind = c.server.worker_class;
   const bool loop = base::contains(kind, "uvicorn") || base::contains(kind, "asgi") || base::contains(kind, "gevent") || base::contains(kind, "eventlet") || base::contains(kind, "tornado");
@@ -300,18 +323,32 @@ void advise_on_timeout(Draft& draft, const Case& c) {
   }
 }
 
+// What the limit was, in the server's own words.
+void say_limit(Draft& draft, const Case& c) {
+  const flavour::Flavour* const known = flavour::flavour(c.server.flavour);
+  const auto& line = std::get<WorkerTimedOut>(fact_of(c, c.life.timed_out).what);
+  std::string text = known && !gunicorn(c) ? std::string(known->gave_up) : "it gave no heartbeat for " + (draft.values["timeout"].empty() ? std::string("longer than its timeout") : draft.values["timeout"]);
+  if (line.boot) text = "it was not ready within its boot timeout";
+  if (line.request == "deadlock") text = "no thread of it took the interpreter's lock within deadlock-timeout";
+  if (line.limit_s > 0) text += fmt::format(" ({:g} s)", line.limit_s);
+  else if (line.took_s > 0) text += fmt::format(" ({:.2g} s)", line.took_s);
+  else if (!gunicorn(c) && !draft.values["timeout"].empty()) text += fmt::format(" ({})", draft.values["timeout"]);
+  draft.values["gave_up"] = std::move(text);
+}
+
 std::optional<Draft> by_timeout(const Case& c) {
   if (c.life.timed_out == no_fact) return std::nullopt;
   Draft draft = draft_about(c.look, "death.timeout", c.life);
   draft.sure = Confidence::certain;
   draft.sure_because = "the master's own line says that it gave up on this worker";
+  say_limit(draft, c);
   because(draft, c.life.timed_out);
-  because(draft, c.life.reaped, c.life.signal != 9 ? "" : c.life.hint ? "the master's own second stage; the hint about memory is false here" : "the master's own second stage");
+  because(draft, c.life.reaped, !gunicorn(c) || c.life.signal != 9 ? "" : c.life.hint ? "the master's own second stage; the hint about memory is false here" : "the master's own second stage");
   because(draft, c.life.aborted_in);
   if (c.life.draining != no_fact) {
     because(draft, c.life.draining, "it was draining, not serving: no heartbeat while it drains");
     draft.values["detail"] = "it was finishing old requests before its restart";
-  } else if (c.life.signal == 9) {
+  } else if (gunicorn(c) && c.life.signal == 9) {
     draft.values["detail"] = "SIGABRT did not end it, so SIGKILL followed";
   }
   if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
@@ -332,7 +369,8 @@ std::optional<Draft> by_timeout(const Case& c) {
       rule_out(draft, "death.oom-cgroup", fmt::format("\"Perhaps out of memory?\" is printed for {} of them and is false: the master sent those SIGKILLs itself, after WORKER TIMEOUT", hints));
   }
   if (c.life.hint) rule_out(draft, "death.oom-cgroup", "the hint \"Perhaps out of memory?\" is false here: the master sent that SIGKILL itself, after WORKER TIMEOUT");
-  else if (c.life.signal == 9) rule_out(draft, "death.oom-cgroup", "the SIGKILL was the master's own second stage, after WORKER TIMEOUT");
+  else if (c.life.signal == 9 && gunicorn(c)) rule_out(draft, "death.oom-cgroup", "the SIGKILL was the master's own second stage, after WORKER TIMEOUT");
+  else if (c.life.signal == 9) rule_out(draft, "death.oom-cgroup", "the SIGKILL was its master's own, by that line");
   exclude_oom(draft, c);
   if (c.life.signal == 9) rule_out(draft, "death.killed-by-other", "the master had already decided to kill it");
   return draft;
@@ -394,8 +432,79 @@ std::optional<Draft> by_supervisor(const Case& c) {
   return draft;
 }
 
+// Its handler of the fault spoke, and then it ended by exit or SIGABRT: uWSGI's, Ruby's (servers.md 1.5). Whether a text without pid was this
+// process's own is told by the order of the lines only.
+std::optional<Draft> by_last_words(const Case& c) {
+  if (c.life.faulted == no_fact || (c.life.signal && !is_fault(*c.life.signal))) return std::nullopt;
+  const Fact& fact = fact_of(c, c.life.faulted);
+  const auto& said = std::get<WorkerFaulted>(fact.what);
+  Draft draft = draft_about(c.look, "death.crashed", c.life);
+  const bool named = fact.about.pid == c.life.pid;
+  draft.sure = named ? Confidence::certain : Confidence::likely;
+  draft.sure_because = named ? "its own last words, from its handler of the fault" : "the fault's own words, and no other process of the server ended after them";
+  draft.values["signal"] = base::signal_text(said.signal);
+  because(draft, c.life.faulted);
+  because(draft, c.life.reaped);
+  because(draft, c.life.exited);
+  draft.missing.push_back("the kernel's line with address and library: a process that handles the signal itself leaves none");
+  exclude_timeout(draft, c);
+  rule_out(draft, "death.oom-cgroup", "a killed process says nothing");
+  return draft;
+}
+
+// Killed by its master because it had not left in time: at a reload it is what the configuration says, so no warning.
+std::optional<Draft> by_force(const Case& c) {
+  if (c.life.forced == no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
+  draft.sure = Confidence::certain;
+  draft.sure_because = "the master's own line says that it does not wait any longer";
+  if (c.life.asked == Asked::reload) draft.level = Level::note;
+  draft.values["gave_up"] = "it had not left in the time that its server gives for that";
+  because(draft, c.life.asked_by);
+  because(draft, c.life.forced);
+  because(draft, c.life.reaped);
+  rule_out(draft, "death.oom-cgroup", "the SIGKILL was its master's own");
+  if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
+  return draft;
+}
+
+// uWSGI tells signals from exits, but neither the code nor whether SIGTERM was sent to the worker itself: its handler exits too.
+std::optional<Draft> by_leave_untold(const Case& c) {
+  if (!c.life.left || c.life.exit_code || c.life.asked != Asked::nobody) return std::nullopt;
+  const bool busy = c.life.busy != no_fact;
+  Draft draft = draft_about(c.look, busy ? "death.exited" : "death.unknown", c.life);
+  draft.values["detail"] = "with a code that its log does not tell";
+  because(draft, c.life.reaped);
+  because(draft, c.life.busy, "the count of requests goes on from one that was never answered");
+  if (busy) {
+    draft.sure = Confidence::likely;
+    draft.sure_because = "no signal ended it, and it was in a request: the application, or what it calls, ended the process";
+  } else {
+    draft.truth = Truth::unknown;
+    draft.sure_because = "no signal ended it; an exit of the application and a SIGTERM sent to the worker itself read the same in this log";
+    draft.missing.push_back("its wait status and who sends signals: triage watch");
+  }
+  exclude_timeout(draft, c);
+  rule_out(draft, "death.oom-cgroup", "the kernel kills with SIGKILL, and the log says that no signal ended it");
+  return draft;
+}
+
+// "Child process [N] died", "no longer exists": of some servers' log that is all, or a number that may be a signal or a code.
+std::optional<Draft> by_bare_word(const Case& c) {
+  if (gunicorn(c) || c.life.reaped == no_fact || c.life.signal || c.life.exit_code || c.life.left || c.life.asked != Asked::nobody || c.life.exiting != no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.unknown", c.life);
+  draft.truth = Truth::unknown;
+  draft.sure_because = c.life.told ? fmt::format("the log calls {0} a signal; an exit with {0} reads the same (mod_wsgi takes a code for a signal)", *c.life.told)
+                                   : fmt::format("{} says only that it ended: a kill for memory, kill -9, a crash and an exit read the same", server_text(c.server));
+  because(draft, c.life.reaped);
+  draft.missing.push_back("the kernel log of that moment: journalctl -k, or dmesg");
+  draft.missing.push_back("its wait status: triage watch");
+  exclude_oom(draft, c);
+  return draft;
+}
+
 std::optional<Draft> by_fault(const Case& c) {
-  const bool fault = c.life.signal && is_fault(*c.life.signal);
+  const bool fault = (c.life.signal && is_fault(*c.life.signal)) || (c.life.told && is_fault(*c.life.told) && c.life.crash != no_fact);
   // Without the server's word (<= 20.0 prints none) the kernel's line about this very pid is enough, if the worker did not go on.
   if (!fault && (c.life.signal || c.life.crash_join != Join::by_pid || c.life.exiting != no_fact)) return std::nullopt;
   Draft draft = draft_about(c.look, "death.crashed", c.life);
@@ -412,7 +521,7 @@ std::optional<Draft> by_fault(const Case& c) {
   const auto* crash = c.life.crash == no_fact ? nullptr : as<KernelCrash>(fact_of(c, c.life.crash));
   if (crash && !crash->library.empty()) draft.values["library"] = base::printable(crash->library, 60);
   if (crash && !crash->address.empty()) draft.values["address"] = base::printable(crash->address, 40);
-  if (!c.life.signal) draft.values["signal"] = "SIGSEGV";
+  if (!c.life.signal) draft.values["signal"] = base::signal_text(c.life.told.value_or(11));
   if (!crash) draft.missing.push_back("the kernel's line with address and library: a process that handles the signal itself (faulthandler) leaves none");
   exclude_timeout(draft, c);
   if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
@@ -434,6 +543,7 @@ std::optional<Draft> by_stop(const Case& c) {
   if (!waited || !graceful || *waited + 1.0 < *graceful || *waited > *graceful + 3) return std::nullopt;
   Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
   draft.caused_by_rule = "worker.ignores-term";
+  draft.values["gave_up"] = fmt::format("it had not left after graceful_timeout ({:g} s)", *graceful);
   if (!draft.when) draft.when = stopped;
   draft.sure = Confidence::likely;
   draft.sure_because = silent ? fmt::format("it never said that it exits, and the stop took {}: the graceful timeout", seconds_text(*waited))
@@ -485,6 +595,12 @@ std::optional<Draft> by_signal(const Case& c) {
   Draft draft = draft_about(c.look, "death.signalled", c.life);
   draft.sure = Confidence::certain;
   draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the signal; who sent it is not known" : "its wait status names the signal";
+  // nginx says whom a signal came from.
+  const auto* event = c.life.reaped == no_fact ? nullptr : as<ProxyEvent>(fact_of(c, c.life.reaped));
+  if (event && event->sender) {
+    draft.values["sender"] = fmt::format("pid {}", event->sender);
+    draft.sure_because = "the worker's own line names the signal and the pid it came from";
+  }
   because(draft, c.life.reaped);
   because(draft, c.life.exited);
   draft.missing.push_back("the sender: triage watch sees who sends a signal");
@@ -549,9 +665,10 @@ std::optional<Draft> by_sigkill(const Case& c) {
 // application's own (gunicorn facts 1.1-3).
 bool failed_boot(const Case& c) {
   if (c.life.boot_failed != no_fact) return true;
+  if (!gunicorn(c) && c.life.exit_code && c.life.ready == no_fact && !c.server.boot_refused.empty()) return true;
   if (!c.life.exit_code || (*c.life.exit_code != 3 && *c.life.exit_code != 4) || c.life.ready != no_fact) return false;
   const auto age = seconds_between(c.life.started, c.life.ended);
-  return *c.life.exit_code == 4 ? !age || *age < 10 : !c.server.boot_refused.empty();
+  return *c.life.exit_code == 4 && gunicorn(c) ? !age || *age < 10 : !c.server.boot_refused.empty();
 }
 
 // Before 26.1 a master that is pid 1 reports every reparented orphan as its worker; a worker's birth stands in the log, an orphan's does not.
@@ -708,7 +825,7 @@ Draft by_heir(const Look& look, const Server& server, const Life& heir) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr std::array<Cause, 16> causes{by_oom, by_watch, by_timeout, by_userspace, by_supervisor, by_fault, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_quiet_exit, by_halt, by_silence, by_leaving};
+constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {

@@ -30,8 +30,32 @@ bool told_by_server(const Look& look, const std::string& task) {
   return false;
 }
 
+// uWSGI's worker says only that its work is done; which limit it was the command line tells, where it sets one of memory and no other.
+void recycled_by_itself(const Look& look, std::vector<Draft>& drafts) {
+  static constexpr const char* memory[] = {"reload-on-rss", "reload-on-as", "reload-on-uss", "reload-on-pss"};
+  for (const Life& life : look.stack.lives) {
+    const auto* draining = life.draining == no_fact ? nullptr : as<WorkerDraining>(look.evidence.facts[life.draining]);
+    if (!draining || draining->why != "own-limit" || life.server == SIZE_MAX || life.oom != no_fact) continue;
+    const Server& server = look.stack.servers[life.server];
+    if (server.settings.contains("max_requests") || server.settings.contains("max-worker-lifetime")) continue;
+    const char* set = nullptr;
+    for (const char* name : memory)
+      if (server.settings.contains(name)) set = name;
+    if (!set) continue;
+    Draft draft = draft_about(look, "death.recycled", life);
+    draft.sure = Confidence::likely;
+    draft.sure_because = fmt::format("it ended by itself after a request, and {} is the only limit that its command line sets", set);
+    draft.values["limit"] = *model::text_setting(server, set) + " MiB";
+    draft.values["setting"] = set;
+    because(draft, life.draining);
+    because(draft, server.settings.at(set).because);
+    drafts.push_back(std::move(draft));
+  }
+}
+
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
+  recycled_by_itself(look, drafts);
   std::map<int, std::size_t> recycled;  // one death, one finding
   for (const FactId id : look.evidence.ids_of<LimitPassed>()) {
     const Fact& fact = look.evidence.facts[id];

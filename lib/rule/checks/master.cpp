@@ -163,8 +163,10 @@ std::optional<Draft> by_absence(const Look& look, const Server& server) {
     draft.truth = Truth::unknown;
     draft.sure_because = "its log just stops and another run begins; it left no last word";
   }
-  rule_out(draft, "master.crashed", "no \"Unhandled exception in main loop\" in its log");
-  rule_out(draft, "master.halted-by-exit-code", "no \"Shutting down\" in its log");
+  if (server.flavour == "gunicorn") {
+    rule_out(draft, "master.crashed", "no \"Unhandled exception in main loop\" in its log");
+    rule_out(draft, "master.halted-by-exit-code", "no \"Shutting down\" in its log");
+  }
   if (covered) rule_out(draft, "death.oom-cgroup", "the kernel log covers this moment without a hole and names no kill of it");
   draft.missing.push_back("who killed it: triage watch sees the sender of a signal; systemctl status and the journal name the wait status");
   return draft;

@@ -161,7 +161,7 @@ std::vector<Draft> look_at(const Look& look) {
     for (const FactId id : server.failures)
       if (const auto rule = rule_of(*as<AppFailed>(look.evidence.facts[id])); !rule.empty()) of_rule[rule].push_back(id);
     // Before the first worker it is a failed boot, and the boot check has the words.
-    const bool booted = !server.lives.empty();
+    const bool booted = !server.lives.empty() || server.flavour != "gunicorn";
     for (const auto& [rule, ids] : of_rule) {
       if ((!booted && rule != "worker.class-mismatch") || !server.boot_refused.empty() || (server.crashed != no_fact && base::starts_with(rule, "limit."))) continue;
       const Fact& first = look.evidence.facts[ids.front()];

@@ -32,7 +32,7 @@ std::string facts_of(const std::filesystem::path& log) {
     for (const auto& [key, value] : json.items()) {
       static const std::vector<std::string> left_out{"id", "word", "clock", "at_ns", "give_ns", "source", "line", "column", "offset", "text", "server", "level"};
       if (std::find(left_out.begin(), left_out.end(), key) != left_out.end()) continue;
-      if (value == 0 || value == "" || value == false) continue;
+      if (value == 0 || value == "" || value == false || (key == "f.place" && value == -1)) continue;
       line << " " << (key.find("f.") == 0 ? key.substr(2) : key) << "=" << value.dump();
     }
     all += line.str() + "\n";

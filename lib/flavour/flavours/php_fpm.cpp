@@ -1,0 +1,75 @@
+// php-fpm. Sources: php/php-src sapi/fpm/fpm/{fpm_children,fpm_request,fpm_process_ctl}.c; measured with 8.2.36 and 8.4.24 (servers.md 2, 5).
+#include "flavour/command.hpp"
+#include "flavour/flavour.hpp"
+
+namespace flavour {
+
+namespace {
+
+std::string family(std::string_view) { return "8"; }
+
+// fpm_children.c fpm_children_bury: an end by SIGQUIT or with 0 is a NOTICE, the others are WARNINGs.
+std::optional<bool> would_log(std::string_view, std::string_view level, Ending ending) {
+  if (level == "error" || level == "alert" || level == "critical") return false;
+  return ending != Ending::exit_zero || level != "warning";
+}
+
+std::optional<int> timeout_exit_code(std::string_view) { return std::nullopt; }
+
+bool recognise(std::string_view args) {
+  if (args.starts_with("php-fpm: master process") || args.starts_with("php-fpm: pool ")) return true;
+  const std::string_view program = last_part(next_word(args));
+  return program.starts_with("php-fpm") && program.find(':') == std::string_view::npos;
+}
+
+Kin kin(std::string_view args) { return args.starts_with("php-fpm: pool ") ? Kin::worker : Kin::master; }
+
+constexpr std::string_view comms[] = {"php-fpm"};
+
+constexpr Default defaults[] = {
+    {"request_terminate_timeout", "0", "s", "", ""},
+    {"process_control_timeout", "0", "s", "", ""},
+    {"pm.max_requests", "0", "", "", ""},
+};
+
+constexpr Meaning signals[] = {
+    {"TERM", "ends at once", ""},
+    {"QUIT", "ends when requests are done", "waits process_control_timeout only, 0 by default"},
+    {"USR2", "reloads by execve, the same pid", "with process_control_timeout = 0 running requests are cut"},
+    {"USR1", "opens its logs anew", ""},
+};
+
+constexpr Advice advice[] = {
+    {"death.timeout", "now", "see where it was: request_slowlog_timeout and slowlog write the PHP stack of slow requests", "a reload", "request_slowlog_timeout = 5s"},
+    {"death.timeout", "then", "give what the request waits for its own deadline (database, HTTP client), shorter than request_terminate_timeout", "the slow requests fail early, with an error of yours", ""},
+    {"death.timeout", "then", "if requests are rightly that slow, take them out of the pool (a queue, php-cli), or give them a pool of their own; raise request_terminate_timeout last", "a reload", ""},
+    {"worker.saturated", "now", "see what holds the children: the status page on a listen address of its own (pm.status_listen), for one served by the pool waits behind the stuck requests", "nothing", ""},
+    {"worker.saturated", "then", "raise pm.max_children as far as the memory of so many children allows, or make the slow requests shorter (slowlog)", "memory", "pm.max_children = ..."},
+    {"memory.limit-in-process", "then", "find what takes so much at that place; memory_limit is a request's own limit, and the child lives on", "nothing", ""},
+};
+
+}  // namespace
+
+namespace flavours_of {
+
+extern const Flavour php_fpm = {
+    .name = "php-fpm",
+    .family = family,
+    .would_log = would_log,
+    .timeout_exit_code = timeout_exit_code,
+    .defaults = defaults,
+    .recognise = recognise,
+    .kin = kin,
+    .comms = comms,
+    .timeout = {Scope::request, "request_terminate_timeout", 0, 1, 15},   // SIGTERM, and again at each heartbeat (fpm_request.c)
+    .gave_up = "one request took longer than request_terminate_timeout",
+    .gave_up_line = "execution timed out",
+    .tells = Tells::status,
+    .on_worker_death = OnWorkerDeath::replaced,
+    .on_master_death = OnMasterDeath::workers_serve,
+    .signals = signals,
+    .advice = advice,
+};
+
+}  // namespace flavours_of
+}  // namespace flavour

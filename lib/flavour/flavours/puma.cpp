@@ -1,0 +1,68 @@
+// Puma in cluster mode, 5.6 to 8. Source: puma/puma ff2e2126 (8.0.2) lib/puma/cluster.rb, cluster/worker_handle.rb; measured with 5.6.5, 6.6.0 and
+// 8.0.2 (servers.md 1.10, 2, 5).
+#include "flavour/command.hpp"
+#include "flavour/flavour.hpp"
+
+namespace flavour {
+
+namespace {
+
+std::string family(std::string_view version) { return std::string(version.substr(0, version.find('.'))); }
+
+// A worker that is gone is replaced without a word; only the master's own timeout has a line.
+std::optional<bool> would_log(std::string_view, std::string_view, Ending ending) { return ending == Ending::timeout_abort; }
+
+std::optional<int> timeout_exit_code(std::string_view) { return std::nullopt; }
+
+bool recognise(std::string_view args) {
+  if (args.starts_with("puma: cluster worker ")) return true;
+  return runs(args, "puma", "ruby");
+}
+
+Kin kin(std::string_view args) { return args.starts_with("puma: cluster worker ") ? Kin::worker : Kin::master; }
+
+constexpr std::string_view comms[] = {"puma", "ruby"};
+
+constexpr Default defaults[] = {
+    {"worker_timeout", "60", "s", "", ""}, {"worker_boot_timeout", "60", "s", "", ""}, {"worker_shutdown_timeout", "30", "s", "", ""}, {"preload_app", "False", "", "", "7"}, {"preload_app", "True", "", "7", ""},  // docs/7.0-Upgrade.md
+};
+
+constexpr Meaning signals[] = {
+    {"TERM", "ends when requests are done", ""},
+    {"USR1", "a phased restart", "ignored where the application is preloaded, which is the default from 7 on"},
+    {"USR2", "a full restart", ""},
+    {"HUP", "opens its logs anew", "without stdout_redirect it stops the server (5.6, 6.6)"},
+};
+
+constexpr Advice advice[] = {
+    {"boot.dependency", "then", "add the gem to the Gemfile, bundle install in the build, and start it by bundle exec, so that it finds what was installed", "nothing: it does not run", ""},
+    {"death.timeout", "now", "look for what holds the interpreter's lock: C code of an extension, or a process that was stopped; a slow request alone never does", "nothing", ""},
+    {"death.timeout", "then", "give requests a deadline of their own: worker_timeout is none for a request, only for a process that answers no more", "the slow requests fail early, with an error of yours", ""},
+    {"death.unknown", "then", "log the wait status: after_worker_shutdown gets it (8.x)", "nothing", ""},
+};
+
+}  // namespace
+
+namespace flavours_of {
+
+extern const Flavour puma = {
+    .name = "puma",
+    .family = family,
+    .would_log = would_log,
+    .timeout_exit_code = timeout_exit_code,
+    .defaults = defaults,
+    .recognise = recognise,
+    .kin = kin,
+    .comms = comms,
+    .timeout = {Scope::ping, "worker_timeout", 5, 5, 9},   // the last ping may be 5 s old: 4.0 s at 6 (measured)
+    .gave_up = "its process answered no ping for longer than worker_timeout",
+    .gave_up_line = "Terminating timed out worker",
+    .tells = Tells::nothing,
+    .on_worker_death = OnWorkerDeath::replaced,
+    .on_master_death = OnMasterDeath::workers_leave,
+    .signals = signals,
+    .advice = advice,
+};
+
+}  // namespace flavours_of
+}  // namespace flavour

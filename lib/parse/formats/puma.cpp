@@ -1,0 +1,124 @@
+// Puma's log in cluster mode (lib/puma/cluster.rb, cluster/worker_handle.rb, cluster/worker.rb, launcher.rb; measured with 5.6.5, 6.6.0, 8.0.2:
+// servers.md 5). Lines carry "[pid] " and no time. A worker's death leaves no line: only the next boot in its place shows it.
+#include "parse/said.hpp"
+
+namespace parse::formats_of {
+
+namespace {
+
+using base::contains;
+using namespace evidence;
+
+bool starts_with(std::string_view text, std::string_view start) { return text.starts_with(start); }
+
+struct Reading : State {
+  int master = 0, unable = 0;   // unable: whose "Unable to start worker" stands above its reason
+  std::size_t refused = 0;
+  bool named = false, stopping = false;
+};
+
+void name(Reading& state, const Said& say) {
+  if (state.named) return;
+  state.named = true;
+  Said{say.record, say.sink, say.when, 0}(named_only("puma"), 0);
+}
+
+std::string refusal(std::string_view text) {
+  if (contains(text, "cannot load such file")) return "dependency";
+  if (contains(text, "ermission denied")) return "permission";
+  return "import-error";
+}
+
+bool step(State& base_state, const Record& record, Sink& sink) {
+  auto& state = static_cast<Reading&>(base_state);
+  std::string_view text = record.text;
+  if (record.from_kernel_form || text.size() < 8 || text[0] != '[') return false;
+  std::string_view rest = text.substr(1);
+  const auto number = base::take_number(rest);
+  if (!number || *number <= 0 || *number > INT32_MAX || !starts_with(rest, "] ")) return false;
+  text = rest.substr(2);
+  const int by = static_cast<int>(*number);
+  const Said say{record, sink, {}, by};
+  const auto is = [&](std::string_view start) { return starts_with(text, start); };
+  if (state.unable == by) {
+    state.unable = 0;
+    if (++state.refused <= 8) say(BootRefused{refusal(text), some(text)}, by);
+    return true;
+  }
+  if (text.empty()) return false;
+  int pid = 0;
+  switch (text[0]) {
+    case 'P':
+      if (is("Puma starting in cluster mode")) { state.master = by; state.stopping = false; return true; }
+      return false;
+    case '*':
+      if (is("* Puma version: ")) {
+        state.named = true;
+        state.master = by;
+        state.stopping = false;
+        std::string_view version = text.substr(16);
+        return say(ServerStarted{"puma", some(version.substr(0, version.find(' ')), 32)}, by);
+      }
+      if (is("* Listening on ")) { name(state, say); return say(ServerListening{some(text.substr(15), 256)}, by); }
+      if (is("* Restarting...")) { name(state, say); return say(MasterReloaded{}, by); }
+      return is("*  Min ") || is("*  Max ") || is("*  Env") || is("*   Master PID") || is("*      Workers") || is("*     Restarts") || is("* Preloading") || is("* Ruby version") || is("* Starting control");
+    case '-':
+      if (is("- Worker ") && contains(text, " booted in ")) {
+        if (!(pid = number_after(text, "(PID: "))) return false;
+        name(state, say);
+        std::string_view place = text.substr(9);
+        say(WorkerBooted{static_cast<int>(base::take_number(place).value_or(-1))}, pid);
+        return say(WorkerReady{}, pid);
+      }
+      if (is("- Starting phased worker restart")) { name(state, say); return say(MasterReloaded{}, by); }
+      if (is("- Gracefully shutting down workers") || is("- Gracefully stopping, waiting")) {
+        name(state, say);
+        if (!state.stopping) say(MasterSignalled{"term", false}, by);
+        return state.stopping = true;
+      }
+      if (is("- Goodbye!")) { name(state, say); return say(MasterStopped{"Master", ""}, by); }
+      return false;
+    case '=':
+      if (is("=== puma shutdown: ")) {
+        name(state, say);
+        if (!state.stopping) say(MasterSignalled{"term", false}, by);
+        return state.stopping = true;
+      }
+      return is("=== puma startup: ");
+    case '!':
+      // "(worker failed to check in within 6 seconds): P" in 5.6, "(Worker 1 failed to check in within 6 seconds): P" from 6 on; "failed to boot"
+      // is worker_boot_timeout's.
+      if (is("! Terminating timed out worker")) {
+        if (!(pid = number_after(text, "): "))) return false;
+        name(state, say);
+        return say(WorkerTimedOut{false, "", seconds_after(text, " within "), 0, contains(text, "failed to boot")}, pid);
+      }
+      if (is("! Detected parent died, dying")) { name(state, say); return say(WorkerOrphaned{}, by); }
+      if (is("! Unable to start worker")) { name(state, say); state.unable = by; return true; }
+      if (is("! Unable to load application: ")) { name(state, say); return say(BootRefused{refusal(text), some(text.substr(30))}, by); }
+      return false;
+    case 'E': return is("Early termination of worker");
+    case 'L':
+      if (is("Listen loop: ") || is("Listen loop error: ")) {
+        name(state, say);
+        return !contains(text, "Too many open files") || say(AppSymptom{"too-many-files", some(text)}, by);
+      }
+      return false;
+    default: return is("Use Ctrl-C to stop");
+  }
+}
+
+bool collecting(const State& state) { return static_cast<const Reading&>(state).unable != 0; }
+
+void finish(State&, Sink&) {}
+
+constexpr std::string_view marks[] = {"Puma starting in ", "* Puma version: ", "* Listening on ", "* Restarting...", " booted in ", "- Starting phased", "- Gracefully s", "- Goodbye!", "=== puma ", "! Terminating timed out",
+                                      "! Detected parent died", "! Unable to ", "Early termination of", "Listen loop", "Use Ctrl-C to stop", "Preloading application"};
+
+std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
+
+}  // namespace
+
+extern const Format puma = {"Puma log", SourceKind::server_log, start, step, finish, marks, collecting};
+
+}  // namespace parse::formats_of
