@@ -20,7 +20,7 @@ std::string shown(const evidence::Evidence& evidence) {
     if (json.contains("pid")) all += " " + json["pid"].dump();
     if (json.contains("by_pid") && json["by_pid"] != json.value("pid", 0)) all += " by " + json["by_pid"].dump();
     for (const auto& [key, value] : json.items())
-      if (base::starts_with(key, "f.") && value != 0 && value != "" && value != false) all += " " + key.substr(2) + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+      if (base::starts_with(key, "f.") && value != 0 && value != "" && value != false && !(key == "f.place" && value == -1)) all += " " + key.substr(2) + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
     all += "\n";
   }
   return all;
