@@ -203,7 +203,7 @@ void finish(State& base_state, Sink& sink) {
   if (state.tracing) close(state, sink);
 }
 
-constexpr std::string_view marks[] = {"mod_wsgi (pid=", "] AH00", ": AH00072", "AH00526: ", ":error] [pid ", "Queue timeout expired", "Too many open files"};
+constexpr std::string_view marks[] = {"mod_wsgi (pid=", "AH00163: ", "AH00292: ", "AH00489: ", "AH00051: ", "AH00052: ", "AH00046: ", "AH00161: ", "AH00484: ", "AH00171: ", "AH00173: ", "AH00493: ", "AH00494: ", "AH00169: ", "AH00170: ", "AH00491: ", "AH00492: ", "AH00072: ", "AH00526: ", ":error] [pid ", "Queue timeout expired", "Too many open files"};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 
