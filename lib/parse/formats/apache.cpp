@@ -133,7 +133,7 @@ bool message(Reading& state, std::string_view text, const Said& say) {
     name(state, say);
     return say(BindFailed{some(base::between(text, "to address ", "").value_or(""), 256), contains(text, "in use") ? "Address already in use" : contains(text, "ermission denied") ? "Permission denied" : some(text), true}, say.by);
   }
-  if (!starts_with(text, "AH")) return true;
+  if (!starts_with(text, "AH")) return false;
   const auto is = [&](std::string_view start) { return starts_with(text, start); };
   if (is("AH00163: ") || is("AH00292: ") || is("AH00489: ")) {
     if (state.master == say.by) return true;   // after a restart
@@ -164,7 +164,7 @@ bool message(Reading& state, std::string_view text, const Said& say) {
     state.master = 0;
     return true;
   }
-  return true;
+  return false;
 }
 
 bool step(State& base_state, const Record& record, Sink& sink) {
@@ -179,7 +179,6 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   }
   const auto head = passenger ? std::nullopt : take_head(text, record.when);
   if (!head) return false;
-  if (head->when) sink.saw(*head->when);
   Record with = record;
   with.level = head->level;
   const Said say{with, sink, head->when, head->pid};

@@ -41,7 +41,6 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   if (!when || end == std::string_view::npos || rest.empty() || rest[0] != ' ') return false;
   const int by = number_after(rest, " ");
   text = rest.substr(end + 4);
-  sink.saw(*when);
   const Said say{record, sink, when, by};
   if (starts_with(text, "Passenger core online, PID ")) {
     state.core = number_after(text, "PID ");
@@ -59,7 +58,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
     return say(ServerSaturated{"queue", "", 0, static_cast<std::uint64_t>(number_after(text, "max. size: "))}, by);
   }
   if (starts_with(text, "Could not spawn process for application ") || starts_with(text, "Cannot spawn application ")) { name(state, say); return say(BootRefused{"import-error", some(text)}, by); }
-  return true;
+  return false;
 }
 
 void finish(State&, Sink&) {}

@@ -61,7 +61,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       }
       if (is("* Listening on ")) { name(state, say); return say(ServerListening{some(text.substr(15), 256)}, by); }
       if (is("* Restarting...")) { name(state, say); return say(MasterReloaded{}, by); }
-      return is("*  Min ") || is("*  Max ") || is("*  Env") || is("*   Master PID") || is("*      Workers") || is("*     Restarts") || is("* Preloading") || is("* Ruby version") || is("* Starting control");
+      return is("* Preloading application");
     case '-':
       if (is("- Worker ") && contains(text, " booted in ")) {
         if (!(pid = number_after(text, "(PID: "))) return false;

@@ -105,7 +105,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         return say(ServerSaturated{"backlog", some(where.value_or(""), 256), static_cast<std::uint64_t>(number_after(text, "full !!! (")), static_cast<std::uint64_t>(number_after(text.substr(text.find("full !!!")), "/"))}, state.master);
       }
       if (is("*** no app loaded. GAME OVER")) return say(MasterStopped{"Master", ""}, state.master);
-      return is("*** no app loaded") || is("*** uWSGI is running in");
+      return is("*** no app loaded");
     case 's':
       if (is("spawned uWSGI master process")) {
         if (!(pid = number_after(text, "(pid: "))) return false;
@@ -148,7 +148,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         return say(WorkerForced{}, pid);
       }
       if (contains(text, " buried after ")) return !(pid = pid_of(state, number_after(text, "worker "))) || say(WorkerExiting{}, pid);
-      return is("worker respawning too fast");
+      return false;
     case '.':
       if (is("...gracefully killing workers") || is("...brutally killing workers")) {
         name(state, say);
