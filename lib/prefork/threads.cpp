@@ -19,7 +19,9 @@
 namespace prefork {
 namespace {
 
-enum class State : int { free, waiting, busy, closing };
+// arming: given to epoll and not yet let go of. Only a waiting one may be taken, by a thread that has its event or by the sweep, so that nobody closes a
+// descriptor that another is about to name to epoll, where its number may be a new connection's by then.
+enum class State : int { free, arming, waiting, busy, closing };
 
 struct Connection {
   explicit Connection(Worker& worker) : talk(worker, false) {}
@@ -92,8 +94,9 @@ void Pool::end(Connection& connection) {
 void Pool::wait_again(Connection& connection, double seconds, int what) {
   connection.deadline = seconds > 0 ? monotonic_ns() + static_cast<std::int64_t>(seconds * 1e9) : 0;
   const int fd = connection.talk.fd();
-  connection.state = State::waiting;  // before epoll: another thread may have it the next moment
+  connection.state = State::arming;
   add(fd, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, reinterpret_cast<std::uint64_t>(&connection), what);
+  connection.state = State::waiting;
 }
 
 void Pool::serve(Connection& connection, std::size_t index, bool fresh) {
@@ -158,8 +161,14 @@ void Pool::thread(std::size_t index) {
       continue;
     }
     Connection& connection = *reinterpret_cast<Connection*>(event.data.u64);
-    State waiting = State::waiting;
-    if (connection.state.compare_exchange_strong(waiting, State::busy)) serve(connection, index, false);
+    // Its event may overtake the thread that armed it. One that is neither waiting nor armed has ended since, and the event is stale; if it lives again,
+    // it is asked for bytes in vain and waits on.
+    State seen = State::waiting;
+    while (!connection.state.compare_exchange_weak(seen, State::busy) && (seen == State::arming || seen == State::waiting)) {
+      std::this_thread::yield();
+      seen = State::waiting;
+    }
+    if (seen == State::waiting) serve(connection, index, false);
   }
   running_.fetch_sub(1);
 }
