@@ -137,9 +137,9 @@ Refusal read_known(const Field& field, const HttpRules& rules, Said& said, Head&
   }
 }
 
-void read_scheme(const Field& field, const HttpRules& rules, Said& said) {
+void read_scheme(const Field& field, const HttpRules& rules, const Peer& peer, Said& said) {
   for (const auto& [name, value] : rules.secure_scheme_headers)
-    if (same_name(field.name, name)) {
+    if (same_name(field.name, name) && trusted(rules.forwarded_allow_ips, peer)) {
       ++said.schemes;
       said.secures += field.value == value;
     }
@@ -164,9 +164,9 @@ HeadResult conclude(const HttpRules& rules, const Said& said, Head& head) {
 
 enum class Kept : std::uint8_t { yes, dropped, refused };
 
-Kept keep_name(std::string_view name, const HttpRules& rules, bool trusted_peer) {
+Kept keep_name(std::string_view name, const HttpRules& rules, const Peer& peer) {
   if (name.find('_') == std::string_view::npos || rules.header_map == HeaderMap::dangerous) return Kept::yes;
-  if (trusted_peer && std::ranges::any_of(rules.forwarder_headers, [&](const std::string& one) { return same_name(one, name); })) return Kept::yes;
+  if (std::ranges::any_of(rules.forwarder_headers, [&](const std::string& one) { return same_name(one, name); }) && trusted(rules.forwarded_allow_ips, peer)) return Kept::yes;
   return rules.header_map == HeaderMap::refuse ? Kept::refused : Kept::dropped;
 }
 
@@ -200,7 +200,7 @@ void Head::clear() {
   expects_continue = secure = false;
   proxied_from.clear();
   proxied_port = 0;
-  folded.clear();
+  if (!folded.empty()) folded.clear();
 }
 
 std::string_view Head::find(std::string_view name) const {
@@ -280,7 +280,6 @@ HeadResult read_head(std::string_view bytes, const HttpRules& rules, const Peer&
   at = line.end + 2;
 
   Said said;
-  const bool trusted_peer = trusted(rules.forwarded_allow_ips, peer);
   std::size_t count = 0, total = 0;
   while (true) {
     const Line next = find_line(bytes, at, field_limit > 2 ? field_limit - 2 : 0);
@@ -329,12 +328,12 @@ HeadResult read_head(std::string_view bytes, const HttpRules& rules, const Peer&
     total += size;
     if (total > hard_line_limit * 16) return refuse(Refusal::limit_fields, name);
 
-    const Kept kept = keep_name(name, rules, trusted_peer);
+    const Kept kept = keep_name(name, rules, peer);
     if (kept == Kept::refused) return refuse(Refusal::header_name, name);
     if (kept == Kept::dropped) continue;
     head.fields.push_back({name, value});
     if (const Refusal refusal = read_known(head.fields.back(), rules, said, head); refusal != Refusal::none) return refuse(refusal, refusal == Refusal::transfer_coding || refusal == Refusal::expectation ? value : name);
-    if (trusted_peer) read_scheme(head.fields.back(), rules, said);
+    read_scheme(head.fields.back(), rules, peer, said);
   }
   HeadResult result = conclude(rules, said, head);
   result.used = at;
