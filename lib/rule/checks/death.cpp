@@ -679,7 +679,7 @@ std::optional<Draft> by_exit(const Case& c) {
   Draft draft = draft_about(c.look, "death.exited", c.life);
   draft.values["detail"] = fmt::format("with code {}", *c.life.exit_code);
   draft.sure = Confidence::certain;
-  draft.sure_because = c.life.reaped != no_fact ? "the master's own line names the exit code" : "its wait status names the exit code";
+  draft.sure_because = c.life.reaped != no_fact && !c.life.left ? "the master's own line names the exit code" : "its wait status names the exit code";
   because(draft, c.life.reaped);
   because(draft, c.life.exited);
   exclude_timeout(draft, c);

@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+"""Servers other than gunicorn, as Debian packages them, lose a worker in every way they can: what `triage watch` says as it happens, and what
+the files alone tell afterwards. What a log cannot tell is unknown there, and never another cause."""
+import argparse
+import functools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+from harness import LOOPBACK, Cgroup, Nginx, Process, PYTHON, Skip, alive, children, deaths, free_port, get, kernel_log, kernel_names_our_pids, mark_kernel_log, report, run_cases, wait_until
+
+MIB = 1 << 20
+
+WSGI = '''import ctypes, os, time
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/sleep':
+        time.sleep(60)
+    elif path == '/crash':
+        ctypes.string_at(0)
+    elif path == '/exit':
+        os._exit(3)
+    elif path == '/oom':
+        kept = []
+        while True:
+            kept.append(b'x' * (1 << 20))
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'ok']
+'''
+
+ASGI = '''import ctypes, os, time
+async def app(scope, receive, send):
+    if scope['type'] != 'http':
+        return
+    path = scope['path']
+    if path == '/crash':
+        ctypes.string_at(0)
+    elif path == '/exit':
+        os._exit(3)
+    elif path == '/oom':
+        kept = []
+        while True:
+            kept.append(b'x' * (1 << 20))
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'ok'})
+'''
+
+RACK = '''run lambda { |env|
+  case env['PATH_INFO']
+  when '/sleep' then sleep 60
+  when '/crash' then Process.kill(:SEGV, $$); sleep 5
+  when '/exit' then exit!(3)
+  when '/oom'
+    kept = []
+    loop { kept << 'x' * (1 << 20) }
+  end
+  [200, { 'content-type' => 'text/plain' }, ['ok']]
+}
+'''
+
+PHP = '''<?php
+$path = $_SERVER['REQUEST_URI'];
+if ($path === '/sleep') { sleep(60); }
+if ($path === '/crash') { posix_kill(getmypid(), 11); sleep(5); }
+if ($path === '/oom') { ini_set('memory_limit', '-1'); $kept = []; while (true) { $kept[] = str_repeat('x', 1 << 20); } }
+echo 'ok';
+'''
+
+
+def fastcgi(port, script, path, seconds=60):
+    """A request to php-fpm: what came back, or 'closed' / 'refused'."""
+    def record(kind, body):
+        return struct.pack('>BBHHBB', 1, kind, 1, len(body), 0, 0) + body
+
+    def pair(name, value):
+        return bytes([len(name), len(value)]) + name.encode() + value.encode()
+    parameters = {'SCRIPT_FILENAME': str(script), 'REQUEST_METHOD': 'GET', 'REQUEST_URI': path, 'SCRIPT_NAME': '/index.php', 'QUERY_STRING': '', 'SERVER_PROTOCOL': 'HTTP/1.1'}
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=seconds) as link:
+            link.sendall(record(1, struct.pack('>HB5x', 1, 0)) + record(4, b''.join(pair(*one) for one in parameters.items())) + record(4, b'') + record(5, b''))
+            answer = b''
+            while piece := link.recv(4096):
+                answer += piece
+                if b'ok' in answer:
+                    return 200
+        return 'closed'
+    except ConnectionRefusedError:
+        return 'refused'
+    except OSError:
+        return 'closed'
+
+
+def program(name):
+    found = shutil.which(name, path='/usr/bin:/usr/sbin:/bin:/sbin')
+    if not found:
+        raise Skip(f'{name} is not installed')
+    return found
+
+
+class Server:
+    """One server with two workers. `fit`: is this command line a worker's? The log is everything it wrote, `text` what was said so far."""
+
+    def __init__(self, kind, folder, cgroup=None, broken=False):
+        self.kind, self.folder, self.port = kind, folder / 'site', free_port()
+        self.folder.mkdir()
+        os.chmod(folder, 0o755)
+        self.log = self.folder / 'error.log'
+        self.fit = lambda line: True
+        command = getattr(self, kind)(broken)
+        with open(self.log, 'ab') as out:
+            self.process = Process(command, cgroup, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ, LC_ALL='C.UTF-8', PYTHONDONTWRITEBYTECODE='1'))
+        self.pid = self.process.pid
+        self.command = ' '.join(map(str, command))
+
+    def uwsgi(self, broken):
+        (self.folder / 'app.py').write_text('import nosuchmodule\n' if broken else WSGI)
+        return [program('uwsgi'), '--plugin', 'python3', '--http-socket', f'{LOOPBACK}:{self.port}', '--wsgi-file', 'app.py', '--master', '--processes', '2', '--harakiri', '2']
+
+    def unicorn(self, broken):
+        (self.folder / 'config.ru').write_text("require 'nosuchlibrary'\n" if broken else RACK)
+        (self.folder / 'conf.rb').write_text(f"worker_processes 2\nlisten '{LOOPBACK}:{self.port}'\ntimeout 3\n")
+        return [program('unicorn'), '-c', 'conf.rb', 'config.ru']
+
+    def puma(self, broken):
+        (self.folder / 'config.ru').write_text("require 'nosuchlibrary'\n" if broken else RACK)
+        (self.folder / 'conf.rb').write_text(f"workers 2\nthreads 1, 1\nbind 'tcp://{LOOPBACK}:{self.port}'\nworker_timeout 6\n")
+        return [program('puma'), '-C', 'conf.rb', 'config.ru']
+
+    def uvicorn(self, broken):
+        (self.folder / 'app.py').write_text('import nosuchmodule\n' if broken else ASGI)
+        self.fit = lambda line: 'spawn_main' in line
+        return [PYTHON, '-m', 'uvicorn', 'app:app', '--workers', '2', '--host', LOOPBACK, '--port', str(self.port)] if program('uvicorn') else []
+
+    def phpfpm(self, broken):
+        php = next((found for found in (shutil.which(f'php-fpm{version}', path='/usr/sbin') for version in ('8.2', '8.4', '8.3')) if found), None)
+        if not php:
+            raise Skip('php-fpm is not installed')
+        (self.folder / 'index.php').write_text(PHP)
+        user = 'user = www-data\ngroup = www-data\n' if os.getuid() == 0 else ''
+        (self.folder / 'fpm.conf').write_text(f'[global]\ndaemonize = no\nerror_log = {self.folder}/error.log\n{"nosuch = 1" if broken else ""}\n[www]\n{user}listen = {LOOPBACK}:{self.port}\npm = dynamic\npm.max_children = 2\n'
+                                              'pm.start_servers = 2\npm.min_spare_servers = 1\npm.max_spare_servers = 2\nrequest_terminate_timeout = 2\n')
+        return [php, '-F', '-y', str(self.folder / 'fpm.conf')]
+
+    def ask(self, path):
+        return fastcgi(self.port, self.folder / 'index.php', path) if self.kind == 'phpfpm' else get(self.port, path)
+
+    def workers(self):
+        def line(pid):
+            try:
+                return pathlib.Path(f'/proc/{pid}/cmdline').read_text(errors='replace').replace('\0', ' ')
+            except OSError:
+                return ''
+        return [pid for pid in children(self.pid) if self.fit(line(pid))]
+
+    def wait_ready(self):
+        def answer():
+            if self.process.process.poll() is not None:
+                raise AssertionError(f'{self.kind} ended: {self.text()[-800:]}')
+            return len(self.workers()) == 2 and self.ask('/ok') == 200
+        wait_until(f'{self.kind} answers', answer, 40)
+
+    def text(self):
+        return self.log.read_text(errors='replace')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # The supervisor of uvicorn 0.17 waits for a worker that is dead; INT ends uWSGI, which takes TERM for a reload.
+        if self.process.process.poll() is None and self.kind == 'uwsgi':
+            self.process.process.send_signal(signal.SIGINT)
+        self.process.stop(4)
+
+
+class Watching:
+    """`triage watch` on one server."""
+
+    def __init__(self, asked, server, folder):
+        self.out = folder / 'watch.jsonl'
+        with open(self.out, 'wb') as out, open(folder / 'watch.err', 'wb') as err:
+            self.process = Process([asked.triage, 'watch', str(server.pid), '--for', '90s', '--format', 'jsonl'], stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        wait_until('the watch is attached', lambda: any(row.get('event') == 'attached' for row in self.rows()), 30)
+        self.bpf = any('by BPF' in row.get('text', '') for row in self.rows() if row.get('event') == 'attached')
+
+    def rows(self):
+        rows = []
+        for line in self.out.read_text(errors='replace').splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                pass   # being written
+        return rows
+
+    def said(self, pid):
+        """The last word on this pid."""
+        last = None
+        for row in self.rows():
+            if row.get('type') == 'finding' and (row.get('subject') or {}).get('host_pid') == pid:
+                last = (row['rule'], row['sure'])
+        return last
+
+
+def lost(server, fault):
+    """The worker that this fault ends. `fault`: a path to ask for, or a signal for one of them."""
+    before = server.workers()
+    if isinstance(fault, str):
+        threading.Thread(target=server.ask, args=(fault,), daemon=True).start()
+        return wait_until(f'a worker ends by {fault}', lambda: next((pid for pid in before if not alive(pid)), 0), 30)
+    os.kill(before[0], fault)
+    wait_until('the worker is dead', lambda: not alive(before[0]), 30)
+    return before[0]
+
+
+def dies(kind, fault, live, files, asked, folder):
+    """`live`: the rule that the watch ends with; `files`: the rules that may be sure from the files alone ('' none need be)."""
+    mark = f'{os.getpid()}-{folder.name}'
+    memory = fault == '/oom'
+    if memory:
+        kernel_log()
+        if not kernel_names_our_pids():
+            raise Skip('in a pid namespace: the kernel log names other pids than the server')
+    cgroup = Cgroup(220 * MIB) if memory else None
+    try:
+        if memory:
+            mark_kernel_log(f'{mark} begins')
+        with Server(kind, folder, cgroup) as server:
+            server.wait_ready()
+            watching = Watching(asked, server, folder)
+            try:
+                if not watching.bpf:
+                    raise Skip('no BPF here: who sends a signal is not seen')
+                pid = lost(server, fault)
+                wait_until(f'the watch says {live} of {pid}; it says {watching.said(pid)}; the log {server.text()[-600:]}', lambda: (watching.said(pid) or ('',))[0] == live, 25)
+            finally:
+                watching.process.stop()
+            if memory:
+                wait_until('the kernel log has it', lambda: any(f'Killed process {pid} ' in line for line in kernel_log().splitlines()))
+                whole = kernel_log('-x', '--time-format', 'iso').splitlines(keepends=True)
+                begin = next(number for number, line in enumerate(whole) if f'{mark} begins' in line)
+                (server.folder / 'dmesg.txt').write_text(''.join(whole[begin:]))
+            (server.folder / 'cmdline').write_text(server.command + '\n')
+            wanted = lambda: {rule for rule, sure in deaths(report(asked.triage, '--from', server.folder)).get(pid, []) if sure in ('certain', 'likely')}
+            if files and '' not in files:
+                wait_until(f'the files tell {files} of {pid}: {wanted()}; the log {server.text()[-600:]}', lambda: wanted() and wanted() <= files, 10)
+            elif not wanted() <= files:
+                raise AssertionError(f'the files say {wanted()} of {pid}, and cannot tell; the log {server.text()[-600:]}')
+    finally:
+        if cgroup:
+            cgroup.remove()
+
+
+def does_not_boot(kind, asked, folder):
+    with Server(kind, folder, broken=True) as server:
+        def told():
+            if not server.log.exists():
+                return False
+            found = report(asked.triage, '--from', server.folder)
+            return any(one['rule'].startswith('boot.') and one['sure'] != 'unknown' for one in found['findings'])
+        wait_until('a failed boot is told', told, 20)
+
+
+def full(asked, folder):
+    """php-fpm says that its children are all busy."""
+    with Server('phpfpm', folder) as server:
+        server.wait_ready()
+        for _ in range(6):
+            threading.Thread(target=server.ask, args=('/sleep',), daemon=True).start()
+        wait_until('it says so', lambda: 'max_children' in server.text(), 20)
+        found = report(asked.triage, '--from', server.folder)
+        if not any(one['rule'] == 'worker.saturated' and one['sure'] == 'certain' for one in found['findings']):
+            raise AssertionError(f'not told: {[one["rule"] for one in found["findings"]]}')
+
+
+def nginx_worker(asked, folder):
+    """nginx logs the signal that ended a worker of its own."""
+    proxy = Nginx(folder / 'site', free_port(), answers=False)
+    try:
+        pid = wait_until('nginx has a worker', lambda: next(iter(children(proxy.process.pid)), 0))
+        os.kill(pid, signal.SIGSEGV)
+        wait_until('its end is told', lambda: ('death.crashed', 'certain') in deaths(report(asked.triage, '--from', folder / 'site')).get(pid, []), 15)
+    finally:
+        proxy.process.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--triage', required=True)
+    asked = parser.parse_args()
+    killed, unknown = signal.SIGKILL, {''}
+    rows = [
+        ('uwsgi', '/sleep', 'death.timeout', {'death.timeout'}), ('uwsgi', killed, 'death.killed-by-other', unknown | {'death.killed-by-other'}), ('uwsgi', '/crash', 'death.crashed', {'death.crashed'}),
+        ('uwsgi', '/exit', 'death.exited', unknown | {'death.exited'}), ('uwsgi', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('phpfpm', '/sleep', 'death.timeout', {'death.timeout'}), ('phpfpm', killed, 'death.killed-by-other', unknown | {'death.killed-by-other'}), ('phpfpm', '/crash', 'death.crashed', {'death.crashed'}),
+        ('phpfpm', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('unicorn', '/sleep', 'death.timeout', {'death.timeout'}), ('unicorn', killed, 'death.killed-by-other', unknown | {'death.killed-by-other'}), ('unicorn', '/crash', 'death.crashed', {'death.crashed'}),
+        ('unicorn', '/exit', 'death.exited', {'death.exited'}), ('unicorn', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('puma', signal.SIGSTOP, 'death.timeout', {'death.timeout'}), ('puma', killed, 'death.killed-by-other', unknown), ('puma', '/crash', 'death.crashed', unknown | {'death.crashed'}),
+        ('puma', '/exit', 'death.exited', unknown), ('puma', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('uvicorn', killed, 'death.killed-by-other', unknown), ('uvicorn', '/crash', 'death.crashed', unknown | {'death.crashed'}), ('uvicorn', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+    ]
+    word = lambda fault: fault.strip('/') if isinstance(fault, str) else signal.Signals(fault).name
+    cases = [(f'{kind}: {word(fault)} is {live}', functools.partial(dies, kind, fault, live, files, asked)) for kind, fault, live, files in rows]
+    cases += [(f'{kind}: does not boot', functools.partial(does_not_boot, kind, asked)) for kind in ('uwsgi', 'phpfpm', 'unicorn', 'puma', 'uvicorn')]
+    cases.append(('php-fpm: all children busy', functools.partial(full, asked)))
+    cases.append(('nginx: a worker of its own crashes', functools.partial(nginx_worker, asked)))
+    return run_cases(cases)
+
+
+sys.exit(main())
