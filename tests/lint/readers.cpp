@@ -1,11 +1,14 @@
-// What our readers of Python and Ruby make of files, one JSON line each, for the comparison with Python and Ruby themselves (readers_oracle.py).
+// What our readers of Python, Ruby and nginx make of files, one JSON line each, for the comparison with Python, Ruby and nginx themselves
+// (readers_oracle.py, nginx_files.py).
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "parse/nginx/tree.hpp"
 #include "parse/python/bindings.hpp"
 #include "parse/settings/document.hpp"
+#include "source/live_host.hpp"
 
 namespace {
 
@@ -38,7 +41,13 @@ int main(int count, char** words) {
     text << file.rdbuf();
     const std::string path = words[i], source = text.str();
     Json out{{"file", path}};
-    if (path.ends_with(".rb")) {
+    if (path.ends_with("/nginx.conf")) {
+      const source::LiveHost host;
+      const auto tree = parse::nginx::read_tree(host, "", path);
+      out["files"] = tree.files;
+      out["missing"] = tree.missing;
+      out["wrong"] = tree.wrong.size();
+    } else if (path.ends_with(".rb")) {
       const bool unicorn = source.find("worker_processes") != std::string::npos;
       const auto document = parse::settings::read_ruby(source, unicorn ? parse::settings::Dialect::unicorn : parse::settings::Dialect::puma);
       out["wrong"] = !document.wrong.empty();
