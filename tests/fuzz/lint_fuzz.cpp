@@ -9,7 +9,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   constexpr std::array names{"nginx.conf", "gunicorn.conf.py", "app.service", "app.socket", "Dockerfile", "docker-compose.yml", "deploy.yaml", "Procfile", "supervisord.conf", "uwsgi.ini", "www.conf", "puma.rb", "unicorn.rb", "start.sh", "requirements.txt", "site",
-                                  "uwsgi.xml", "uwsgi.json", "uwsgi.yaml", "limits.conf", "main.py"};
+                                  "uwsgi.xml", "uwsgi.json", "uwsgi.yaml", "limits.conf", "main.py", "database.yml", "alerts.yml"};
   if (size < 2 || size > 65'536) return 0;
   const std::string whole(reinterpret_cast<const char*>(bytes) + 2, size - 2);
   const auto cut = whole.find('\0');
