@@ -268,13 +268,34 @@ def broken_reload(asked, folder):
             server.stop()
 
 
+def read_by_triage(asked, folder):
+    """The error log is gunicorn's to the letter: triage reads it as it reads gunicorn's."""
+    triage = pathlib.Path(asked.server).with_name('triage')
+    if not triage.exists():
+        raise Skip('triage is not built')
+    for like in ('gunicorn-20.1', 'gunicorn-23', 'gunicorn-26', ''):
+        server = Server(asked.server, folder / (like or 'own'), *(['--like', like] if like else []), '-t', '1', '--log-level', 'info', '--fault', 'segfault,path=/echo', workers=1)
+        try:
+            old = server.settled(1)
+            get(server.port, '/sleep?s=60')
+            second = server.settled(1, without=old)
+            get(server.port, '/echo')
+            server.settled(1, without=second)
+        finally:
+            server.stop()
+        done = subprocess.run([str(triage), '--from', str(server.log), '--format', 'json'], capture_output=True, text=True, timeout=60)
+        found = {(one['rule'], one['subject'].get('pid')) for one in json.loads(done.stdout)['findings']}
+        same(f'{like or "ours"}: timed out', ('death.timeout', old[0]) in found, True)
+        same(f'{like or "ours"}: crashed', ('death.crashed', second[0]) in found, True)
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--server', required=True)
     asked.add_argument('--only', default='')
     asked = asked.parse_args()
     asked.server = os.path.abspath(asked.server)
-    cases = [precedence, misspelt, checked, shared_object, observed, handed_over, owned, in_the_background, broken_reload]
+    cases = [precedence, misspelt, checked, shared_object, observed, handed_over, owned, in_the_background, broken_reload, read_by_triage]
     return run_cases([(case.__name__, functools.partial(case, asked)) for case in cases if re.search(asked.only, case.__name__)], together=4)
 
 
