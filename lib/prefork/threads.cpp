@@ -213,10 +213,15 @@ void Pool::run() {
   for (std::size_t i = 0; i < busy_since_.size(); ++i) threads.emplace_back([this, i] { thread(i); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
+  // gunicorn's gthread looks up once a second whatever the timeout is; with a timeout of a second that is a race.
+  const double timeout = worker_.settings.timeout;
+  const double second = worker_.manner.name.empty() && timeout > 0 ? std::min(1.0, timeout / 4) : 1.0;
+  const bool flushes = worker_.access && worker_.settings.access_log_buffer > 0 && worker_.manner.name.empty();
+  const int pause = static_cast<int>((flushes ? std::min(second, 0.1) : second) * 1000) + 1;
   while (!signals::stopping()) {
     if (makes_progress()) worker_.beat();
     pollfd wait{signals::wake_fd(), POLLIN, 0};
-    if (::poll(&wait, 1, worker_.access && worker_.settings.access_log_buffer > 0 ? 100 : 1000) > 0) signals::drain_wake();
+    if (::poll(&wait, 1, pause) > 0) signals::drain_wake();
     if (worker_.parent_is_gone()) signals::stop();
     worker_.tend();
     sweep();

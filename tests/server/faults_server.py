@@ -381,7 +381,7 @@ def double_term(stage):
 # ---- heartbeats -----------------------------------------------------------------------------------------------------
 @fault('heartbeat_stall', 4)
 def heartbeat_stall(stage):
-    server = stage.start('-t', '1', workers=1, ready=False)
+    server = stage.start('-t', '2', workers=1, ready=False)
     return within(15 if stage.on else 3, lambda: 'WORKER TIMEOUT' in server.text())
 
 
@@ -399,7 +399,7 @@ def heartbeat_dir_gone(stage):
 
 @fault('masked_hang')
 def masked_hang(stage):
-    server = stage.start('-k', 'gthread', '--threads', '2', '-t', '1', workers=1)
+    server = stage.start('-k', 'gthread', '--threads', '2', '-t', '2', workers=1)
     requests = [Request(server.port, '/hello') for _ in range(2)]
     if not stage.on:
         return any(request.join(10) or request.answer != 200 for request in requests)

@@ -42,7 +42,7 @@ def killed(asked, folder, like):
 
 def timed_out(asked, folder, like):
     """A request over the timeout: what its client and the log get."""
-    server = started(asked, folder, like, '-t', '1', workers=1)
+    server = started(asked, folder, like, '-t', '2', workers=1)
     try:
         old = server.settled(1)
         answer = get(server.port, '/sleep?s=60')
@@ -74,7 +74,7 @@ def silent_client(asked, folder, like):
 
 
 def slow_boot(asked, folder, like):
-    server = started(asked, folder, like, '-t', '1', '--fault', 'slow_boot=3.5', workers=1, ready=False)
+    server = started(asked, folder, like, '-t', '2', '--fault', 'slow_boot=5', workers=1, ready=False)
     try:
         wait_until('it serves or is killed', lambda: 'WORKER TIMEOUT' in server.text() or 'Listening at: ' in server.text() and get(server.port, '/pid', 1) == 200)
         same('killed', 'WORKER TIMEOUT' in server.text(), like == 'gunicorn-20.1')
@@ -114,15 +114,15 @@ def reload_with_a_busy_worker(asked, folder, like):
 def watchdog(asked, folder, like):
     """Two threads, one or both stuck: `pool` kills only when both are, `any` for one, `off` never."""
     for how, stuck, killed_then in (('off', 2, False), ('pool', 1, False), ('pool', 2, True), ('any', 1, True)):
-        server = Server(asked.server, folder / f'{how}-{stuck}', '-k', 'gthread', '--threads', '2', '-t', '1', '--thread-watchdog', how, workers=1)
+        server = Server(asked.server, folder / f'{how}-{stuck}', '-k', 'gthread', '--threads', '2', '-t', '2', '--thread-watchdog', how, workers=1)
         try:
             for _ in range(stuck):
                 Request(server.port, '/sleep?s=60')
             if killed_then:
                 server.says('WORKER TIMEOUT')
                 continue
-            end = time.monotonic() + 4
-            wait_until('four seconds', lambda: time.monotonic() > end)
+            end = time.monotonic() + 5
+            wait_until('five seconds', lambda: time.monotonic() > end)
             same(f'{how}, {stuck} stuck', 'WORKER TIMEOUT' in server.text(), False)
         finally:
             server.stop()

@@ -330,9 +330,9 @@ def access_log(start, folder):
 
 @both
 def thread_pool_hides_the_stuck(start, folder):
-    server = start('-k', 'gthread', '--threads', '1', '-t', '1', workers=1)
-    held = Request(server.port, '/sleep?s=5')
-    held.join(15)
+    server = start('-k', 'gthread', '--threads', '1', '-t', '4', workers=1)
+    held = Request(server.port, '/sleep?s=9')  # its heartbeat comes once a second: a timeout near that would be a race of its own
+    held.join(30)
     return held.answer, 'WORKER TIMEOUT' in server.text()
 
 
