@@ -62,8 +62,7 @@ def term_with_nobody(start, folder):
 @both
 def term_while_a_request_runs(start, folder):
     server = start('--graceful-timeout', '20')
-    request = Request(server.port, '/sleep?s=1.5')
-    wait_until('it is read', lambda: busy(server))
+    request = in_the_application(server, '/sleep?s=1.5')
     code = ended(server, signal.SIGTERM)
     request.join(10)
     return code, request.answer, seen_log(server)
@@ -72,8 +71,7 @@ def term_while_a_request_runs(start, folder):
 @both
 def term_and_graceful_timeout(start, folder):
     server = start('--graceful-timeout', '1')
-    request = Request(server.port, '/sleep?s=30')
-    wait_until('it is read', lambda: busy(server))
+    request = in_the_application(server, '/sleep?s=30')
     began = time.monotonic()
     code = ended(server, signal.SIGTERM)
     took = time.monotonic() - began
@@ -84,8 +82,7 @@ def term_and_graceful_timeout(start, folder):
 @both
 def int_while_a_request_runs(start, folder):
     server = start()
-    request = Request(server.port, '/sleep?s=20')
-    wait_until('it is read', lambda: busy(server))
+    request = in_the_application(server, '/sleep?s=20')
     began = time.monotonic()
     code = ended(server, signal.SIGINT)
     request.join(10)
@@ -133,8 +130,7 @@ def reload_replaces_all(start, folder):
 @both
 def reload_lets_a_request_finish(start, folder):
     server = start('--graceful-timeout', '1')
-    request = Request(server.port, '/sleep?s=4')
-    wait_until('it is read', lambda: busy(server))
+    request = in_the_application(server, '/sleep?s=4')
     server.signal(signal.SIGHUP)
     server.says('Hang up')
     request.join(10)
@@ -334,6 +330,20 @@ def thread_pool_hides_the_stuck(start, folder):
     held = Request(server.port, '/sleep?s=9')  # its heartbeat comes once a second: a timeout near that would be a race of its own
     held.join(30)
     return held.answer, 'WORKER TIMEOUT' in server.text()
+
+
+def in_the_application(server, path):
+    """A request that a worker sleeps in. Says what became of it if none does."""
+    request = Request(server.port, path)
+
+    def read():
+        if busy(server):
+            return True
+        if not request.is_alive():
+            raise AssertionError(f'{path} ended with {request.answer!r} before a worker was seen in it')
+        return False
+    wait_until('it is read', read)
+    return request
 
 
 def busy(server):
