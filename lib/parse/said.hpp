@@ -43,10 +43,10 @@ inline double seconds_after(std::string_view text, std::string_view mark) {
   text.remove_prefix(at + mark.size());
   const auto whole = base::take_number(text);
   if (!whole || *whole < 0) return 0;
-  double value = static_cast<double>(*whole), unit = 0.1;
-  if (!text.starts_with('.')) return value;
-  for (text.remove_prefix(1); !text.empty() && text[0] >= '0' && text[0] <= '9' && unit > 1e-9; text.remove_prefix(1), unit /= 10) value += unit * (text[0] - '0');
-  return value;
+  double parts = static_cast<double>(*whole), scale = 1;
+  if (!text.starts_with('.')) return parts;
+  for (text.remove_prefix(1); !text.empty() && text[0] >= '0' && text[0] <= '9' && scale < 1e9; text.remove_prefix(1), scale *= 10) parts = parts * 10 + (text[0] - '0');
+  return parts / scale;
 }
 
 inline std::string some(std::string_view text, std::size_t most = 400) { return std::string(text.substr(0, most)); }

@@ -27,6 +27,8 @@ SECONDS = 20
 def began(folder):
     """When the incident's first log line was written."""
     first = re.search(r'^\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)', (folder / 'error.log').read_text(errors='replace'), re.M)
+    if not first:  # another server's: some print no time at all
+        return calendar.timegm((2026, 11, 22, 0, 0, 0))
     return calendar.timegm(time.strptime(first[1], '%Y-%m-%d %H:%M:%S'))
 
 
