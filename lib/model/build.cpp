@@ -304,6 +304,11 @@ struct Step {
     if (life.forced == no_fact) life.forced = id;
     witness(life, id);
     ended(life, fact);
+    const Server& server = stack.servers[life.server];
+    if (life.asked != Asked::nobody) return;
+    const FactId stop = server.stop_asked, reload = server.reloads.empty() ? no_fact : server.reloads.back();
+    life.asked = stop != no_fact ? Asked::stop : reload != no_fact ? Asked::reload : Asked::nobody;
+    life.asked_by = stop != no_fact ? stop : reload;
   }
   void operator()(const WorkerFaulted&) {
     if (Life* const life = life_of(stack, fact.about.pid, fact)) {
