@@ -333,7 +333,7 @@ class Statements {
   }
   // Behind the bracket that closes the one here; here, where there is none.
   std::size_t behind_brackets(std::size_t i) const {
-    if (!is(i, "(")) return i;
+    if (!is(i, "(")) return std::min(i, tokens_.size());
     int brackets = 0;
     for (; i < tokens_.size(); ++i) {
       if (is(i, "(")) ++brackets;
@@ -367,6 +367,7 @@ class Statements {
 
   void entry(std::size_t name, std::size_t from, std::size_t to, bool branch) {
     if (document_.entries.size() >= most_entries) return;
+    to = std::min(to, tokens_.size());
     const Token& word = tokens_[name];
     const std::size_t name_end = word.at + word.text.size();
     std::size_t begin = name_end, end = name_end;

@@ -136,4 +136,8 @@ TEST_CASE("ruby: only what stands at the top level or under a condition is a set
   // No bytes make it slow or run on.
   const std::string many(200'000, '\n'), open(200'000, '('), quotes(100'000, '"'), hashes = [] { std::string text; for (int i = 0; i < 50'000; ++i) text += "\"#{"; return text; }();
   for (const std::string& text : {"a" + many + ".b" + many, open, quotes, hashes, "def f" + open, "<<~A" + many}) CHECK(settings::read_ruby(text, settings::Dialect::puma).entries.size() < 3);
+  // Nor one that ends anywhere: found by fuzzing behind a last `def`.
+  const std::string_view whole = "a def f(x) = [1, %w[b]]\nbegin\n  port 1 if x do |y| y end\nend\ndef g(a\ncase x when 1 then <<~E\nE\nend\n:\"s#{\"t\"}\" def";
+  for (std::size_t end = 0; end <= whole.size(); ++end)
+    for (const auto& entry : settings::read_ruby(whole.substr(0, end), settings::Dialect::puma).entries) CHECK(entry.value_at.end <= end);
 }
