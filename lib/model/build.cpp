@@ -204,7 +204,7 @@ void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, Fac
     Life& old = stack.lives[*before];
     if (old.place != place || !open(old)) continue;
     old.ended_known = true;
-    old.replaced = old.asked == Asked::nobody;
+    old.replaced = old.asked == Asked::nobody && server.upgraded == no_fact;
     old.ended = fact.when;
     take_fault(server, old);
     witness(old, id);
