@@ -331,7 +331,7 @@ void say_limit(Draft& draft, const Case& c) {
   if (line.boot) text = "it was not ready within its boot timeout";
   if (line.request == "deadlock") text = "no thread of it took the interpreter's lock within deadlock-timeout";
   if (line.limit_s > 0) text += fmt::format(" ({:g} s)", line.limit_s);
-  else if (line.took_s > 0) text += fmt::format(" ({:.2g} s)", line.took_s);
+  else if (line.took_s > 0) text += fmt::format("; it ran for {:.2g} s", line.took_s);
   else if (!gunicorn(c) && !draft.values["timeout"].empty()) text += fmt::format(" ({})", draft.values["timeout"]);
   draft.values["gave_up"] = std::move(text);
 }
