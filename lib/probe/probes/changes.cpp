@@ -63,18 +63,32 @@ void look(const source::Host& host, const std::string& folder, int depth, Newest
   }
 }
 
-// What the package manager did last. "2026-11-22 10:00:00 upgrade libpq5:amd64 15.1 15.2", local time.
+// dpkg stamps in local time and names no zone. Its last line was written when the file was: what lies between the two is the zone, a whole
+// number of quarter hours. Nothing where the file was touched later.
+std::optional<std::int64_t> zone_of(std::string_view last_line, std::int64_t written_ns) {
+  constexpr std::int64_t quarter = 900 * base::second_ns, slack = 120 * base::second_ns;
+  const auto stamp = last_line.size() < 19 ? std::nullopt : base::read_iso(last_line.substr(0, 19));
+  if (!stamp) return std::nullopt;
+  const std::int64_t ahead = stamp->at - written_ns;
+  const std::int64_t steps = (ahead >= 0 ? ahead + quarter / 2 : ahead - quarter / 2) / quarter;
+  return std::abs(ahead - steps * quarter) <= slack && std::abs(steps) <= 14 * 4 ? std::optional<std::int64_t>(steps * quarter) : std::nullopt;
+}
+
+// What the package manager did last. "2026-11-22 10:00:00 upgrade libpq5:amd64 15.1 15.2".
 void packages(const source::Host& host, Changes& changes) {
   const auto text = host.read("/var/log/dpkg.log", 8 << 20);
+  const auto about = host.stat("/var/log/dpkg.log");
   if (!text) return;
   std::set<std::string> named;
-  const auto lines = base::split(*text, '\n');
+  const auto lines = base::split(base::trim(*text), '\n');
+  const auto zone = lines.empty() || !about ? std::nullopt : zone_of(lines.back(), about->mtime_ns);
   for (auto line = lines.rbegin(); line != lines.rend() && named.size() < 20; ++line) {
     if (line->size() < 21) continue;
     const auto words = base::split(line->substr(20), ' ');
     if (words.size() < 2 || (words[0] != "install" && words[0] != "upgrade" && words[0] != "remove")) continue;
-    const auto when = base::read_iso(line->substr(0, 19));
+    auto when = base::read_iso(line->substr(0, 19));
     if (!when) continue;
+    if (zone) when = base::Instant{base::Clock::wall, when->at - *zone, when->give};
     const std::string package(words[1].substr(0, words[1].find(':')));
     if (named.insert(package).second) changes.add(package, "package", *when, 0, "", "/var/log/dpkg.log: " + std::string(words[0]) + " " + package);
   }

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
-#include "model/timeline.hpp"
 #include "rule/draft.hpp"
 
 namespace rule {
@@ -78,13 +77,15 @@ std::vector<Draft> look_at(const Look& look) {
     for (const FactId id : look.evidence.ids_of<FileChanged>()) {
       const Fact& fact = look.evidence.facts[id];
       const auto* file = as<FileChanged>(fact);
-      const auto distance = file ? model::distance_between(look.stack, look.evidence, fact, death) : std::nullopt;
-      if (!distance) continue;
-      const double before = -static_cast<double>(distance->ns) / 1e9;
+      if (!file || !fact.when || fact.when->clock == base::Clock::boot || death->clock == base::Clock::boot) continue;
+      // Quarter hours tie two records of one event; here they would call any time just before. Without a zone both are taken to be of one.
+      const double before = static_cast<double>(death->at - fact.when->at) / 1e9;
       if (before < 0 || before > just_before_s) continue;
+      const bool one_clock = fact.when->clock == death->clock;
       const bool package = file->kind == "package";
       Draft draft = changed(look, server, fact.when, before);
-      draft.sure_because = package ? "the package manager's own line; that it is the cause is not said" : "the file's own time; that it is the cause is not said";
+      if (!one_clock) draft.sure = Confidence::likely;
+      draft.sure_because = !one_clock ? "one of the two logs names no time zone; both are taken to be of the same (--tz tells it)" : package ? "the package manager's own line; that it is the cause is not said" : "the file's own time; that it is the cause is not said";
       draft.values["kind"] = base::printable(file->kind, 40);
       draft.values["path"] = draft.values["file"] = base::printable(file->path, 160);
       draft.values["detail"] = draft.values["kind"] + " " + draft.values["path"];

@@ -174,3 +174,19 @@ TEST_CASE("what was changed: configuration, unit and drop-in, the application's 
   CHECK(changes[3].kind + " " + changes[3].path == "app /srv/app/app.py");
   CHECK(changes[4].kind + " " + changes[4].path == "package libpq5");
 }
+
+TEST_CASE("the package manager's zone is what lies between its last line and its file's own time") {
+  const auto when_of = [](std::string_view written) {
+    Machine machine = with_server();
+    machine.files["var/log/dpkg.log"] = "2026-11-22 09:00:01 upgrade libpq5:amd64 15.1 15.2\n2026-11-22 09:00:04 status installed libpq5:amd64 15.2\n";
+    machine.stat("/var/log/dpkg.log", 9, 0644, base::read_iso(written)->at, 0);
+    const auto evidence = seen_by(machine, "changes");
+    for (const auto& fact : evidence.facts)
+      if (const auto* changed = evidence::as<evidence::FileChanged>(fact); changed && changed->kind == "package") return base::iso(*fact.when);
+    return std::string("none");
+  };
+  CHECK(when_of("2026-11-22T09:00:05") == "2026-11-22T09:00:01Z");
+  CHECK(when_of("2026-11-22T07:00:05") == "2026-11-22T07:00:01Z");  // two hours east of UTC
+  CHECK(when_of("2026-11-22T14:30:05") == "2026-11-22T14:30:01Z");  // five and a half west
+  CHECK(when_of("2026-11-22T09:06:00") == "2026-11-22T09:00:01");   // touched later: not known
+}
