@@ -84,7 +84,7 @@ int check_config(const Settings& settings) {
   if (pid == 0) {
     Wrong wrong;
     check_all(settings, wrong);
-    for (const std::string& line : wrong) std::fprintf(stderr, "Error: %s\n", line.c_str());
+    for (const std::string& line : wrong) std::fprintf(stderr, "Error: %s\n", base::printable(line, 2000).c_str());
     std::fflush(stderr);
     ::_exit(wrong.empty() ? 0 : 1);
   }

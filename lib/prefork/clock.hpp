@@ -20,11 +20,6 @@ inline std::int64_t wall_seconds() {
   return now.tv_sec;
 }
 
-struct Civil {
-  int year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0, weekday = 4;
-};
-/// `seconds` since 1970; the proleptic Gregorian calendar.
-Civil civil_of(std::int64_t seconds);
 /// Of the local zone now, in seconds east.
 int zone_offset();
 

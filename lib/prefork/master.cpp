@@ -52,7 +52,7 @@ Master::~Master() = default;
 int Master::run() {
   if (auto started = start(); !started) {
     // What gunicorn prints for a configuration that it cannot use.
-    std::fprintf(stderr, "\nError: %s\n", base::sentence(started.error()).c_str());
+    std::fprintf(stderr, "\nError: %s\n", base::printable(base::sentence(started.error()), 2000).c_str());
     pidfile_.remove();
     return 1;
   }
@@ -357,7 +357,7 @@ void Master::reload() {
   if (!read) {
     // gunicorn dies of it and leaves its workers to notice (measured hup-broken-config); we go on as we were.
     if (!manner_->name.empty()) {
-      std::fprintf(stderr, "\nError: %s\n", base::sentence(read.error()).c_str());
+      std::fprintf(stderr, "\nError: %s\n", base::printable(base::sentence(read.error()), 2000).c_str());
       std::fflush(stderr);
       ::_exit(1);
     }
@@ -446,7 +446,7 @@ void Master::reexec() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   if (::chdir(start_.folder.c_str()) == 0) ::execve(start_.program.c_str(), arguments.data(), variables.data());
-  std::fprintf(stderr, "Error: executing %s: %s\n", start_.program.c_str(), std::strerror(errno));
+  std::fprintf(stderr, "Error: executing %s: %s\n", base::printable(start_.program, 300).c_str(), std::strerror(errno));
   ::_exit(1);
 }
 

@@ -24,7 +24,7 @@ std::string variable(const char* name) {
 }
 
 int fail(const base::Error& error, int code) {
-  std::fprintf(stderr, "\nError: %s\n", base::sentence(error).c_str());
+  std::fprintf(stderr, "\nError: %s\n", base::printable(base::sentence(error), 2000).c_str());
   return code;
 }
 
