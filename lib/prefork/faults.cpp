@@ -19,7 +19,7 @@ using enum Fault;
 
 constexpr std::array rows{
     FaultRow{lost_term, "lost_term", 0.3, "SIGTERM between fork and the worker's own handlers is lost; the window lasts so many seconds (gunicorn #1910)"},
-    FaultRow{abort_grace_race, "abort_grace_race", 0, "SIGKILL follows SIGABRT in the same pass, as when a signal is queued"},
+    FaultRow{abort_grace_race, "abort_grace_race", 0, "SIGKILL follows SIGABRT in the same pass, as when a signal is queued; the handler never runs"},
     FaultRow{hup_stall, "hup_stall", 0, "a reload blocks the master until the old workers are gone, at most graceful_timeout"},
     FaultRow{slow_boot, "slow_boot", 5, "a worker takes so many seconds to load the application"},
     FaultRow{slow_boot_killed, "slow_boot_killed", 0, "timeout counts from the fork, so that a slow boot is killed and begun anew (to 21.x)"},

@@ -490,6 +490,8 @@ void Master::murder_one(Live& worker, double now) {
     board_->timed_out.fetch_add(1);
     worker.aborted = true;
     worker.aborted_at = now;
+    // gunicorn loses this race now and then; stopped, the worker loses it always: a pending SIGKILL is taken before the handler runs.
+    if (faults_.is_on(Fault::abort_grace_race)) ::kill(worker.pid, SIGSTOP);
     kill_one(worker.pid, SIGABRT);
     if (!faults_.is_on(Fault::abort_grace_race)) return;
   }
