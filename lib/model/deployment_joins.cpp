@@ -70,8 +70,6 @@ bool socket_activated(const Deployment& all, const Holder& holder) {
 }
 
 void add_joins(Deployment& all) {
-  std::size_t passes = 0;
-  for (const auto& nginx : all.nginx) passes += nginx->passes.size();
   const bool one_server = all.servers.size() == 1;
   for (std::size_t n = 0; n < all.nginx.size(); ++n) {
     const Nginx& nginx = *all.nginx[n];
