@@ -225,6 +225,18 @@ struct DriverMapped    { std::string name, path, peer; };
 struct ApplicationSeen { std::string app, made_by, speaks; };
 /// What the subject does this moment: its state letter, the system call it is in ("" running or unknown), on which descriptor, where that leads.
 struct ProcessWaits    { std::string state, call, on, wchan; std::optional<int> fd; double cpu_s = 0; };
+/// A place in a stack. Python: the code's qualified name, its file, its line (0 where the table has none). Native: the symbol ("" none) and the
+/// module that it stands in, line 0.
+struct StackFrame      { std::string function, file; int line = 0; };
+/// Where one thread of the subject was, innermost frame first. runtime: "CPython 3.11", "" none known. how: signal (as `signal` was delivered to
+/// it), asleep (it did not run meanwhile), sample (taken on the processor), stop (it was stopped), moving (it ran meanwhile: may be mixed).
+/// gil: it held the interpreter's lock. beyond: frames outside of those here; doubt: what could not be read, in words.
+struct ThreadStack     { int tid = 0, signal = 0; std::string runtime, how, doubt; bool gil = false; std::vector<StackFrame> python, native; std::uint64_t beyond = 0; };
+/// The request that the subject was serving at the fact's time, from the first bytes that it read: redacted line, chosen headers ("Host: a"
+/// with "; " between), who sent it, for how long already.
+struct RequestServed   { std::string line, headers, peer; int tid = 0; std::optional<int> fd; double seconds = 0; };
+/// Time that a thread waited in a call on one peer since its last request began. ended: it is no longer in it.
+struct TimeBlocked     { std::string call, on; int tid = 0; std::optional<int> fd; std::uint64_t count = 0; double seconds = 0; bool ended = false; };
 /// One open file or socket that several processes of a server share though it should be one's own. kind: socket epoll; pids: "450 451".
 struct DescriptorShared { std::string kind, peer, guess, pids; std::uint64_t inode = 0; };
 /// A device or its library mapped or opened before the fork: "/dev/nvidia0".
@@ -256,7 +268,7 @@ using AnyWhat = std::variant<ServerStarted, ServerListening, ServerUses, WorkerB
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, Boxed<AppFailed>, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, Boxed<ContainerState>, ClusterEvent, ProxyError, ProxyEvent, Boxed<ProcessSeen>, ServerCommand, SettingRead, Boxed<UnitSeen>, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
-                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, MemoryGrown, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, MemoryGrown, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, Boxed<ThreadStack>, Boxed<RequestServed>, TimeBlocked, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 template <class Any> struct Takes;
 template <class T, class Any> inline constexpr bool kind_of = false;

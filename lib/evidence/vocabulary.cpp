@@ -99,6 +99,9 @@ ROW(CpuSeen, "cpu.seen", "the processors that a server may use", F(cpus) F(quota
 ROW(DriverMapped, "driver.mapped", "a driver in C that a process has mapped", F(name) F(path) F(peer))
 ROW(ApplicationSeen, "application.seen", "the callable that is served, as its file makes it", F(app) F(made_by) F(speaks))
 ROW(ProcessWaits, "process.waits", "what a process does this moment", F(state) F(call) F(on) F(wchan) F(fd) F(cpu_s))
+ROW(ThreadStack, "thread.stack", "where a thread was, innermost frame first", F(tid) F(signal) F(runtime) F(how) F(doubt) F(gil) F(python) F(native) F(beyond))
+ROW(RequestServed, "request.served", "the request that a worker was serving", F(line) F(headers) F(peer) F(tid) F(fd) F(seconds))
+ROW(TimeBlocked, "time.blocked", "how long a thread waited in a call on one peer since its last request began", F(call) F(on) F(tid) F(fd) F(count) F(seconds) F(ended))
 ROW(DescriptorShared, "descriptor.shared", "a socket or epoll that several processes of a server have open", F(kind) F(peer) F(guess) F(pids) F(inode))
 ROW(DeviceHeld, "device.held", "a device that a process has open or mapped", F(path))
 ROW(SyntaxWrong, "syntax.wrong", "a file that its own reader would refuse, at this place", F(what) F(path) F(message) F(check))
@@ -119,6 +122,11 @@ template <class T> void put(Json& json, std::string_view name, const T& value) {
 // Log bytes may be no UTF-8; JSON must be. Strings go through printable(), which keeps ASCII as it is.
 void put(Json& json, std::string_view name, const std::string& value) { json[std::string(name)] = base::printable(value); }
 template <class T> void put(Json& json, std::string_view name, const std::optional<T>& value) { if (value) json[std::string(name)] = *value; }
+void put(Json& json, std::string_view name, const std::vector<StackFrame>& value) {
+  Json frames = Json::array();
+  for (const StackFrame& frame : value) frames.push_back(Json{{"function", base::printable(frame.function)}, {"file", base::printable(frame.file)}, {"line", frame.line}});
+  json[std::string(name)] = std::move(frames);
+}
 
 // A fraction is no count: converting one that is out of reach is undefined.
 template <class T> bool holds(const Json& value) { return std::is_integral_v<T> ? value.is_number_integer() : value.is_number(); }
@@ -132,6 +140,17 @@ template <class T> void take(const Json& json, std::string_view name, T& value) 
 template <class T> void take(const Json& json, std::string_view name, std::optional<T>& value) {
   const auto found = json.find(std::string(name));
   if (found != json.end() && holds<T>(*found)) value = found->get<T>();
+}
+void take(const Json& json, std::string_view name, std::vector<StackFrame>& value) {
+  const auto found = json.find(std::string(name));
+  if (found == json.end() || !found->is_array()) return;
+  for (const Json& of : *found) {
+    if (!of.is_object()) continue;
+    StackFrame& frame = value.emplace_back();
+    take(of, "function", frame.function);
+    take(of, "file", frame.file);
+    take(of, "line", frame.line);
+  }
 }
 
 constexpr std::string_view clock_word(base::Clock clock) { return clock == base::Clock::wall ? "wall" : clock == base::Clock::naive ? "naive" : "boot"; }
@@ -192,6 +211,8 @@ std::vector<Word> vocabulary() { return words(std::make_index_sequence<std::vari
 void each_text(What& what, const std::function<void(std::string&)>& change) {
   const auto text = [&](std::string_view, auto& field) {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, std::string>) change(field);
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, std::vector<StackFrame>>)
+      for (StackFrame& frame : field) { change(frame.function); change(frame.file); }
   };
   std::visit([&](auto& kind) { Row<Kind<decltype(kind)>>::fields(unboxed(kind), text); }, what);
 }

@@ -325,6 +325,12 @@ void join_named(Stack& stack, const Evidence& evidence) {
         life->core |= (exited->status & 0x80) != 0;
       }
       witness(*life, id);
+    } else if (as<ThreadStack>(fact) || as<RequestServed>(fact) || as<TimeBlocked>(fact)) {
+      Life* const life = life_by_host_pid(stack, by_host, fact.about.pid);
+      if (!life) continue;
+      if (as<ThreadStack>(fact)) life->stacks.push_back(id);
+      else if (as<TimeBlocked>(fact)) life->blocked.push_back(id);
+      else life->request = id;
     } else if (as<SignalSent>(fact) || as<OomMarked>(fact)) {
       Life* life = life_by_host_pid(stack, by_host, fact.about.pid);
       if (!life) continue;

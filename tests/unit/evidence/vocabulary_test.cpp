@@ -92,6 +92,36 @@ TEST_CASE("a fact is one line, and comes back as it was") {
   CHECK(to_ndjson(*again) == to_ndjson(evidence));
 }
 
+TEST_CASE("a stack keeps its frames in order, and every text of them can be changed") {
+  Evidence evidence = one_source();
+  ThreadStack stack;
+  stack.tid = 452;
+  stack.signal = 9;
+  stack.runtime = "CPython 3.11";
+  stack.python = {{"handler", "/srv/app.py", 11}, {"<module>", "/srv/app.py", 0}};
+  stack.native = {{"", "/usr/lib/libc.so.6", 0}};
+  evidence.add(fact(stack, 451));
+  const auto again = read_ndjson(to_ndjson(evidence));
+  REQUIRE(again);
+  const auto* back = as<ThreadStack>(again->facts[0]);
+  REQUIRE(back);
+  REQUIRE(back->python.size() == 2);
+  CHECK(back->python[0].function == "handler");
+  CHECK(back->python[0].file == "/srv/app.py");
+  CHECK(back->python[0].line == 11);
+  CHECK(back->python[1].function == "<module>");
+  CHECK(back->native.size() == 1);
+  CHECK(to_ndjson(*again) == to_ndjson(evidence));
+  std::size_t texts = 0;
+  each_text(evidence.facts[0].what, [&](std::string& text) { texts += text.empty() ? 0 : 1; });
+  CHECK(texts == 6);
+
+  const auto damaged = read_ndjson(to_ndjson(one_source()) + R"({"word":"thread.stack","source":0,"f.python":[7,{"line":"x"},{"function":3,"line":1e40}],"f.native":{}})" + "\n");
+  REQUIRE(damaged);
+  CHECK(as<ThreadStack>(damaged->facts[0])->python.size() == 2);
+  CHECK(as<ThreadStack>(damaged->facts[0])->native.empty());
+}
+
 TEST_CASE("every kind of fact survives the way out and in") {
   // The word alone makes an empty fact of its kind; what is written of it must read back to the same line.
   for (const Word& word : vocabulary()) {
