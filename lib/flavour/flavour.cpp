@@ -1,6 +1,9 @@
 #include "flavour/flavour.hpp"
 
+#include <algorithm>
+
 #include "flavour/command.hpp"
+#include "flavour/gunicorn_settings.hpp"
 
 namespace flavour {
 
@@ -8,6 +11,22 @@ const Flavour* flavour(std::string_view name) {
   for (const Flavour* known : flavours())
     if (known->name == name) return known;
   return nullptr;
+}
+
+bool knows(std::string_view name, std::string_view setting) {
+  if (name == "gunicorn") return gunicorn_knows(setting);   // its hooks, too
+  const Flavour* const known = flavour(name);
+  return known && std::any_of(known->defaults.begin(), known->defaults.end(), [&](const Default& row) { return row.name == setting; });
+}
+
+std::string_view shown(std::string_view name) {
+  const Flavour* const known = flavour(name);
+  return known && !known->program.empty() ? known->program : name;
+}
+
+bool like_gunicorn(std::string_view name) {
+  const Flavour* const known = flavour(name);
+  return known && known->like_gunicorn;
 }
 
 Kin kin_of(std::string_view args, const Flavour*& known) {

@@ -45,6 +45,10 @@ struct Advice { std::string_view rule, when, text, loses, edit; };
 
 struct Flavour {
   std::string_view name;                                 // "gunicorn"
+  /// How people call it, where that is not the name.
+  std::string_view program = {};
+  /// Its master, workers, command line, settings and lines are gunicorn's, whatever else it has: the reference server.
+  bool like_gunicorn = false;
   /// "20.0" "20.1" "21" "22" "24" from "23.0.0"; "" when unknown.
   std::string (*family)(std::string_view version);
   /// Would this version at this log level (debug info warning error critical) have logged such an end? nullopt = a race, or not known.
@@ -66,6 +70,8 @@ struct Flavour {
   OnMasterDeath on_master_death = OnMasterDeath::workers_leave;
   std::span<const Meaning> signals = {};
   std::span<const Option> options = {};
+  /// The configuration file that it reads where none is named, in its working directory.
+  std::string_view config_file = {};
   std::span<const Advice> advice = {};
 };
 
@@ -78,5 +84,11 @@ std::vector<OptionRead> options_of(const Flavour& flavour, std::string_view args
 
 std::span<const Flavour* const> flavours();              // made by table(): every file in flavours/
 const Flavour* flavour(std::string_view name);
+/// Whether that server has such a setting, in any version that is known here.
+bool knows(std::string_view name, std::string_view setting);
+/// How people call the server of that name: "triage-server".
+std::string_view shown(std::string_view name);
+/// gunicorn, and every flavour that is like it.
+bool like_gunicorn(std::string_view name);
 
 }  // namespace flavour

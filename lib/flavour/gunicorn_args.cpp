@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "base/words.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/gunicorn_settings.hpp"
 
 namespace flavour {
@@ -13,10 +14,12 @@ namespace {
 using evidence::SettingRead;
 using Words = std::vector<std::string>;
 
+constexpr std::string_view reference_program = "triage-server";
+
 bool is_program(std::string_view word) {
   const auto name = base::file_name(word);
   constexpr std::string_view module = "/gunicorn/__main__.py";  // what `python -m gunicorn` becomes after USR2
-  return name == "gunicorn" || name == "gunicorn3" || (word.size() > module.size() && word.substr(word.size() - module.size()) == module);
+  return name == "gunicorn" || name == "gunicorn3" || name == reference_program || (word.size() > module.size() && word.substr(word.size() - module.size()) == module);
 }
 
 // Programs that take a service's or a process's name: theirs is no start command.
@@ -30,13 +33,13 @@ bool ends_command(std::string_view word) {
 }
 
 // One option of the table and the setting it sets.
-struct Option { std::string_view text; const GunicornSetting* setting = nullptr; };
+struct Known { std::string_view text; const GunicornSetting* setting = nullptr; };
 
 // `--worker-c` is good when all that begin so set the same: argparse's allow_abbrev. What a later version made ambiguous (--con, since there is
 // --control-socket) it refuses to start with, so that the settings of all versions decide.
-Option find_option(std::string_view text) {
+Known find_option(std::string_view text) {
   const bool is_long = base::starts_with(text, "--");
-  Option exact, begun, lasting;
+  Known exact, begun, lasting;
   bool ambiguous = false, lasting_ambiguous = false;
   for (const GunicornSetting& row : gunicorn_settings_table()) {
     for (const auto option : base::split(row.options, ' ')) {
@@ -53,7 +56,7 @@ Option find_option(std::string_view text) {
   }
   if (exact.setting) return exact;
   if (!ambiguous) return begun;
-  return lasting_ambiguous ? Option{} : lasting;
+  return lasting_ambiguous ? Known{} : lasting;
 }
 
 bool negative_number(std::string_view word) {
@@ -70,7 +73,7 @@ bool looks_like_option(std::string_view word) {
 
 class Reading {
  public:
-  explicit Reading(std::string_view from) : from_(from) {}
+  explicit Reading(std::string_view from, const Flavour* own = nullptr) : from_(from), own_(own) {}
 
   void set(const GunicornSetting& setting, std::string_view value) {
     if (setting.name == "raw_env") value = value.substr(0, value.find('='));  // what it is set to may be a secret
@@ -127,9 +130,16 @@ class Reading {
   std::size_t read_long(const Words& words, std::size_t at) {
     const std::string_view word = words[at];
     const auto equals = word.find('=');
-    const Option option = find_option(word.substr(0, equals));
-    if (!option.setting) return at;
-    return take(*option.setting, equals == std::string_view::npos ? std::nullopt : std::optional(word.substr(equals + 1)), words, at);
+    const Known option = find_option(word.substr(0, equals));
+    if (option.setting) return take(*option.setting, equals == std::string_view::npos ? std::nullopt : std::optional(word.substr(equals + 1)), words, at);
+    if (!own_) return at;
+    for (const flavour::Option& mine : own_->options) {
+      if (mine.text != word.substr(0, equals)) continue;
+      if (equals != std::string_view::npos) add(mine.setting, word.substr(equals + 1));
+      else if (at + 1 < words.size()) add(mine.setting, words[++at]);
+      break;
+    }
+    return at;
   }
 
   // -w4, -w 4, -w=4, and flags together: -DR.
@@ -138,7 +148,7 @@ class Reading {
     while (!rest.empty()) {
       const std::string text{'-', rest.front()};
       rest.remove_prefix(1);
-      const Option option = find_option(text);
+      const Known option = find_option(text);
       if (!option.setting) return at;
       if (option.setting->takes == Takes::flag_true) { set(*option.setting, "True"); continue; }
       if (base::starts_with(rest, "=")) rest.remove_prefix(1);
@@ -148,6 +158,7 @@ class Reading {
   }
 
   std::string from_;
+  const Flavour* own_;   // of a server that is like gunicorn and has options of its own
   std::string positional_;
   std::vector<SettingRead> settings_;
 };
@@ -202,7 +213,7 @@ bool is_python(std::string_view word) { return base::starts_with(base::file_name
 std::optional<std::string> shell_line(const Words& words) {
   for (std::size_t at = 1; at + 1 < words.size(); ++at) {
     const auto shell = base::file_name(words[at - 1]);
-    if ((shell == "sh" || shell == "bash" || shell == "dash" || shell == "ash" || shell == "zsh") && base::starts_with(words[at], "-") && words[at].back() == 'c' && base::contains(words[at + 1], "gunicorn"))
+    if ((shell == "sh" || shell == "bash" || shell == "dash" || shell == "ash" || shell == "zsh") && base::starts_with(words[at], "-") && words[at].back() == 'c' && (base::contains(words[at + 1], "gunicorn") || base::contains(words[at + 1], reference_program)))
       return words[at + 1];
   }
   return std::nullopt;
@@ -225,6 +236,12 @@ Words command_words(std::string_view args) {
   return words;
 }
 
+// Which of the servers that read gunicorn's command line: null for gunicorn itself.
+const Flavour* server_of(const Words& words, std::size_t begin) {
+  const bool titled = begin > 2 && words[begin - 3] == "triage-server:";
+  return titled || (begin > 0 && base::file_name(words[begin - 1]) == reference_program) ? flavour("reference") : nullptr;
+}
+
 }  // namespace
 
 std::optional<std::size_t> gunicorn_arguments(const Words& words) {
@@ -234,6 +251,7 @@ std::optional<std::size_t> gunicorn_arguments(const Words& words) {
   for (std::size_t at = first; at < words.size(); ++at) {
     const std::string_view word = words[at];
     if (is_program(word)) return at + 1;
+    if (word == "triage-server:" && at + 2 < words.size() && words[at + 1] == "master" && base::starts_with(words[at + 2], "[")) return at + 3;  // its title goes on with its arguments
     if (word == "-m" && at > first && at + 1 < words.size()) {
       const std::string_view module = words[at + 1];
       if (module == "gunicorn" || base::starts_with(module, "gunicorn.app.")) return at + 2;
@@ -246,6 +264,14 @@ std::optional<std::size_t> gunicorn_arguments(const Words& words) {
 bool starts_gunicorn(std::string_view args) {
   const Words words = command_words(args);
   return gunicorn_arguments(words).has_value();
+}
+
+std::string_view gunicorn_started(std::string_view args) {
+  const Words words = command_words(args);
+  const auto begin = gunicorn_arguments(words);
+  if (!begin) return {};
+  const Flavour* const own = server_of(words, *begin);
+  return own ? own->name : "gunicorn";
 }
 
 std::vector<SettingRead> gunicorn_settings(std::string_view args, std::string_view environment_text) {
@@ -262,12 +288,12 @@ std::vector<SettingRead> gunicorn_settings(std::string_view args, std::string_vi
   if (environment.port) defaults.add("bind", "0.0.0.0:" + *environment.port);                                          // config.py:710@26.2.2
   append(defaults.settings());
   if (environment.command_args) {
-    Reading from_environment("environment");
+    Reading from_environment("environment", begin ? server_of(words, *begin) : nullptr);
     from_environment.read(base::shell_words(*environment.command_args), 0);  // its positional arguments are ignored: app/base.py:198@20.1.0
     append(from_environment.settings());
   }
   if (begin) {
-    Reading from_line("command-line");
+    Reading from_line("command-line", server_of(words, *begin));
     from_line.read(words, *begin);
     if (!from_line.positional().empty()) from_line.add("wsgi_app", from_line.positional());
     append(from_line.settings());

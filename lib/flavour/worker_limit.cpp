@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "flavour/flavour.hpp"
+
 namespace flavour {
 
 namespace {
@@ -31,13 +33,14 @@ bool is_sync(std::string_view worker_class) { return worker_class.empty() || wor
 }  // namespace
 
 WorkerLimit worker_limit(std::string_view server, std::string_view family, std::string_view worker_class) {
+  if (like_gunicorn(server)) server = "gunicorn";
   const std::string_view kind = server != "gunicorn" ? "" : is_sync(worker_class) ? "sync" : worker_class;
   const auto row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& one) { return one.server == server && (one.worker_class.empty() || one.worker_class == kind); });
   if (row == std::end(rows)) return {};
   WorkerLimit limit = row->limit;
   if (server == "gunicorn" && kind == "sync") {
     // From 22.0 SystemExit of the abort handler reaches handle_error, which answers: commit 40232284 (22.0.0); measured on 20.1 and 26.1.
-    limit.answers_500 = family == "22" || family == "24" || family == "24.0";
+    limit.answers_500 = family == "22" || family == "24" || family == "24.0" || family == "own";
     limit.may_answer_500 = family.empty();
   }
   return limit;

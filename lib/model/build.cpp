@@ -186,7 +186,7 @@ void take_fault(Server& server, Life& life) {
   server.faults.erase(server.faults.begin());
 }
 
-bool others(const Server& server) { return server.flavour != "gunicorn"; }
+bool others(const Server& server) { return !flavour::like_gunicorn(server.flavour); }
 
 void worker_booted(Stack& stack, const Evidence& evidence, const Fact& fact, FactId id) {
   const int pid = fact.about.pid ? fact.about.pid : fact.by;
@@ -757,7 +757,7 @@ std::vector<FactId> folding_order(const Evidence& evidence) {
     const Fact*& begun = first[fact.origin.source];
     const auto* start = begun ? as<ServerStarted>(*begun) : nullptr;
     if (!begun) begun = &fact;
-    else if (start && start->flavour != "gunicorn" && latest[fact.origin.source] == INT64_MIN)
+    else if (start && !flavour::like_gunicorn(start->flavour) && latest[fact.origin.source] == INT64_MIN)
       if (const auto at = order_of(fact)) latest[fact.origin.source] = *at;
   }
   // A line without time (a traceback's continuation, stderr) stays behind the line before it in its own log.

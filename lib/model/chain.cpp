@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "model/pass.hpp"
 
 namespace model {
@@ -196,7 +197,7 @@ struct Maker {
     station.name = application.name;
     station.at = application.at;
     station.listeners = application.listens;
-    const std::string whose = application.flavour + (application.version.empty() ? "" : " " + application.version);
+    const std::string whose = std::string(flavour::shown(application.flavour)) + (application.version.empty() ? "" : " " + application.version);
     const Backend* backend = application.backend < 0 ? nullptr : &all.servers[static_cast<std::size_t>(application.backend)];
     const std::string open = !backend ? "" : backend->config_missing ? "its configuration file, which may set it, is not here" : backend->config != no_file && all.files[backend->config].unreadable ? "its configuration file, which may set it, could not be read" : "";
     const auto add = [&](std::string name, const Choices& choices, const char* unit, bool always) {
@@ -209,8 +210,8 @@ struct Maker {
     add(application.worker_name, application.worker, "s", true);
     if (application.graceful_name != application.worker_name) add(application.graceful_name, application.graceful, "s", true);
     if (application.reload_name != application.graceful_name) add(application.reload_name, application.reload, "s", false);
-    add(application.flavour == "puma" ? "persistent_timeout" : "keepalive", application.idle, "s", application.flavour == "gunicorn");
-    add(application.flavour == "gunicorn" || application.flavour == "puma" ? "workers" : "processes", application.workers, "", false);
+    add(application.flavour == "puma" ? "persistent_timeout" : "keepalive", application.idle, "s", flavour::like_gunicorn(application.flavour));
+    add(flavour::like_gunicorn(application.flavour) || application.flavour == "puma" ? "workers" : "processes", application.workers, "", false);
     add("threads", application.threads, "", false);
     add("backlog", application.backlog, "", false);
     return station;
@@ -280,10 +281,10 @@ struct Maker {
             const bool both = application.graceful_name == application.worker_name;
             s.graceful = both ? s.worker : application.graceful.empty() ? Limit{} : limit(find_term(application.graceful_name), graceful, false);
             s.graceful.known = s.graceful.known && (both || !application.graceful.empty());
-            const StopLaw law = application.flavour == "gunicorn" ? stop_law("gunicorn", kind.value.text) : application.stop;
+            const StopLaw law = flavour::like_gunicorn(application.flavour) ? stop_law("gunicorn", kind.value.text) : application.stop;
             s.orphans = law.orphans;
-            s.reload_late = application.flavour == "gunicorn" ? s.law.late : law.reload_late;
-            if (application.flavour == "gunicorn") { if (s.law.measures == flavour::Measures::request) s.reload = s.worker; }
+            s.reload_late = flavour::like_gunicorn(application.flavour) ? s.law.late : law.reload_late;
+            if (flavour::like_gunicorn(application.flavour)) { if (s.law.measures == flavour::Measures::request) s.reload = s.worker; }
             else if (application.reload_name == application.worker_name) s.reload = s.worker;
             else if (application.reload_name == application.graceful_name) s.reload = s.graceful;
             else if (!application.reload.empty()) s.reload = limit(find_term(application.reload_name), application.reload.front(), false);
@@ -337,10 +338,10 @@ struct Maker {
     std::vector<std::pair<std::size_t, std::string>> exact, maybe;
     for (std::size_t i = 0; i < applications.size(); ++i) {
       const Application& one = applications[i];
-      if (one.prefix != pass.prefix || one.flavour == "gunicorn") continue;
+      if (one.prefix != pass.prefix || flavour::like_gunicorn(one.flavour)) continue;
       const bool found = std::ranges::any_of(peers, [&](const std::string& peer) { return std::ranges::any_of(one.listens, [&](const std::string& listen) { return same_address(peer, listen); }); });
       if (found) exact.emplace_back(i, "");
-      else if (!one.listens_known || peers.empty()) maybe.emplace_back(i, "it is the only " + one.flavour + " here, and nothing says that it is another");
+      else if (!one.listens_known || peers.empty()) maybe.emplace_back(i, "it is the only " + std::string(flavour::shown(one.flavour)) + " here, and nothing says that it is another");
     }
     if (!exact.empty()) return exact;
     return maybe.size() == 1 ? maybe : std::vector<std::pair<std::size_t, std::string>>{};

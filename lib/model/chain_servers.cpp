@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "base/words.hpp"
+#include "flavour/flavour.hpp"
 #include "model/chain.hpp"
 
 namespace model {
@@ -64,14 +65,14 @@ void gunicorns(const Deployment& all, std::vector<Application>& out) {
       return found == server.settings.end() || found->second.empty() ? one(unknown_value(), server.at, From::unknown) : found->second;
     };
     Application made;
-    made.flavour = "gunicorn";
+    made.flavour = server.flavour;
     made.version = server.version;
-    made.family = gunicorn_family(server.version);
+    made.family = server.flavour == "gunicorn" ? gunicorn_family(server.version) : flavour::flavour(server.flavour)->family(server.version);
     made.prefix = "proxy";
     made.at = server.at;
     made.backend = static_cast<int>(i);
     made.holder = server.holder;
-    made.name = server.holder >= 0 ? all.holders[static_cast<std::size_t>(server.holder)].name : server.at.file < all.files.size() ? all.files[server.at.file].shown : "gunicorn";
+    made.name = server.holder >= 0 ? all.holders[static_cast<std::size_t>(server.holder)].name : server.at.file < all.files.size() ? all.files[server.at.file].shown : std::string(flavour::shown(server.flavour));
     for (const Choice& choice : choices("bind")) {
       if (!choice.value.known()) made.listens_known = false;
       made.listens.insert(made.listens.end(), choice.value.items.begin(), choice.value.items.end());
@@ -207,7 +208,7 @@ std::vector<Application> applications_of(const Deployment& all) {
     else if (file.document.dialect == Dialect::puma || file.document.dialect == Dialect::unicorn) rubies(all, i, out);
   }
   for (Application& made : out) {
-    if (made.flavour == "gunicorn") continue;
+    if (flavour::like_gunicorn(made.flavour)) continue;
     // What starts it names its file: uwsgi --ini /srv/app/uwsgi.ini, puma -C config/puma.rb.
     const std::string_view file = made.at.file < all.files.size() ? base::file_name(all.files[made.at.file].path) : std::string_view();
     for (std::size_t h = 0; h < all.holders.size() && !file.empty() && made.holder < 0; ++h)

@@ -2,6 +2,7 @@
 // signals mean is the server's (stop_law). Of a container every process goes with its first; supervisor kills one process unless told to kill all,
 // and systemd whom KillMode= names.
 #include "model/chain.hpp"
+#include "flavour/flavour.hpp"
 
 namespace model {
 
@@ -32,7 +33,7 @@ Station stop_station(const Deployment& all, const Application& application, Stop
     made.choices = found->second;
     made.unit = std::move(unit);
     const Choice& choice = made.choices.front();
-    made.where = choice.from == From::built_in ? "default of " + station.flavour : !choice.at.known() ? "--set" : place_text(all, choice.at);
+    made.where = choice.from == From::built_in ? "default of " + std::string(flavour::shown(station.flavour)) : !choice.at.known() ? "--set" : place_text(all, choice.at);
     if (!choice.value.known()) made.why = "it depends on what replaces it when it is read";
     made.shown = word == limit || choice.from != From::built_in;
     if (word == limit) made.key = "stop.timeout";

@@ -67,6 +67,7 @@ File file_of(std::string path, std::string shown, std::string text) {
     case Dialect::phpfpm: file.document = parse::settings::read_ini(file.text, dialect); break;
     case Dialect::uwsgi: file.document = parse::settings::read_uwsgi(file.text); break;
     case Dialect::dockerfile: file.document = parse::settings::read_dockerfile(file.text); break;
+    case Dialect::reference: file.document = parse::settings::read_reference(file.text); break;
     case Dialect::limits: file.document = parse::settings::read_limits(file.text); break;
     case Dialect::procfile: file.document = parse::settings::read_procfile(file.text); break;
     case Dialect::script: file.document = parse::settings::read_script(file.text); break;

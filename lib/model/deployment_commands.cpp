@@ -57,9 +57,10 @@ class Commands {
   Commands(Deployment& all, const Targets& targets) : all_(all), targets_(targets) {}
 
   void add(int holder, const std::string& command, const Spot& at, const std::string& environment) {
-    if (!flavour::starts_gunicorn(command)) return;
+    const std::string_view started = flavour::gunicorn_started(command);
+    if (started.empty()) return;
     Backend server;
-    server.flavour = "gunicorn";
+    server.flavour = started;
     server.command = command;
     server.at = at;
     server.holder = holder;

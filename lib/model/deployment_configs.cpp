@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "base/words.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/gunicorn_settings.hpp"
 #include "model/deployment.hpp"
 #include "model/gunicorn_value.hpp"
@@ -52,6 +53,20 @@ Settings settings_of(File& file, std::uint32_t index) {
   return settings;
 }
 
+// triage-server.json; what it refuses stands in the document's own complaints.
+Settings settings_of_reference(const File& file, std::uint32_t index) {
+  Settings settings;
+  for (const auto& entry : file.document.entries) {
+    Choices choices = gunicorn_choices(entry.key, entry.value);
+    for (Choice& choice : choices) {
+      choice.at = {index, entry.key_at.line, entry.key_at.column, entry.key_at.at, entry.key_at.end};
+      choice.from = From::configured;
+    }
+    settings.insert_or_assign(entry.key, std::move(choices));
+  }
+  return settings;
+}
+
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
 
 std::string normal(std::string path) {
@@ -67,7 +82,8 @@ std::string normal(std::string path) {
 // The file that -c names: the longest agreement from the end of the path wins; ties are no answer.
 std::uint32_t config_of(const Deployment& all, const Backend& server, const std::vector<std::uint32_t>& configs, bool& guess) {
   const Choice* named = only_choice(server.settings, "config");
-  const std::string wanted = normal(named ? named->value.text : "gunicorn.conf.py");
+  const flavour::Flavour& known = *flavour::flavour(server.flavour);
+  const std::string wanted = normal(named ? named->value.text : std::string(known.config_file));
   const std::string folder = server.at.known() ? folder_of(all.files[server.at.file].path) : "";
   std::uint32_t best = no_file;
   std::size_t best_score = 0;
@@ -75,6 +91,7 @@ std::uint32_t config_of(const Deployment& all, const Backend& server, const std:
   for (const std::uint32_t i : configs) {
     const std::string& path = all.files[i].path;
     if (base::file_name(path) != base::file_name(wanted)) continue;
+    if ((all.files[i].document.dialect == Dialect::reference) != (server.flavour == "reference")) continue;
     std::size_t score = 1;
     if (path == folder + wanted) score = 1000;
     else {
@@ -99,16 +116,23 @@ bool environment_is_seen(const Deployment& all, const Backend& server) {
 }
 
 void fill_defaults(const Deployment& all, Backend& server, bool other_names) {
-  for (const auto& row : flavour::gunicorn_settings_table()) {
-    if (row.takes == flavour::Takes::hook || server.settings.contains(std::string(row.name))) continue;
+  for (const auto& row : flavour::flavour(server.flavour)->defaults) {
+    if (server.settings.contains(std::string(row.name))) continue;
     Choice choice;
     choice.from = From::built_in;
     choice.at = server.at;
-    choice.value = other_names || server.config_missing ? unknown_value() : gunicorn_default(row.name, server.version);
+    choice.value = other_names || server.config_missing ? unknown_value() : server.flavour == "gunicorn" ? gunicorn_default(row.name, server.version) : gunicorn_choices(row.name, std::string(row.value)).front().value;
     if (other_names || server.config_missing) choice.from = From::unknown;
     if (row.name == "workers" && !environment_is_seen(all, server)) choice.value = unknown_value();
     server.settings.emplace(std::string(row.name), Choices{std::move(choice)});
   }
+}
+
+// triage-server: its own first version, or that of the gunicorn which --like names.
+std::string like_version(const Backend& server) {
+  const Choice* like = only_choice(server.settings, "like");
+  if (!like || like->from != From::configured) return "0.1.0";
+  return base::starts_with(like->value.text, "gunicorn-") ? like->value.text.substr(9) : "";
 }
 
 void effective_class(Backend& server) {
@@ -120,6 +144,7 @@ void effective_class(Backend& server) {
       if (out.size() >= 16) break;
       Choice choice = one;
       std::string kind = one.value.known() ? class_kind(one.value.text) : "";
+      if (server.flavour == "reference" && one.value.known() && kind.empty()) kind = one.value.text == "threads" ? "gthread" : one.value.text;   // event
       choice.when = one.when.empty() ? "" : one.when;
       if (kind == "sync" && other.value.known() && other.value.number > 1) { kind = "gthread"; if (other.from == From::configured) choice.at = other.at; }
       // With an unknown number of threads sync may be gthread.
@@ -156,14 +181,15 @@ void add_configs(Deployment& all, const Targets& targets) {
   std::map<std::uint32_t, Settings> settings;
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
     File& file = all.files[i];
-    if (file.document.dialect != Dialect::gunicorn) continue;
+    if (file.document.dialect != Dialect::gunicorn && file.document.dialect != Dialect::reference) continue;
     configs.push_back(i);
-    if (file.template_language.empty()) settings.emplace(i, settings_of(file, i));
+    if (file.document.dialect == Dialect::reference) settings.emplace(i, settings_of_reference(file, i));
+    else if (file.template_language.empty()) settings.emplace(i, settings_of(file, i));
     else { file.unreadable = true; settings.emplace(i, Settings{{"*", {}}}); }
   }
   std::vector<std::uint32_t> used;
   for (Backend& server : all.servers) {
-    server.version = version;
+    server.version = server.flavour == "gunicorn" ? version : "";
     bool guess = false;
     const std::uint32_t config = config_of(all, server, configs, guess);
     bool other_names = false;
@@ -192,10 +218,10 @@ void add_configs(Deployment& all, const Targets& targets) {
   for (const std::uint32_t i : configs) {
     if (std::ranges::find(used, i) != used.end() || !all.files[i].template_language.empty()) continue;
     Backend server;
-    server.flavour = "gunicorn";
+    server.flavour = all.files[i].document.dialect == Dialect::reference ? "reference" : "gunicorn";
     server.at = {i, 1, 1, 0, 0};
     server.config = i;
-    server.version = version;
+    server.version = server.flavour == "gunicorn" ? version : "";
     const bool other_names = settings[i].contains("*") || all.files[i].unreadable;
     server.settings = settings[i];
     server.settings.erase("*");
@@ -203,6 +229,8 @@ void add_configs(Deployment& all, const Targets& targets) {
     effective_class(server);
     all.servers.push_back(std::move(server));
   }
+  for (Backend& server : all.servers)
+    if (server.flavour == "reference") server.version = like_version(server);
 }
 
 }  // namespace model

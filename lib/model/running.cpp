@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/nginx_time.hpp"
 #include "model/timeline.hpp"
 
@@ -166,7 +167,7 @@ Station server_station(const Server& server, ServerLimits& limits) {
   station.flavour = server.flavour;
   station.version = server.version;
   const std::string kind = !server.worker_class.empty() ? server.worker_class : text_setting(server, "worker_class").value_or("");
-  limits.known = !kind.empty() || server.flavour != "gunicorn";
+  limits.known = !kind.empty() || !flavour::like_gunicorn(server.flavour);
   limits.law = flavour::worker_limit(server.flavour, server.family, kind);
   const auto add = [&](std::string_view name, const char* unit) {
     Term term;

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "base/words.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "flavour/gunicorn_settings.hpp"
 
@@ -47,9 +48,9 @@ std::vector<FactId> commands_of(const Evidence& evidence, const SettingsOf& aske
 
 std::string both(const std::string& a, const std::string& b) { return a.empty() ? b : b.empty() ? a : a + " and " + b; }
 
-void built_in(Layer& settings, const std::string& version) {
+void built_in(Layer& settings, const std::string& flavour, const std::string& version) {
   const auto known = flavour::read_version(version);
-  for (const auto& row : flavour::gunicorn_defaults()) {
+  for (const auto& row : flavour::flavour(flavour)->defaults) {
     if (!flavour::holds_for(row.since, row.until, known)) continue;
     Setting& setting = settings[std::string(row.name)];
     setting.name = row.name;
@@ -100,7 +101,7 @@ std::vector<File> files_of(const Evidence& evidence, const SettingsOf& asked) {
   for (const FactId id : evidence.ids_of<SettingRead>()) {
     const Fact& fact = evidence.facts[id];
     const auto* const read = evidence::as<SettingRead>(fact);
-    if ((read->from != "file" && read->from != "default") || !belongs(asked, fact) || !flavour::gunicorn_knows(read->name)) continue;
+    if ((read->from != "file" && read->from != "default") || !belongs(asked, fact) || !flavour::knows(asked.flavour, read->name)) continue;
     File& file = files[fact.origin.source];
     file.name = evidence.source_of(fact).name;
     file.reads[read->name].push_back(id);
@@ -175,17 +176,17 @@ void forget(Layer& settings, const std::string& why) {
 }
 
 // The file that is in force for a start command, and why not when it is known to be one that was not seen.
-const File* file_in_force(const std::vector<File>& files, const std::string& named, bool commanded, EffectiveSettings& out) {
+const File* file_in_force(const std::vector<File>& files, const std::string& named, std::string_view usual, bool commanded, EffectiveSettings& out) {
   std::vector<const File*> fitting;
   for (const File& file : files) {
-    if (named.empty() ? (base::file_name(file.name) == "gunicorn.conf.py" || !commanded) : same_file(file.name, named)) fitting.push_back(&file);
+    if (named.empty() ? (base::file_name(file.name) == usual || !commanded) : same_file(file.name, named)) fitting.push_back(&file);
   }
   // A copy may have lost its folders: the name alone will do where only one has it.
   if (fitting.empty() && !named.empty())
     for (const File& file : files)
       if (base::file_name(file.name) == base::file_name(named)) fitting.push_back(&file);
   if (fitting.size() == 1) return fitting.front();
-  const std::string wanted = "settings of " + (named.empty() ? std::string("gunicorn.conf.py") : named);
+  const std::string wanted = "settings of " + (named.empty() ? std::string(usual) : named);
   if (fitting.size() > 1) out.gaps.push_back({wanted, std::to_string(fitting.size()) + " files may be meant: " + fitting[0]->name + ", " + fitting[1]->name, "give only the one of this server", 1, {}});
   else if (!named.empty()) out.gaps.push_back({wanted, "the start command names this file, and it was not given", "give " + named + " too", 1, {}});
   return nullptr;
@@ -222,7 +223,7 @@ void threads_make_gthread(Layer& settings) {
 
 EffectiveSettings resolve(const Evidence& evidence, const SettingsOf& asked, FactId command, const std::vector<File>& files) {
   EffectiveSettings out;
-  built_in(out.settings, asked.version);
+  built_in(out.settings, asked.flavour, asked.version);
   std::vector<SettingRead> started;
   if (command != evidence::no_fact) {
     const auto& how = *evidence::as<ServerCommand>(evidence.facts[command]);
@@ -235,7 +236,7 @@ EffectiveSettings resolve(const Evidence& evidence, const SettingsOf& asked, Fac
     if (read.from == "environment-default") set(out.settings, read, command, read.name == "workers" ? "environment WEB_CONCURRENCY" : "environment PORT");
 
   const std::string named = flavour::gunicorn_config(started);
-  const File* const file = file_in_force(files, named, command != evidence::no_fact, out);
+  const File* const file = file_in_force(files, named, flavour::flavour(asked.flavour)->config_file, command != evidence::no_fact, out);
   const bool unseen = !file && !out.gaps.empty() && command != evidence::no_fact;
   if (unseen) forget(out.settings, out.gaps.back().wanted.substr(std::string_view("settings of ").size()) + " was not seen");
   if (file) {
@@ -273,7 +274,7 @@ void merge(EffectiveSettings& into, EffectiveSettings&& other, const std::string
 }  // namespace
 
 EffectiveSettings effective_settings(const Evidence& evidence, const SettingsOf& asked) {
-  if (asked.flavour != "gunicorn") return {};
+  if (!flavour::like_gunicorn(asked.flavour)) return {};
   const auto commands = commands_of(evidence, asked);
   const auto files = files_of(evidence, asked);
   if (commands.empty()) return resolve(evidence, asked, evidence::no_fact, files);

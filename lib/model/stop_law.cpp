@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 
 namespace model {
 
@@ -35,6 +36,7 @@ constexpr std::array rows{
 }  // namespace
 
 StopLaw stop_law(std::string_view server, std::string_view worker_class) {
+  if (flavour::like_gunicorn(server)) server = "gunicorn";
   for (const Row& row : rows)
     if (row.server == server && (row.worker_class.empty() || row.worker_class == worker_class)) return row.law;
   return {};

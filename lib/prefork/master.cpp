@@ -218,7 +218,14 @@ void Master::announce() {
 
 void Master::set_title(std::string_view role) {
   const std::string name = settings_.proc_name.empty() ? settings_.app : settings_.proc_name;
-  start_.title.set(fmt::format("triage-server: {} [{}{}]", role, name, old_master_ ? ".2" : ""));
+  std::string text = fmt::format("triage-server: {} [{}{}]", role, name, old_master_ ? ".2" : "");
+  // gunicorn's title hides how it was started from whoever looks at a running one; the master's here goes on with its arguments.
+  for (std::size_t i = 1; role == "master" && i < start_.arguments.size(); ++i) {
+    const std::string& word = start_.arguments[i];
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\") == std::string::npos;
+    text += plain ? " " + word : word.find('\'') == std::string::npos ? " '" + word + "'" : " ...";
+  }
+  start_.title.set(text);
 }
 
 int Master::loop() {

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "flavour/flavour.hpp"
+#include "flavour/gunicorn_args.hpp"
 
 namespace probe {
 
@@ -49,7 +50,7 @@ void complete(const source::Host& host, FoundServer& server) {
   const Process* const one = server.master.pid ? &server.master : server.workers.empty() ? nullptr : &server.workers.front();
   if (!one) return;
   server.args = command_text(one->argv);
-  server.title = is_title(one->argv) || (server.flavour != "gunicorn" && one->argv.size() == 1);
+  server.title = is_title(one->argv) || (server.flavour != "gunicorn" && one->argv.size() == 1 && !flavour::starts_gunicorn(server.args));
   server.environment = read_environment(host, one->pid, kept_names);
   server.cgroup = read_cgroup(one->cgroup);
   server.root = other_root(host, *one);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "flavour/systemd.hpp"
 
@@ -84,7 +85,8 @@ std::vector<evidence::SettingRead> settings_of(const Command& command) {
 std::string config_path(const source::Host& host, const FoundServer& server, const std::vector<evidence::SettingRead>& settings) {
   std::string path = flavour::gunicorn_config(settings);
   if (base::starts_with(path, "python:")) return {};
-  if (path.empty() && host.stat(server.path("gunicorn.conf.py"))) path = "gunicorn.conf.py";
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  if (path.empty() && known && !known->config_file.empty() && host.stat(server.path(known->config_file))) path = known->config_file;
   return path;
 }
 

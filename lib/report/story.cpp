@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 
 namespace report {
 
@@ -151,7 +152,7 @@ std::vector<Event> events(const Report& report) {
 }
 
 std::string server_text(const model::Server& server) {
-  std::string text = server.flavour;
+  std::string text(flavour::shown(server.flavour));
   if (!server.version.empty()) text += " " + server.version;
   if (server.master) text += fmt::format(" master {}", server.master);
   return text;

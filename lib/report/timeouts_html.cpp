@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "report/escape.hpp"
 #include "report/timeouts.hpp"
 #include "source/redact.hpp"
@@ -92,7 +93,7 @@ std::string timeouts_html(const Timeouts& t) {
         if (!term.shown) continue;
         std::string value;
         for (const model::Choice& choice : term.choices) value += (value.empty() ? "" : " or ") + (choice.value.known() ? choice.value.text : std::string("unknown"));
-        out += fmt::format("<tr><td>{}</td><td class=\"what\">{}</td><td class=\"what\">{}</td><td class=\"what\">{}{}</td></tr>\n", html(station.flavour + " " + station.version), html(term.name), html(value), html(term.where), term.why.empty() ? "" : " <span class=\"depends\">" + html(term.why) + "</span>");
+        out += fmt::format("<tr><td>{}</td><td class=\"what\">{}</td><td class=\"what\">{}</td><td class=\"what\">{}{}</td></tr>\n", html(std::string(flavour::shown(station.flavour)) + " " + station.version), html(term.name), html(value), html(term.where), term.why.empty() ? "" : " <span class=\"depends\">" + html(term.why) + "</span>");
       }
     out += "</table>\n";
     std::vector<std::pair<std::string, std::string>> heads;

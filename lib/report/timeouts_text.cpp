@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "report/timeouts.hpp"
 #include "source/redact.hpp"
 
@@ -104,7 +105,7 @@ void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
   for (const model::Station& station : route.stations)
     for (const Term& term : station.terms) {
       if (!term.shown) continue;
-      hops = std::max(hops, station.flavour.size() + (station.version.empty() ? 0 : station.version.size() + 1));
+      hops = std::max(hops, flavour::shown(station.flavour).size() + (station.version.empty() ? 0 : station.version.size() + 1));
       limits = std::max(limits, term.name.size());
       values = std::max(values, value_text(term).size());
     }
@@ -119,7 +120,7 @@ void chain_table(Screen& screen, const Timeouts& t, const Group& group) {
     for (std::size_t k = 0; k < station.terms.size(); ++k) {
       const Term& term = station.terms[k];
       if (!term.shown) continue;
-      const std::string hop = first ? station.flavour + (station.version.empty() ? "" : " " + station.version) : "";
+      const std::string hop = first ? std::string(flavour::shown(station.flavour)) + (station.version.empty() ? "" : " " + station.version) : "";
       first = false;
       const bool open = std::ranges::any_of(term.choices, [](const model::Choice& choice) { return !choice.value.known(); });
       std::string where = term.where;
@@ -187,7 +188,7 @@ void head(Screen& screen, const Timeouts& t, const Group& group) {
   if (!route.server_name.empty()) title += " of " + route.server_name;
   const model::Station* server = nullptr;
   for (const model::Station& station : route.stations) if (station.role == "server") server = &station;
-  title += server ? " -> " + server->flavour + " (" + server->name + ")" : " -> a server that is not in these files";
+  title += server ? " -> " + std::string(flavour::shown(server->flavour)) + " (" + server->name + ")" : " -> a server that is not in these files";
   screen.wrapped("", title);
   if (!route.guess.empty()) screen.wrapped("  ", "a guess: " + route.guess);
   if (group.routes.size() > 1) {

@@ -17,7 +17,7 @@ using namespace evidence;
 namespace {
 
 void server_values(Draft& draft, const Server& server) {
-  draft.values["server"] = server.flavour;
+  draft.values["server"] = flavour::shown(server.flavour);
   if (!server.version.empty()) draft.values["version"] = server.version;
   if (!server.worker_class.empty()) draft.values["worker_class"] = server.worker_class;
   if (server.master) draft.values["master"] = std::to_string(server.master);
@@ -34,7 +34,10 @@ std::string path_of(std::string_view uri) { return std::string(uri.substr(0, uri
 
 }  // namespace
 
-std::string server_text(const Server& server) { return server.version.empty() ? server.flavour : server.flavour + " " + server.version; }
+std::string server_text(const Server& server) {
+  const std::string name(flavour::shown(server.flavour));
+  return server.version.empty() ? name : name + " " + server.version;
+}
 
 std::string name_of(const Life& life) {
   std::string name = life.role == model::Role::master ? "the master" : std::string(role_text(life.role));

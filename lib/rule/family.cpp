@@ -1,6 +1,9 @@
 #include "rule/family.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 
 namespace rule {
 
@@ -9,8 +12,9 @@ using namespace evidence;
 namespace {
 
 bool gunicorn(const ProcessSeen& process) {
-  const flavour::Flavour* const known = flavour::flavour("gunicorn");
-  return base::starts_with(process.comm, "gunicorn: ") || (known && known->recognise(process.args));
+  if (base::starts_with(process.comm, "gunicorn: ")) return true;
+  const auto flavours = flavour::flavours();
+  return std::any_of(flavours.begin(), flavours.end(), [&](const flavour::Flavour* known) { return known->like_gunicorn && known->recognise(process.args); });
 }
 
 const Server* server_of(const Look& look, int master) {

@@ -26,7 +26,7 @@ bool for_gunicorn(std::string_view text) {
 std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
   const std::string& server = draft.subject.server;
-  const flavour::Flavour* const other = server.empty() || server == "gunicorn" ? nullptr : flavour::flavour(server);
+  const flavour::Flavour* const other = server.empty() || flavour::like_gunicorn(server) ? nullptr : flavour::flavour(server);
   bool own = draft.own_steps;
   for (const flavour::Advice& advice : other ? other->advice : std::span<const flavour::Advice>{}) {
     if (advice.rule != draft.rule) continue;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Breaks a real gunicorn behind a real nginx in four ways and puts what gunicorn said beside what triage says. Everything is on loopback, in
-a cgroup and a folder of its own, and is taken away again, also on Ctrl-C."""
+a cgroup and a folder of its own, and is taken away again, also on Ctrl-C. Where there is no gunicorn, triage-server (--server) stands in for
+it; where there is no nginx, the requests go to the server itself."""
 import argparse
 import json
 import os
@@ -15,7 +16,7 @@ import textwrap
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'live'))
-from harness import Cgroup, Gunicorn, Nginx, Process, Request, Skip, alive, report, wait_until  # noqa: E402
+from harness import LOOPBACK, Cgroup, Gunicorn, Nginx, Process, Request, Skip, alive, free_port, report, wait_until  # noqa: E402
 
 MIB = 1 << 20
 LIMIT = 200 * MIB
@@ -64,9 +65,28 @@ class Watch:
         self.process.stop()
 
 
+class Reference(Gunicorn):
+    """triage-server with one worker and the demo's faults on the paths of the faulty application."""
+
+    def __init__(self, program, folder, *arguments, cgroup=None):
+        self.folder, self.port, self.wanted = pathlib.Path(folder), free_port(), 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / 'error.log'
+        faults = [word for fault in ('hang=60,path=/sleep', 'leak=1000000000,path=/oom', 'segfault,path=/segv') for word in ('--fault', fault)]
+        self.command = [program, '-b', f'{LOOPBACK}:{self.port}', '-w', '1', '--error-logfile', str(self.log), *arguments, *faults, 'builtin:hello']
+        with open(self.folder / 'stdio.log', 'wb') as stdio:
+            self.process = Process(self.command, cgroup, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=stdio, stderr=stdio)
+        self.pid = self.process.pid
+        self.wait_ready()
+
+    def ask(self, port, path):
+        pid = self.workers()[0]
+        return Request(port, path), pid
+
+
 class Demo:
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
+    def __init__(self, program, folder, reference):
+        self.program, self.folder, self.reference = program, folder, reference
         self.cgroup = self.server = self.nginx = self.watch = self.no_cgroup = None
         self.right = self.told = 0
 
@@ -75,11 +95,19 @@ class Demo:
             self.cgroup = Cgroup(LIMIT)
         except Skip as skip:
             self.no_cgroup = str(skip)
-        self.server = Gunicorn(self.folder / 'site', '--timeout', '3', cgroup=self.cgroup)
-        self.nginx = Nginx(self.folder / 'nginx', self.server.port)
+        if self.reference:
+            self.server = Reference(self.reference, self.folder / 'site', '--timeout', '3', cgroup=self.cgroup)
+        else:
+            self.server = Gunicorn(self.folder / 'site', '--timeout', '3', cgroup=self.cgroup)
+        try:
+            self.nginx = Nginx(self.folder / 'nginx', self.server.port)
+            place = f'behind nginx on http://127.0.0.1:{self.nginx.port}'
+        except Skip:
+            place = f'without nginx, on http://127.0.0.1:{self.server.port}'
+        self.port = self.nginx.port if self.nginx else self.server.port
         self.watch = Watch(self.program, self.folder, self.server.pid)
-        version = re.search(r'Starting gunicorn (\S+)', self.server.text())
-        print(f'\ngunicorn {version.group(1) if version else "?"}, 2 workers, --timeout 3, behind nginx on http://127.0.0.1:{self.nginx.port}' + (f'\nin a cgroup v{self.cgroup.version} of {LIMIT // MIB} MiB' if self.cgroup else '')
+        version = re.search(r'Starting (\S+ \S+)', self.server.text())
+        print(f'\n{version.group(1) if version else "?"}, {self.server.wanted} worker{"s" * (self.server.wanted > 1)}, --timeout 3, {place}' + (f'\nin a cgroup v{self.cgroup.version} of {LIMIT // MIB} MiB' if self.cgroup else '')
               + (', with `triage watch` attached' if self.watch.works else ', without `triage watch`'))
 
     def stop(self):
@@ -90,9 +118,11 @@ class Demo:
             self.cgroup.remove()
 
     def ask(self, path):
-        """A request through nginx: (the request, the pid of the worker that has it)."""
+        """A request, through nginx where there is one: (the request, the pid of the worker that has it)."""
+        if self.reference:
+            return self.server.ask(self.port, path)
         before = len(self.server.seen(path))
-        request = Request(self.nginx.port, path)
+        request = Request(self.port, path)
         wait_until(f'a worker has {path}', lambda: len(self.server.seen(path)) > before)
         return request, self.server.seen(path)[before]
 
@@ -121,7 +151,7 @@ class Demo:
             request.join(10)
             say('the client saw', {502: '502 Bad Gateway', 504: '504 Gateway Time-out'}.get(request.answer, str(request.answer)))
         said = [plain(line) for line in self.server.text()[log:].splitlines() if 'Booting' not in line and line.startswith('[')]
-        say('gunicorn said', '\n'.join(line.split('] ', 2)[-1] for line in said) if said else '(nothing)')
+        say(f'{"server" if self.reference else "gunicorn"} said', '\n'.join(line.split('] ', 2)[-1] for line in said) if said else '(nothing)')
         name, found = self.verdict(pid)
         if not found:
             say(f'{name} says', 'nothing about it')
@@ -154,13 +184,14 @@ class Demo:
             wanted -= 1
             print(f'\n2/4  out of memory: left out, {self.no_cgroup}')
         self.fault(3, 'a nightly job that kills the wrong process:  nightly-cleanup', 'death.killed-by-other', self.cleanup_job)
-        self.fault(4, 'a request that crashes the interpreter:  GET /segv', 'death.crashed', lambda: self.ask('/segv'))
+        self.fault(4, 'a request that crashes its worker:  GET /segv', 'death.crashed', lambda: self.ask('/segv'))
         return wanted
 
 
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
+    asked.add_argument('--server', help='a triage-server, to be broken in place of gunicorn')
     asked = asked.parse_args()
     if os.getuid() != 0:
         print('The demo makes a cgroup, reads the kernel log and watches signals: please run it as root.')
@@ -168,7 +199,7 @@ def main():
     program = os.path.abspath(asked.triage)
     folder = pathlib.Path(tempfile.mkdtemp(prefix='triage-demo-'))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    demo = Demo(program, folder)
+    demo = Demo(program, folder, asked.server and os.path.abspath(asked.server))
     began = time.monotonic()
     try:
         wanted = demo.run()

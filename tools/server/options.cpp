@@ -51,7 +51,7 @@ Asked read_options(std::vector<std::string> words) {
     std::string flags(row.flags);
     CLI::Option* option = nullptr;
     if (flags.empty()) {
-      option = app.add_option("app", values[name], "module:symbol, or builtin:NAME")->expected(0, 64);
+      option = app.add_option("app", values[name], "module:symbol, or builtin:NAME")->expected(0, 64)->option_text("APP");
     } else if (row.written == prefork::Written::truth) {
       option = app.add_flag(flags + ",!--no-" + long_name(flags), truths[name], std::string(row.help));
     } else {

@@ -131,6 +131,7 @@ namespace flavours_of {
 
 extern const Flavour gunicorn = {
     .name = "gunicorn",
+    .like_gunicorn = true,
     .family = family,
     .would_log = would_log,
     .timeout_exit_code = timeout_exit_code,
@@ -141,6 +142,7 @@ extern const Flavour gunicorn = {
     .timeout = {Scope::loop, "timeout", 1, 1.1, 9},   // of a sync worker the request: worker_limit.cpp
     .gave_up = "it gave no heartbeat for longer than its timeout",
     .gave_up_line = "WORKER TIMEOUT",
+    .config_file = "gunicorn.conf.py",
 };
 
 }  // namespace flavours_of

@@ -32,7 +32,7 @@ std::string_view without_version(std::string_view name) {
 }
 
 bool is_server(std::string_view name) {
-  static constexpr std::array<std::string_view, 18> servers{"gunicorn", "uwsgi", "uwsgi-core", "uvicorn", "hypercorn", "daphne", "granian", "waitress-serve", "puma", "pumactl", "unicorn",
+  static constexpr std::array<std::string_view, 19> servers{"gunicorn", "triage-server", "uwsgi", "uwsgi-core", "uvicorn", "hypercorn", "daphne", "granian", "waitress-serve", "puma", "pumactl", "unicorn",
                                                             "unicorn_rails", "php-fpm", "apache", "httpd", "celery", "passenger", "mod_wsgi-express"};
   const std::string_view plain = without_version(name);
   return std::find(servers.begin(), servers.end(), plain) != servers.end();

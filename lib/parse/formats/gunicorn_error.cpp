@@ -254,6 +254,7 @@ bool message(const Message& m) {
       return is("Retrying in 1 second.") || is("Reaped unknown child process (pid:") || is("Reloader is on.");
     case 'S':
       if (is("Starting gunicorn ") && text.size() > 18 && text[18] >= '0' && text[18] <= '9') return m.master(ServerStarted{"gunicorn", some(after("Starting gunicorn "), 32)});
+      if (is("Starting triage-server ")) return m.master(ServerStarted{"reference", some(after("Starting triage-server "), 32)});
       if (is("Shutting down: Master")) return m.master(MasterStopped{some(after("Shutting down: "), 64), ""});
       if (text == "Shutting down" && m.header.usual) return m.worker(WorkerDraining{"shutdown"});
       if (is("Socket error processing request.")) return fails_in(m, "request");
@@ -343,7 +344,7 @@ constexpr std::string_view marks[] = {
     "Exception while loading", "Exception during worker exit", "Exception in ASGI", "Error handling request", "Error while closing socket",
     "Error processing SSL", "Failed to start control", "Forcing close of ", "Finished server process", "Handling signal: ", "Hang up: ",
     "Invalid address: ", "Invalid request from", "Listening at: ", "Master has been promoted", "Maximum request limit", "No keepalived connections",
-    "Parent changed, shutting", "Quick shutdown", "Reason: ", "Retrying in 1 second", "Reaped unknown child", "Reloader is on", "Starting gunicorn",
+    "Parent changed, shutting", "Quick shutdown", "Reason: ", "Retrying in 1 second", "Reaped unknown child", "Reloader is on", "Starting gunicorn", "Starting triage-server",
     "Shutting down", "Socket error processing", "SIGWINCH ignored", "Started server process", "Using worker: ", "Unhandled exception in main",
     "USR2 signal ignored", "WORKER TIMEOUT", "Worker exiting", "Worker (pid:", "Worker with pid", "Worker graceful", "Worker reloading",
     "Worker shutting", "Waiting for ", "connection to ", "graceful stop of workers",

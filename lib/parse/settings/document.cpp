@@ -24,6 +24,7 @@ std::string_view dialect_text(Dialect dialect) {
     case Dialect::limits: return "limits.conf";
     case Dialect::database: return "database.yml";
     case Dialect::alerts: return "alerting rules";
+    case Dialect::reference: return "triage-server configuration";
   }
   return "file";
 }

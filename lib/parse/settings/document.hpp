@@ -10,7 +10,7 @@
 
 namespace parse::settings {
 
-enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits, database, alerts };
+enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits, database, alerts, reference };
 /// "nginx configuration", "Dockerfile"...
 std::string_view dialect_text(Dialect dialect);
 
@@ -57,6 +57,8 @@ Document read_procfile(std::string_view text);
 Document read_script(std::string_view text);
 /// The package names of a requirements file, a lock or a pyproject, in lower case with "-": key = name, value = what stands behind it.
 Document read_requirements(std::string_view path, std::string_view text);
+/// triage-server.json: what the server would refuse (a name that is no setting) is wrong. Values in gunicorn's notation.
+Document read_reference(std::string_view text);
 /// limits.conf of pam_limits: key = whom, section = soft, hard or -, value = "nofile 65536".
 Document read_limits(std::string_view text);
 /// config/database.yml of Rails, whose values are often ERB: section = environment, its anchor's settings first.

@@ -92,6 +92,7 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if (shell) return mentions_server(text) ? Dialect::script : Dialect::none;
   if (holds_section(head, "program:") || holds_section(head, "supervisord]")) return Dialect::supervisor;
   if (holds_section(head, "uwsgi]") || (ending == "xml" && base::contains(head, "<uwsgi")) || (ending == "json" && base::contains(head, "\"uwsgi\""))) return Dialect::uwsgi;
+  if (ending == "json" && sure_of("triage-server configuration", path, head) >= 60) return Dialect::reference;
   if (ending == "json" || ending == "toml" || ending == "txt" || ending == "xml") return Dialect::none;
   if (ending != "py" && (is_php(head) || (ending == "conf" && base::contains(name, "php-fpm") && holds_section(head, "global]")))) return Dialect::phpfpm;
   if (ending == "py" || base::contains(name, "gunicorn")) {

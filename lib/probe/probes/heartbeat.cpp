@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "probe/gap.hpp"
 #include "probe/look.hpp"
 #include "probe/probe.hpp"
@@ -38,7 +39,7 @@ std::string_view family_of(const source::Stat& stat) {
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   std::optional<evidence::SourceId> source;
   for (const auto& server : found.servers) {
-    if (server.flavour != "gunicorn" || server.workers.empty()) continue;
+    if (!flavour::like_gunicorn(server.flavour) || server.workers.empty()) continue;
     std::map<int, std::map<File, Beat>> own;
     std::map<File, int> holders;
     for (const auto& worker : server.workers) {

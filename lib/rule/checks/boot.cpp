@@ -82,7 +82,7 @@ std::optional<Draft> refused(const Look& look, const Server& server) {
     draft.values["detail"] = draft.values["message"] = base::printable(text->detail, 200);
   }
   for (const FactId id : server.boot_refused)
-    if (draft.because.size() < 4) because(draft, id, server.flavour == "gunicorn" && look.evidence.source_of(look.evidence.facts[id]).kind == SourceKind::stdio ? "printed on stderr only" : "");
+    if (draft.because.size() < 4) because(draft, id, flavour::like_gunicorn(server.flavour) && look.evidence.source_of(look.evidence.facts[id]).kind == SourceKind::stdio ? "printed on stderr only" : "");
   because(draft, chosen_id);
   because(draft, server.reason);
   because(draft, server.crashed);
@@ -134,7 +134,7 @@ std::optional<Draft> cannot_bind(const Look& look, const Server& server) {
   if (!last && server.bind_failed.size() < 5) {
     draft.truth = Truth::unknown;
     draft.sure = Confidence::unknown;
-    draft.sure_because = "the log ends while it still tries" + std::string(server.flavour == "gunicorn" ? ": gunicorn gives up after the fifth" : "");
+    draft.sure_because = "the log ends while it still tries" + std::string(flavour::like_gunicorn(server.flavour) ? ": it gives up after the fifth" : "");
     draft.missing.push_back("what came after: the rest of the log, or whether it listens now (ss -ltnx)");
   }
   draft.values["address"] = base::printable(address, 120);

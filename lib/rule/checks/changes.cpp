@@ -1,6 +1,8 @@
 // What changed just before the first death, and logs that are written into nothing.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "rule/draft.hpp"
 
@@ -74,6 +76,8 @@ std::vector<Draft> look_at(const Look& look) {
       because(draft, last->because);
       drafts.push_back(std::move(draft));
     }
+    std::optional<Draft> packages;   // one upgrade changes many: they are one change
+    std::vector<std::string> names;
     for (const FactId id : look.evidence.ids_of<FileChanged>()) {
       const Fact& fact = look.evidence.facts[id];
       const auto* file = as<FileChanged>(fact);
@@ -89,9 +93,20 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["kind"] = base::printable(file->kind, 40);
       draft.values["path"] = draft.values["file"] = base::printable(file->path, 160);
       draft.values["detail"] = draft.values["kind"] + " " + draft.values["path"];
-      if (package) draft.group = "packages " + std::to_string(&server - look.stack.servers.data());
       because(draft, id);
-      drafts.push_back(std::move(draft));
+      if (!package) { drafts.push_back(std::move(draft)); continue; }
+      if (std::find(names.begin(), names.end(), draft.values["path"]) == names.end()) names.push_back(draft.values["path"]);
+      if (!packages || !packages->when || packages->when->at < draft.when->at) {
+        if (packages) for (const FactId earlier : packages->because) because(draft, earlier);
+        packages = std::move(draft);
+      } else because(*packages, id);
+    }
+    if (packages) {
+      std::string& detail = packages->values["detail"];
+      if (names.size() > 1) detail = "packages";
+      for (std::size_t i = 0; i < names.size() && names.size() > 1 && i < 3; ++i) detail += (i ? ", " : " ") + names[i];
+      if (names.size() > 3) detail += " and " + std::to_string(names.size() - 3) + " more";
+      drafts.push_back(std::move(*packages));
     }
   }
   for (const FactId id : look.evidence.ids_of<LogDeleted>()) {

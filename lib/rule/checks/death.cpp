@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "model/build.hpp"
 #include "model/timeline.hpp"
 #include "rule/supervisor.hpp"
@@ -30,7 +31,7 @@ struct Case {
 
 const Fact& fact_of(const Case& c, FactId id) { return c.look.evidence.facts[id]; }
 
-bool gunicorn(const Case& c) { return c.server.flavour == "gunicorn"; }
+bool gunicorn(const Case& c) { return flavour::like_gunicorn(c.server.flavour); }
 
 bool is_fault(int signal) { return signal == 4 || signal == 5 || signal == 6 || signal == 7 || signal == 8 || signal == 11 || signal == 31; }
 
@@ -692,7 +693,7 @@ std::optional<Draft> by_exit(const Case& c) {
 // :770@26.2.2). Only a watcher sees the code: no version logs a 0.
 bool left_without_a_word(const Case& c) {
   const Life& life = c.life;
-  if (life.role != Role::worker || life.exited == no_fact || life.exit_code != 0 || life.booted == no_fact || c.server.flavour != "gunicorn") return false;
+  if (life.role != Role::worker || life.exited == no_fact || life.exit_code != 0 || life.booted == no_fact || !flavour::like_gunicorn(c.server.flavour)) return false;
   if (life.asked != Asked::nobody || life.exiting != no_fact || life.draining != no_fact || life.orphaned != no_fact || life.timed_out != no_fact || life.boot_failed != no_fact) return false;
   if (c.server.stop_asked != no_fact || c.server.stopped != no_fact || c.server.halted != no_fact || c.server.crashed != no_fact) return false;
   if (c.server.log_level != "info" && c.server.log_level != "debug") return false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "model/build.hpp"
 #include "rule/draft.hpp"
 
@@ -163,7 +164,7 @@ std::optional<Draft> by_absence(const Look& look, const Server& server) {
     draft.truth = Truth::unknown;
     draft.sure_because = "its log just stops and another run begins; it left no last word";
   }
-  if (server.flavour == "gunicorn") {
+  if (flavour::like_gunicorn(server.flavour)) {
     rule_out(draft, "master.crashed", "no \"Unhandled exception in main loop\" in its log");
     rule_out(draft, "master.halted-by-exit-code", "no \"Shutting down\" in its log");
   }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "rule/draft.hpp"
 
 namespace rule {
@@ -161,7 +162,7 @@ std::vector<Draft> look_at(const Look& look) {
     for (const FactId id : server.failures)
       if (const auto rule = rule_of(*as<AppFailed>(look.evidence.facts[id])); !rule.empty()) of_rule[rule].push_back(id);
     // Before the first worker it is a failed boot, and the boot check has the words.
-    const bool booted = !server.lives.empty() || server.flavour != "gunicorn";
+    const bool booted = !server.lives.empty() || !flavour::like_gunicorn(server.flavour);
     for (const auto& [rule, ids] : of_rule) {
       if ((!booted && rule != "worker.class-mismatch") || !server.boot_refused.empty() || (server.crashed != no_fact && base::starts_with(rule, "limit."))) continue;
       const Fact& first = look.evidence.facts[ids.front()];

@@ -95,6 +95,7 @@ void drivers(const Deployment& all, const Choice& kind, std::vector<Draft>& draf
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto classes = server.settings.find("class");
     if (classes == server.settings.end()) continue;
     for (const Choice& choice : classes->second) {

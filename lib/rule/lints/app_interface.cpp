@@ -22,6 +22,7 @@ bool is_uvicorn(std::string_view name) {
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto classes = server.settings.find("class");
     if (!server.application || classes == server.settings.end()) continue;
     const LoadedApplication& app = *server.application;

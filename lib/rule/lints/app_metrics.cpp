@@ -51,6 +51,7 @@ void say(const Deployment& all, const Backend& server, std::uint32_t file, const
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto workers = server.settings.find("workers"), preload = server.settings.find("preload_app");
     if (workers == server.settings.end() || workers->second.empty()) continue;
     const auto most = std::ranges::max_element(workers->second, {}, [](const Choice& choice) { return choice.value.of_cores ? 2 : choice.value.known() ? choice.value.number : 0; });

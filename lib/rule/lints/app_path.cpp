@@ -42,6 +42,7 @@ bool looks_like_app(const parse::python::Module& module, const Name& name) {
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     if (!server.application) continue;
     const Choice* setting = model::only_choice(server.settings, "wsgi_app");
     if (!setting) continue;

@@ -73,6 +73,7 @@ bool has_hook(const Deployment& all, const Backend& server) {
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   constexpr auto rule = "gunicorn.preload-fork-unsafe";
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto preload = server.settings.find("preload_app");
     if (preload == server.settings.end()) continue;
     const auto on = std::ranges::find_if(preload->second, [](const Choice& choice) { return choice.value.known() && choice.value.number != 0; });

@@ -32,6 +32,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
       if (call.function == "post_worker_init" && takes_term(config, call)) say(i, call);
   }
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto classes = server.settings.find("class"), preload = server.settings.find("preload_app");
     if (!server.application || classes == server.settings.end() || preload == server.settings.end()) continue;
     // uvicorn's workers take the signals again when they serve.

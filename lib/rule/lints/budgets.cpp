@@ -150,6 +150,7 @@ bool read_only_root(const model::File& file) {
 void heartbeat_file(const Deployment& all, std::vector<Draft>& drafts) {
   constexpr auto rule = "kubernetes.no-shm-for-worker-tmp";
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     if (server.holder < 0 || all.holders[static_cast<std::size_t>(server.holder)].kind != Holder::Kind::pod) continue;
     const auto folder = server.settings.find("worker_tmp_dir");
     if (folder == server.settings.end() || folder->second.empty()) continue;
@@ -232,6 +233,7 @@ std::string_view only_502(std::string_view expression) {
 std::string other_statuses(const Deployment& all, bool& unknown) {
   std::set<std::string> statuses;
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const Choice* kind = model::only_choice(server.settings, "class");
     const auto number = model::version_number(server.version);
     if (!kind || !kind->value.known()) { unknown = true; continue; }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/nginx_time.hpp"
 #include "model/chain.hpp"
 #include "model/pass.hpp"
@@ -127,7 +128,7 @@ void hang_reset(const Deployment& all, const Route& route, std::vector<Draft>& d
   if (route.application == SIZE_MAX || route.nginx == SIZE_MAX || route.stations.empty() || (route.stations.back().flavour != "compose" && route.stations.back().flavour != "supervisor")) return;
   const model::Chain& chain = route.variants.front().chain;
   bool server = false;
-  for (const model::Station& station : route.stations) server = server || station.flavour == "gunicorn";
+  for (const model::Station& station : route.stations) server = server || flavour::like_gunicorn(station.flavour);
   if (!server || chain.stop.held_socket || !route.guess.empty()) return;
   if (chain.proxy.peers_known && chain.proxy.peers > 1) return;  // the next peer takes it
   const Spot at = route.stations.back().at;

@@ -6,6 +6,7 @@
 #include "base/near.hpp"
 #include "base/text.hpp"
 #include "base/words.hpp"
+#include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "flavour/gunicorn_settings.hpp"
 #include "model/gunicorn_value.hpp"
@@ -103,8 +104,20 @@ void options(const Deployment& all, std::vector<Draft>& drafts) {
     const auto begin = flavour::gunicorn_arguments(words);
     if (!begin) continue;
     std::vector<std::string_view> known;
+    std::vector<std::string> switches;   // of the reference server: --name and --no-name
     for (const auto& row : flavour::gunicorn_settings_table())
-      for (const auto option : base::split(row.options, ' ')) if (option.size() > 2) known.push_back(option);
+      for (const auto option : base::split(row.options, ' '))
+        if (option.size() > 2 && (row.name == "config" || row.name == "print_config" || row.name == "check_config" || flavour::knows(server.flavour, row.name))) known.push_back(option);
+    if (server.flavour == "reference")
+      for (const flavour::Option& own : flavour::flavour("reference")->options) known.push_back(own.text);
+    for (const flavour::Default& row : flavour::flavour(server.flavour)->defaults) {
+      if (server.flavour != "reference" || (row.value != "True" && row.value != "False")) continue;
+      std::string option(row.name);
+      std::replace(option.begin(), option.end(), '_', '-');
+      switches.push_back("--" + option);
+      switches.push_back("--no-" + option);
+    }
+    known.insert(known.end(), switches.begin(), switches.end());
     known.push_back("--help");
     known.push_back("--version");
     for (std::size_t at = *begin; at < words.size(); ++at) {
@@ -113,14 +126,14 @@ void options(const Deployment& all, std::vector<Draft>& drafts) {
       if (word.find('$') == 0) drafts.push_back(lint_unknown(all, "gunicorn.unknown-option", server.at, "what " + word + " holds"));
       if (!base::starts_with(word, "--") || word.find('$') != std::string::npos) continue;
       const std::string name = word.substr(0, word.find('='));
-      if (std::ranges::any_of(known, [&](std::string_view option) { return base::starts_with(option, name); })) continue;
+      if (std::ranges::any_of(known, [&](std::string_view option) { return server.flavour == "gunicorn" ? base::starts_with(option, name) : option == name; })) continue;   // argparse takes beginnings
       Spot spot = server.at;
       const std::string_view raw = std::string_view(all.files[spot.file].text).substr(spot.at, spot.end - spot.at);
       if (const auto found = raw.find(name); found != std::string_view::npos) {
         const auto place = parse::settings::place_at(all.files[spot.file].text, spot.at + found, spot.at + found + name.size());
         spot = {spot.file, place.line, place.column, place.at, place.end};
       }
-      Draft draft = lint_draft(all, "gunicorn.unknown-option", spot, {{"name", name}, {"detail", base::did_you_mean(name, known)}});
+      Draft draft = lint_draft(all, "gunicorn.unknown-option", spot, {{"name", name}, {"server", std::string(flavour::shown(server.flavour))}, {"detail", base::did_you_mean(name, known)}});
       if (const auto near = base::nearest(name, known); !near.empty() && spot.end - spot.at == name.size()) edit(all, draft, spot.file, spot.at, spot.end, std::string(near), false);
       drafts.push_back(std::move(draft));
     }
@@ -129,6 +142,7 @@ void options(const Deployment& all, std::vector<Draft>& drafts) {
 
 void versions(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto version = flavour::read_version(server.version);
     for (const auto& [name, choices] : server.settings) {
       if (choices.empty() || choices.front().from != model::From::configured) continue;

@@ -89,7 +89,7 @@ void believed(const Deployment& all, std::vector<Draft>& drafts) {
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
     access_log(all, server, drafts);
-    heartbeat(all, server, drafts);
+    if (server.flavour == "gunicorn") heartbeat(all, server, drafts);
   }
   believed(all, drafts);
 }

@@ -64,6 +64,7 @@ void packages(const Deployment& all, std::vector<Draft>& drafts) {
     }
   }
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const auto classes = server.settings.find("worker_class");
     if (classes == server.settings.end()) continue;
     for (const Choice& choice : classes->second) {
@@ -82,6 +83,7 @@ void packages(const Deployment& all, std::vector<Draft>& drafts) {
 
 void application(const Deployment& all, std::vector<Draft>& drafts) {
   for (const Backend& server : all.servers) {
+    if (server.flavour != "gunicorn") continue;
     const Choice* app = model::only_choice(server.settings, "wsgi_app");
     if (!app || app->from != model::From::configured) continue;
     const std::string& text = app->value.text;
