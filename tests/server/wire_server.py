@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import pathlib
 import re
 import socket
@@ -185,12 +186,49 @@ def with_host(asked, folder, kind):
         server.stop()
 
 
+def files(asked, folder, kind):
+    """builtin:static: what lies below its folder and nothing else, however it is asked for."""
+    root = folder / 'root'
+    (root / 'sub').mkdir(parents=True)
+    (folder / 'secret.txt').write_text('secret')
+    big = bytes(range(256)) * 4096
+    (root / 'big.png').write_bytes(big)
+    (root / 'index.html').write_text('<p>first</p>')
+    (root / 'sub' / 'a b.txt').write_text('spaced')
+    (root / 'out').symlink_to('../secret.txt')
+    (root / 'far').symlink_to(folder / 'secret.txt')
+    (root / 'near.txt').symlink_to('sub/a b.txt')
+    os.mkfifo(root / 'pipe')
+    server = started(asked, folder, kind, '--app-argument', str(root), app='builtin:static')
+    try:
+        def ask(path, method='GET'):
+            answer, _ = exchange(server.port, f'{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'.encode(), seconds=10)
+            head, _, body = answer.partition(b'\r\n\r\n')
+            named = re.search(rb'(?im)^content-type: ([^\r]*)', head)
+            return int(head.split()[1]), named[1].decode() if named else '', body
+        same('the index', ask('/'), (200, 'text/html', b'<p>first</p>'))
+        same('an encoded name', ask('/sub/a%20b.txt'), (200, 'text/plain', b'spaced'))
+        same('a link within', ask('/near.txt'), (200, 'text/plain', b'spaced'))
+        status, kind_of, body = ask('/big.png')
+        same('a megabyte', (status, kind_of, body == big), (200, 'image/png', True))
+        status, _, body = ask('/big.png', 'HEAD')
+        same('HEAD has no body', (status, body), (200, b''))
+        for path in ('/none', '/sub', '/../secret.txt', '/%2e%2e/secret.txt', '/sub/../../secret.txt', '/out', '/far', '/pipe', '//etc/passwd', '/sub%2f..%2f..%2fsecret.txt'):
+            status, _, body = ask(path)
+            same(path, (status, b'secret' in body or b'root:' in body), (404, False))
+        for path in ('/%', '/%0', '/%zz', '/%00'):
+            same(path, ask(path)[0], 400)
+        same('POST', ask('/index.html', 'POST')[0], 405)
+    finally:
+        server.stop()
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--server', required=True)
     asked.add_argument('--only', default='')
     asked = asked.parse_args()
-    cases = [(f'{case.__name__} [{kind}]', functools.partial(case, asked, kind=kind)) for case in (corpus, refusals, bodies, kept_alive, slow_reader, with_host) for kind in KINDS]
+    cases = [(f'{case.__name__} [{kind}]', functools.partial(case, asked, kind=kind)) for case in (corpus, refusals, bodies, kept_alive, slow_reader, with_host, files) for kind in KINDS]
     return run_cases([case for case in cases if re.search(asked.only, case[0])], together=4)
 
 

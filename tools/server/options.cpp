@@ -60,7 +60,7 @@ Asked read_options(std::vector<std::string> words) {
       if (row.written == prefork::Written::list) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
       else option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
-    option->group(flags.empty() ? "" : row.ours ? "Ours" : "As gunicorn");
+    option->group(flags.empty() ? "Application" : row.ours ? "Ours" : "As gunicorn");
     options.push_back(option);
     names.push_back(name);
   }
@@ -71,7 +71,10 @@ Asked read_options(std::vector<std::string> words) {
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, complaint;
     const int code = app.exit(error, out, complaint);
-    return {std::nullopt, code == 0 ? out.str() : "triage-server: " + base::printable(error.what(), 300) + "\n", code == 0 ? 0 : 2};
+    std::string text = out.str();
+    // CLI11 2.1 counts what may be left over: "[app(0x)]".
+    if (const auto at = text.find(" [app(0x)]"); at != std::string::npos) text.replace(at, 10, " APP");
+    return {std::nullopt, code == 0 ? text : "triage-server: " + base::printable(error.what(), 300) + "\n", code == 0 ? 0 : 2};
   }
   if (const auto left = app.remaining(); !left.empty()) {
     const auto option = std::ranges::find_if(left, [](const std::string& word) { return word.starts_with('-'); });

@@ -59,7 +59,7 @@ void serve(Exchange& exchange) {
   while (path.starts_with('/')) path.erase(0, 1);
   if (path.empty() || path.ends_with('/')) path += "index.html";
   open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC;
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;  // a FIFO is not waited for
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   const int fd = static_cast<int>(::syscall(SYS_openat2, root.load(), path.c_str(), &how, sizeof how));
   struct stat seen{};
