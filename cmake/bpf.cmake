@@ -17,7 +17,7 @@ if(TRIAGE_BPF AND LIBBPF_FOUND AND LIBELF_FOUND AND BPF_CLANG AND BPFTOOL)
   endif()
   # -g keeps the BTF that CO-RE needs; llvm's own debug sections are dropped by bpftool gen object.
   set(bpf_skeletons)
-  foreach(name deaths calls)
+  foreach(name deaths calls stacks)
     add_custom_command(OUTPUT ${bpf_out}/${name}.skel.h
       COMMAND ${BPF_CLANG} -target bpf -O2 -g -mcpu=v2 -Wall -Werror -D__TARGET_ARCH_${bpf_arch} -I${bpf_source} -c ${bpf_source}/${name}.bpf.c -o ${bpf_out}/${name}.raw.o
       COMMAND ${BPFTOOL} gen object ${bpf_out}/${name}.o ${bpf_out}/${name}.raw.o

@@ -60,8 +60,9 @@ base::Result<Rungs> rungs_without(std::string_view words) {
     else if (word == "connector") rungs.connector = false;
     else if (word == "pidfd") rungs.pidfd = false;
     else if (word == "kmsg") rungs.kmsg = false;
+    else if (word == "stacks") rungs.stacks = false;
     else if (!word.empty())
-      return base::fail({base::Kind::usage, "reading --without", "\"" + base::printable(word, 40) + "\" is no way to watch", "bpf, connector, pidfd, kmsg", 0});
+      return base::fail({base::Kind::usage, "reading --without", "\"" + base::printable(word, 40) + "\" is no way to watch", "bpf, connector, pidfd, kmsg, stacks", 0});
   }
   return rungs;
 }

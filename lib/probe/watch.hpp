@@ -16,8 +16,8 @@
 
 namespace probe {
 
-/// Which rungs may be tried. `--without bpf,connector,pidfd,kmsg` takes some away, so that a fallback can be seen on any machine.
-struct Rungs { bool bpf = true, connector = true, pidfd = true, kmsg = true; };
+/// Which rungs may be tried. `--without bpf,connector,pidfd,kmsg,stacks` takes some away, so that a fallback can be seen on any machine.
+struct Rungs { bool bpf = true, connector = true, pidfd = true, kmsg = true, stacks = true; };
 base::Result<Rungs> rungs_without(std::string_view words);
 
 class Watch {

@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "model/timeline.hpp"
+#include "rule/doing.hpp"
 
 namespace rule {
 
@@ -95,11 +96,14 @@ Draft draft_about(const Look& look, std::string rule, const Life& life) {
   if (life.core) draft.values["core"] = "a core was dumped";
   if (const auto age = seconds_between(life.started, life.ended); age && *age >= 0) draft.values["age"] = base::duration_text(static_cast<std::int64_t>(*age * 1e9));
   if (life.ended) draft.values["when"] = base::clock_text(*life.ended);
-  if (const auto request = request_of(look, life)) {
+  if (life.request != no_fact) {
+    draft.values["request"] = as<RequestServed>(look.evidence.facts[life.request])->line;
+  } else if (const auto request = request_of(look, life)) {
     if (request->idle) draft.values["request"] = "no request yet (an idle connection)";
     else draft.values["request"] = request->line;
     draft.was_doing.request = draft.values["request"];
   }
+  tell_doing(look, life, draft.was_doing);
   return draft;
 }
 

@@ -165,7 +165,7 @@ Asked read_options(int count, char** words) {
       app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
       app.add_option("--for", more.span, "stop after this long: 10m");
       app.add_flag("--syscalls", o.syscalls, calls_help);
-      app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd,kmsg (for tests)")->group("");
+      app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd,kmsg,stacks (for tests)")->group("");
       app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch 450 --syscalls --for 30s\n  triage watch --fail-on death.oom-cgroup");
       break;
     case Command::bundle:

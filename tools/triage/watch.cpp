@@ -19,6 +19,8 @@
 
 #include "base/text.hpp"
 #include "model/build.hpp"
+#include "probe/death_stacks.hpp"
+#include "probe/gap.hpp"
 #include "probe/servers.hpp"
 #include "probe/watch.hpp"
 #include "report/redacted.hpp"
@@ -127,7 +129,7 @@ class Session {
       : options_(options), beside_(beside), cards_(cards), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), began_(Steady::now()) {}
 
   /// `start`: where the time until now went, for --verbose.
-  int run(int signals, std::vector<std::pair<std::string, double>> start);
+  int run(int signals, bool stacks, std::vector<std::pair<std::string, double>> start);
 
  private:
   bool json() const { return options_.format == "jsonl"; }
@@ -147,6 +149,9 @@ class Session {
   probe::Target target() const;
   void find_servers();
   void follow_calls();
+  void follow_stacks(bool wanted);
+  void add_stacks(const probe::FoundServer& server);
+  void drain();
   void say_calls(bool all);
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
@@ -162,11 +167,12 @@ class Session {
   probe::Watch watch_;
   Scene scene_;
   std::optional<WatchedCalls> calls_;
+  std::optional<probe::DeathStacks> stacks_;
   Steady::time_point began_, looked_{}, judged_{};
   Steady::duration judging_{};
   std::list<Death> deaths_;
   std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
-  std::uint64_t lost_told_ = 0, calls_lost_told_ = 0;
+  std::uint64_t lost_told_ = 0, calls_lost_told_ = 0, stacks_lost_told_ = 0;
   bool failed_ = false, news_ = false, look_soon_ = false;
 };
 
@@ -194,6 +200,31 @@ void Session::follow_calls() {
   if (calls_) note("syscalls", "following system calls: descriptors that are refused; " + calls_->look(target()));
 }
 
+// A kernel that refuses this object keeps the death watch, which is another one.
+void Session::follow_stacks(bool wanted) {
+  if (!watch_.bpf()) return;                 // that BPF is refused has been said
+  auto stacks = wanted ? probe::DeathStacks::open(*watch_.bpf()) : base::fail({base::Kind::refused, "reading stacks", "switched off with --without stacks", "leave --without away", 0});
+  if (stacks) stacks_ = std::move(*stacks);
+  else scene_.miss(probe::gap_of("the Python stack of a worker as it is killed", stacks.error()));
+}
+
+void Session::add_stacks(const probe::FoundServer& server) {
+  if (!stacks_) return;
+  std::vector<evidence::Gap> gaps;
+  // Forks share their master's; a worker that became another program (uvicorn's) has its own, and workers may outlive their master.
+  if (!stacks_->knows(server.pid())) stacks_->add(server.pid(), gaps);
+  for (const probe::Process& worker : server.workers)
+    if (!stacks_->knows(worker.pid)) stacks_->add(worker.pid, gaps);
+  if (!gaps.empty()) scene_.miss(std::move(gaps.front()));
+}
+
+// Stacks after the events: that of a thread is in its ring before its process's end is in the other.
+void Session::drain() {
+  for (const probe::Event& event : watch_.drain()) take(event);
+  if (!stacks_) return;
+  for (evidence::Fact& fact : stacks_->drain(wall_minus_boot())) scene_.take(std::move(fact));
+}
+
 void Session::say_calls(bool all) {
   if (!calls_) return;
   calls_->drain();
@@ -219,6 +250,7 @@ void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool fir
       if (!known || !scene_.knows(worker.pid)) pids.push_back(worker.pid);
     if (!pids.empty()) watch_.add(pids);
     scene_.add(server);
+    add_stacks(server);
     if (!watch_.sees_senders()) scene_.count_oom_kills(server);      // BPF sees the OOM killer itself
     if (known) continue;
     std::string text = (first ? "attached: " : "attached to a new server: ") + server.flavour + " master " + std::to_string(master) + ", " + base::counted(server.workers.size(), "worker") + ", by " + watch_.method();
@@ -242,6 +274,7 @@ void Session::take(const probe::Event& event) {
   if (calls_ && event.what == probe::Event::What::fork) calls_->began(event.pid);
   if (event.what != probe::Event::What::exit) return;
   if (calls_) calls_->ended(event.pid);
+  if (stacks_) stacks_->ended(event.pid);
   const bool master = scene_.is_master(event.pid), worker = scene_.master_of(event.pid) != 0;
   const bool killed = !event.status_known || (event.status & 0x7f) != 0;
   if (master) look_soon_ = true;
@@ -328,11 +361,14 @@ int Session::summary() {
   return failed_ && !options_.exit_zero ? 1 : 0;
 }
 
-int Session::run(int signals, std::vector<std::pair<std::string, double>> start) {
+int Session::run(int signals, bool stacks, std::vector<std::pair<std::string, double>> start) {
   const auto servers = beside_.servers();
   looked_ = Steady::now();
   start.emplace_back("servers", ms_of(looked_ - began_));
   attach_to(servers, true);
+  const auto attached = Steady::now();
+  follow_stacks(stacks);
+  for (const probe::FoundServer& server : servers) add_stacks(server);
   look_soon_ = true;
   gaps_of(watch_.gaps(), watch_gaps_);
   gaps_of(scene_.gaps(), scene_gaps_);
@@ -341,18 +377,18 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
   if (options_.verbose) {
     std::string text = "start:";
     for (const auto& [step, ms] : start) text += fmt::format(" {} {:.1f} ms", step, ms);
-    note("start", text + fmt::format(" add {:.1f} ms", ms_of(Steady::now() - looked_)));
+    note("start", text + fmt::format(" add {:.1f} ms stacks {:.1f} ms", ms_of(attached - looked_), ms_of(Steady::now() - attached)));
   }
   const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
   while (!stop && Steady::now() < end) {
-    pollfd ready[3] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {calls_ ? calls_->fd() : -1, POLLIN, 0}};
+    pollfd ready[4] = {{watch_.fd(), POLLIN, 0}, {signals, POLLIN, 0}, {calls_ ? calls_->fd() : -1, POLLIN, 0}, {stacks_ ? stacks_->fd() : -1, POLLIN, 0}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Steady::now());
     const auto pause = std::max(0ms, std::min(left, deaths_.empty() ? watch_.pause() : std::min<std::chrono::milliseconds>(watch_.pause(), 50ms)));
-    ::poll(ready, 3, static_cast<int>(pause.count()));
+    ::poll(ready, 4, static_cast<int>(pause.count()));
     if (ready[1].revents & POLLIN) stop = true;
     say_calls(false);                      // before the ends: whoever was refused a descriptor may die of it
-    for (const probe::Event& event : watch_.drain()) take(event);
+    drain();
     const bool came = scene_.poll();
     const auto at = Steady::now();
     bool due = false;
@@ -373,6 +409,10 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
       note("lost", base::counted(lost - lost_told_, "event") + " lost: a death may be missing, or its cause");
       lost_told_ = lost;
     }
+    if (const std::uint64_t lost = stacks_ ? stacks_->lost() : 0; lost != stacks_lost_told_) {
+      note("lost", base::counted(lost - stacks_lost_told_, "frame") + " of stacks lost: stacks of this moment are missing or cut");
+      stacks_lost_told_ = lost;
+    }
     if (look_soon_ && at - looked_ > 300ms) {
       look_soon_ = false;
       find_servers();
@@ -381,14 +421,14 @@ int Session::run(int signals, std::vector<std::pair<std::string, double>> start)
     }
     gaps_of(scene_.gaps(), scene_gaps_);
   }
-  for (const probe::Event& event : watch_.drain()) take(event);
+  drain();
   // Deaths of the last moment get what their logs still say.
   const auto grace = Steady::now() + 300ms;
   while (!deaths_.empty() && Steady::now() < grace) {
     pollfd nothing{-1, 0, 0};
     ::poll(&nothing, 1, 50);
     scene_.poll();
-    for (const probe::Event& event : watch_.drain()) take(event);
+    drain();
   }
   say_calls(true);
   if (!deaths_.empty()) judge_deaths(true);
@@ -429,7 +469,7 @@ int watch(const Options& options) {
   Beside beside(options, rungs->kmsg);
   probe::Watch watch = probe::Watch::open(*rungs, server_names);
   if (watch.bpf()) start.insert(start.end(), watch.bpf()->times().begin(), watch.bpf()->times().end());
-  return Session(options, std::move(watch), beside, cards).run(signals.get(), std::move(start));
+  return Session(options, std::move(watch), beside, cards).run(signals.get(), rungs->stacks, std::move(start));
 }
 
 }  // namespace triage

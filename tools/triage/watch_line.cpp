@@ -15,6 +15,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t width = 80;
 constexpr std::size_t most_witnesses = 6;
+constexpr std::size_t most_frames = 8;
 
 /// The first line behind `lead`, the others behind as many blanks as `indent` has.
 std::string wrapped(const std::string& lead, const std::string& text, const std::string& indent = "  ") {
@@ -27,6 +28,25 @@ std::string line(std::string_view type, const Json& of) {
   Json json{{"type", type}};
   json.update(of);
   return report::dump(json, -1) + "\n";
+}
+
+std::string doing_text(const rule::Doing& doing) {
+  if (!doing.any()) return {};
+  std::string call = doing.syscall.empty() ? std::string() : "in " + doing.syscall;
+  if (doing.fd) call += " (fd " + std::to_string(*doing.fd) + ")";
+  if (!doing.syscall.empty() && !doing.peer.empty()) call += " -> " + doing.peer;
+  std::vector<std::string> rows;
+  for (const std::string& row : {doing.requests.empty() ? doing.request : doing.requests, call})
+    if (!row.empty()) rows.push_back(row);
+  const auto frames = [&](const std::vector<std::string>& of) {
+    for (std::size_t i = 0; i < of.size() && i < most_frames; ++i) rows.push_back(of[i]);
+    if (of.size() > most_frames) rows.push_back("and " + base::counted(of.size() - most_frames, "line") + " more");
+  };
+  frames(doing.python);
+  frames(doing.native);
+  std::string out;
+  for (const std::string& row : rows) out += wrapped(out.empty() ? "  WAS DOING  " : "             ", base::printable(row, 300), "               ");
+  return out;
 }
 
 }  // namespace
@@ -51,6 +71,7 @@ std::string verdict_text(const report::Report& report, const rule::Finding& find
     if (!witness.note.empty()) text += " (" + base::printable(witness.note, 200) + ")";
     out += wrapped("  " + witness.id + " ", text, "     ");
   }
+  out += doing_text(finding.was_doing);
   for (const rule::Exclusion& exclusion : finding.ruled_out) out += wrapped("  not ", exclusion.cause + ": " + base::printable(exclusion.because, 300), "     ");
   for (const std::string& missing : finding.missing) out += wrapped("  not seen: ", base::printable(missing, 300), "     ");
   for (const rule::Step& step : finding.fix) {

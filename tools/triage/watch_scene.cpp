@@ -152,8 +152,19 @@ void Scene::take(const probe::Event& event) {
   if (event.parent && event.what != probe::Event::What::exit) parents_[event.pid] = event.parent;
   else if (event.parent) parents_.try_emplace(event.pid, event.parent);
   if (event.what == probe::Event::What::fork) ended_.erase(event.pid);
+  if (event.what == probe::Event::What::fork)      // the pid was another's, whose stack says nothing of this one
+    std::erase_if(happened_, [&](const auto& entry) { return entry.first == event.pid && (as<ThreadStack>(entry.second) || as<RequestServed>(entry.second) || as<TimeBlocked>(entry.second)); });
   for (Fact& fact : chronicle_.step(event, wall_minus_boot())) happened_.emplace_back(fact.about.pid, std::move(fact));
   if (event.what == probe::Event::What::exit) ended_.insert(event.pid);
+  forget_oldest();
+}
+
+void Scene::take(Fact fact) {
+  happened_.emplace_back(fact.about.pid, std::move(fact));
+  forget_oldest();
+}
+
+void Scene::forget_oldest() {
   // The oldest process that has ended long ago is forgotten whole, so that no life is left with half of its facts.
   while (happened_.size() > most_happened) {
     const int pid = happened_.front().first;

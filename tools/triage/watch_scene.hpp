@@ -37,9 +37,13 @@ class Scene {
   bool knows(int pid) const { return parents_.contains(pid); }
 
   void take(const probe::Event& event);
+  /// What was seen of a process besides: its stack as it died.
+  void take(evidence::Fact fact);
   /// Reads what logs and the kernel log have got since; true when a server's log had something.
   bool poll();
   const std::vector<evidence::Gap>& gaps() const { return gaps_; }
+  /// Adds a Gap, once.
+  void miss(evidence::Gap gap);
   std::uint64_t kernel_records_lost() const { return kmsg_ ? kmsg_->lost() : 0; }
   std::vector<std::string> log_names() const;
 
@@ -47,7 +51,7 @@ class Scene {
 
  private:
   void add_logs(const probe::FoundServer& server);
-  void miss(evidence::Gap gap);
+  void forget_oldest();
 
   const source::Host& host_;
   std::string method_;

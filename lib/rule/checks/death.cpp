@@ -840,8 +840,8 @@ void tell_requests(std::vector<Draft>& drafts) {
   const auto key = [](const Draft& draft) { return draft.rule + " " + draft.group; };
   for (const Draft& draft : drafts) {
     ++sizes[key(draft)];
-    const std::string& request = draft.was_doing.request;
-    if (!request.empty()) ++counts[key(draft)][request.substr(0, request.find('?'))];
+    const auto request = draft.values.find("request");       // was_doing says more of it: how long, from whom
+    if (request != draft.values.end()) ++counts[key(draft)][request->second.substr(0, request->second.find('?'))];
   }
   for (Draft& draft : drafts) {
     const auto& of_group = counts[key(draft)];

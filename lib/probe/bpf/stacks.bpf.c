@@ -1,0 +1,393 @@
+/* The Python stack of a thread as the signal of its death is delivered to it: it still has all of its memory then, which at sched_process_exit is gone
+ * on 6.1 and 6.12. A raw tracepoint for the reason that deaths.bpf.c gives. bpf_loop needs 5.17; an older kernel refuses the object, and the death
+ * watch, an object of its own, goes on. Nothing is written to the process and nothing waits: a page that is not there is a failed read.
+ * clang 14: no signed division; and a mask that it can prove needless it removes, which the verifier cannot, hence bounded(). */
+#include "stacks.event.h"
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef int s32;
+typedef long long s64;
+/* bpf_helper_defs.h wants these names. */
+typedef unsigned char __u8;
+typedef unsigned short __u16, __be16, __sum16;
+typedef short __s16;
+typedef unsigned int __u32, __be32, __wsum;
+typedef int __s32;
+typedef unsigned long long __u64, __be64;
+typedef long long __s64;
+
+enum bpf_map_type { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
+enum { BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs { unsigned long orig_ax, di, si; };
+struct thread_struct { unsigned long fsbase; };
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs { u64 regs[31]; u64 orig_x0; s32 syscallno; };
+struct thread_struct { u64 fault_address; };
+#endif
+struct inode { u16 i_mode; };
+struct qstr { const unsigned char *name; };
+struct dentry { struct qstr d_name; };
+struct path { struct dentry *dentry; };
+struct file { struct inode *f_inode; void *private_data; struct path f_path; };
+struct fdtable { unsigned int max_fds; struct file **fd; };
+struct files_struct { struct fdtable *fdt; };
+struct in6_addr { u8 in6_u[16]; };
+struct sock_common { u32 skc_daddr; u16 skc_dport, skc_num, skc_family; struct in6_addr skc_v6_daddr; };
+struct sock { struct sock_common __sk_common; };
+struct socket { struct sock *sk; };
+struct sockaddr_un { u16 sun_family; char sun_path[108]; };
+struct unix_address { int len; struct sockaddr_un name[0]; };
+struct unix_sock { struct unix_address *addr; struct sock *peer; };
+struct task_struct { int pid, tgid; struct task_struct *real_parent, *group_leader; u64 start_boottime; struct thread_struct thread; struct files_struct *files; };
+#pragma clang attribute pop
+
+struct bpf_raw_tracepoint_args { u64 args[0]; };
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define SIGKILL 9
+#define MARKS 65536
+#define ANCESTORS 4 /* a worker's own subprocess forked twice is still told */
+#define AGAIN_NS 50000000 /* whoever catches a fault and returns into it is looked at 20 times a second at most */
+
+/* These two are deaths.bpf.c's own, put here by the loader: who is watched. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
+  __type(key, u32);
+  __type(value, u64);
+} watched SEC(".maps");
+struct marks { u8 byte[MARKS]; };
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct marks);
+} marks SEC(".maps");
+
+struct { /* by tgid: a master, or a worker that became another program */
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 4096);
+  __type(key, u32);
+  __type(value, struct stack_python);
+} pythons SEC(".maps");
+
+struct { /* when a thread was looked at last */
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 1024);
+  __type(key, u32);
+  __type(value, u64);
+} recent SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 23); /* 120 workers of four threads that end together, 17 KB each */
+} ring SEC(".maps");
+
+#define BYTES 4096
+struct scratch {
+  struct stack_python python;
+  u64 interp, tstate, frame, thread;
+  u32 frames, flags;
+  struct {
+    struct stack_frame head;
+    u8 bytes[BYTES];
+  } record;
+  struct stack_end end;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct scratch);
+} scratch SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, stack_lost_rows);
+  __type(key, u32);
+  __type(value, u64);
+} lost SEC(".maps");
+
+/* Set by the loader before load. */
+const volatile unsigned char watch_all = 0;
+const volatile unsigned int marks_at = 0;             /* where the bytes begin in the value of `marks` */
+const volatile unsigned long long signals_wanted = 0; /* bit N: signal N */
+const volatile long long call_poll = -1, call_ppoll = -1;
+
+/* As in deaths.bpf.c. */
+unsigned int woken = 0;
+
+static __always_inline void count_lost(u32 row) {
+  u64 *value = bpf_map_lookup_elem(&lost, &row);
+  if (value) *value += 1;
+}
+
+static __always_inline int is_watched(u32 tgid) {
+  if (watch_all) return 1;
+  u32 zero = 0;
+  const u8 *bytes = bpf_map_lookup_elem(&marks, &zero);
+  if (!bytes || !bytes[marks_at + (tgid & (MARKS - 1))]) return 0;
+  return bpf_map_lookup_elem(&watched, &tgid) != 0;
+}
+
+static __always_inline struct scratch *mine(void) {
+  u32 zero = 0;
+  return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+/* n & mask, in a way that the compiler leaves alone. */
+#define bounded(n, mask) ({ u64 of_ = (n); asm volatile("%0 &= %1" : "+r"(of_) : "i"(mask)); of_; })
+
+static __always_inline int word_at(u64 address, u64 *into) { return bpf_probe_read_user(into, sizeof(*into), (void *)address) == 0; }
+
+/* The frame that a thread's state leads to; 0 for a thread that runs no Python code. */
+static __always_inline u64 frame_of(struct scratch *s, u64 tstate) {
+  u64 frame = 0;
+  if (!word_at(tstate + s->python.tstate_frame, &frame)) return 0;
+  if (s->python.cframe_frame != STACK_NONE && frame && !word_at(frame + s->python.cframe_frame, &frame)) return 0;
+  return frame;
+}
+
+/* One thread's state, of one interpreter after the other. */
+static long look_for_thread(u32 index, void *context) {
+  struct scratch *s = mine();
+  if (!s) return 1;
+  if (!s->tstate) {
+    if (!word_at(s->interp + s->python.interp_next, &s->interp) || !s->interp) return 1;
+    if (!word_at(s->interp + s->python.interp_threads, &s->tstate)) return 1;
+    return 0;
+  }
+  u64 thread = 0;
+  if (!word_at(s->tstate + s->python.tstate_thread, &thread)) return 1;
+  if (thread == s->thread) {
+    s->flags |= stack_found;
+    s->frame = frame_of(s, s->tstate);
+    if (s->frame) return 1; /* else it has another state, of an interpreter that it is in */
+  }
+  if (!word_at(s->tstate + s->python.tstate_next, &s->tstate)) return 1;
+  return 0;
+}
+
+/* A str's bytes to record.bytes[at]: how many; kind as in stack_frame. */
+static __always_inline u32 copy_text(struct scratch *s, u32 at, u64 text, u32 most, int last, u8 *kind) {
+  u64 length = 0;
+  u32 state = 0;
+  *kind = 0;
+  if (!text || !word_at(text + s->python.text_length, &length) || bpf_probe_read_user(&state, sizeof(state), (void *)(text + s->python.text_state))) return 0;
+  if (!(state & 32) || length > 1 << 20) return 0; /* not compact: no interpreter makes names so */
+  u64 from = text + s->python.text_ascii;
+  if (!(state & 64)) {
+    *kind = state >> 2 & 7;
+    from = text + s->python.text_compact;
+  }
+  u64 bytes = *kind ? length * *kind : length;
+  if (bytes > most) {
+    if (last) from += bytes - most;
+    bytes = most;
+  }
+  u64 size = bounded(bytes, 511), to = bounded(at, 511);
+  if (bpf_probe_read_user(&s->record.bytes[to], size, (void *)from)) return 0;
+  return (u32)size;
+}
+
+static long look_at_frame(u32 index, void *context) {
+  struct scratch *s = mine();
+  if (!s || !s->frame) return 1;
+  u64 frame = s->frame, code = 0;
+  if (!word_at(frame + s->python.frame_previous, &s->frame)) goto failed;
+  if (s->python.frame_owner != STACK_NONE) {
+    u8 owner = 0;
+    if (bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + s->python.frame_owner))) goto failed;
+    if (owner >= s->python.shim_owner) return 0;
+  }
+  if (!word_at(frame + s->python.frame_code, &code)) goto failed;
+  code &= ~3ULL; /* 3.14: a tagged reference */
+  struct stack_frame *head = &s->record.head;
+  head->code = code;
+  head->index = s->frames;
+  head->instr = 0;
+  head->table_size = 0;
+  head->table_bytes = 0;
+  if (s->python.instr_pointer) {
+    u64 at = 0;
+    if (!word_at(frame + s->python.frame_instr, &at)) goto failed;
+    head->instr = (s32)(at - (code + s->python.code_code));
+  } else if (bpf_probe_read_user(&head->instr, sizeof(head->instr), (void *)(frame + s->python.frame_instr))) {
+    goto failed;
+  }
+  u64 file = 0, name = 0, table = 0, size = 0;
+  if (bpf_probe_read_user(&head->first, sizeof(head->first), (void *)(code + s->python.code_first))) goto failed;
+  if (!word_at(code + s->python.code_file, &file) || !word_at(code + s->python.code_name, &name) || !word_at(code + s->python.code_table, &table)) goto failed;
+  u32 at = copy_text(s, 0, file, STACK_FILE - 4, 1, &head->file_kind);
+  head->file_bytes = (u16)at;
+  u32 named = copy_text(s, at, name, STACK_NAME, 0, &head->name_kind);
+  head->name_bytes = (u16)named;
+  at += named;
+  if (word_at(table + s->python.bytes_size, &size) && size < 1 << 24) {
+    head->table_size = (u32)size;
+    u64 part = size > STACK_TABLE ? STACK_TABLE : size;
+    part = bounded(part, 4095);
+    if (part > STACK_TABLE) part = STACK_TABLE;
+    u64 to = bounded(at, 511);
+    if (bpf_probe_read_user(&s->record.bytes[to], part, (void *)(table + s->python.bytes_value)) == 0) {
+      head->table_bytes = (u16)part;
+      at += (u32)part;
+    }
+  }
+  u64 whole = bounded(at, 4095);
+  if (bpf_ringbuf_output(&ring, &s->record, sizeof(struct stack_frame) + whole, BPF_RB_NO_WAKEUP)) {
+    count_lost(stack_lost_ring);
+    s->flags |= stack_dropped;
+  }
+  s->frames++;
+  return 0;
+failed:
+  s->flags |= stack_failed;
+  s->frame = 0;
+  return 1;
+}
+
+static __always_inline void walk(struct scratch *s, struct task_struct *task) {
+#if defined(__TARGET_ARCH_x86)
+  s->thread = BPF_CORE_READ(task, thread.fsbase); /* pthread_self(): written at the thread's start, and never again */
+#else
+  s->thread = 0; /* the loader refuses: where arm64 keeps it was not measured */
+#endif
+  s->frame = 0;
+  if (!s->thread || !word_at(s->python.interpreters, &s->interp) || !s->interp || !word_at(s->interp + s->python.interp_threads, &s->tstate)) {
+    s->flags |= stack_failed;
+    return;
+  }
+  bpf_loop(STACK_THREADS, look_for_thread, 0, 0);
+  if (!s->frame) return;
+  u64 gil = s->python.gil, holder = 0;
+  u32 locked = 0;
+  if (!gil) word_at(s->interp + s->python.interp_gil, &gil);
+  if (gil && !bpf_probe_read_user(&locked, sizeof(locked), (void *)(gil + s->python.gil_locked)) && locked == 1 && word_at(gil + s->python.gil_holder, &holder) && holder == s->tstate) s->flags |= stack_gil;
+  bpf_loop(STACK_FRAMES, look_at_frame, 0, 0);
+  if (s->frame) s->flags |= stack_more;
+}
+
+/* What the descriptor leads to. */
+static __always_inline void lead(struct stack_end *end, struct task_struct *task) {
+  struct file *file = 0;
+  struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+  struct file **files = BPF_CORE_READ(table, fd);
+  u32 fd = end->fd;
+  if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) || !file) return;
+  end->mode = BPF_CORE_READ(file, f_inode, i_mode);
+  if ((end->mode & S_IFMT) != S_IFSOCK) {
+    bpf_probe_read_kernel_str(end->path, sizeof(end->path), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+    return;
+  }
+  struct socket *socket = BPF_CORE_READ(file, private_data);
+  struct sock *sock = BPF_CORE_READ(socket, sk);
+  end->family = BPF_CORE_READ(sock, __sk_common.skc_family);
+  if (end->family == AF_INET || end->family == AF_INET6) {
+    end->port = BPF_CORE_READ(sock, __sk_common.skc_dport);
+    end->lport = BPF_CORE_READ(sock, __sk_common.skc_num);
+    if (end->family == AF_INET) {
+      u32 address = BPF_CORE_READ(sock, __sk_common.skc_daddr);
+      __builtin_memcpy(end->address, &address, sizeof(address));
+    } else {
+      BPF_CORE_READ_INTO(&end->address, sock, __sk_common.skc_v6_daddr);
+    }
+  } else if (end->family == AF_UNIX) {
+    struct unix_sock *peer = (void *)BPF_CORE_READ((struct unix_sock *)sock, peer);
+    struct unix_address *address = BPF_CORE_READ(peer, addr);
+    if (!address) address = BPF_CORE_READ((struct unix_sock *)sock, addr); /* the server's side */
+    if (address) bpf_core_read(end->path, 108, &address->name[0].sun_path);
+  }
+}
+
+static __always_inline void call_of(struct stack_end *end, struct task_struct *task) {
+  end->call = -1;
+  end->fd = STACK_NONE;
+#if defined(__TARGET_ARCH_x86)
+  struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+  end->call = (s64)BPF_CORE_READ(regs, orig_ax); /* -1 when no system call was interrupted */
+  u64 first = BPF_CORE_READ(regs, di);
+  if (end->call < 0) return;
+  if (end->call == call_poll || end->call == call_ppoll) { /* one descriptor: a socket with a timeout in Python */
+    u64 polled = 0;
+    if (BPF_CORE_READ(regs, si) != 1 || !word_at(first, &polled)) return;
+    first = (u32)polled;
+  }
+  if (first > 1 << 20) return;
+  end->fd = (u32)first;
+  lead(end, task);
+#endif
+}
+
+/* signal_deliver(int sig, struct kernel_siginfo *info, struct k_sigaction *ka); current is whom it is delivered to */
+SEC("raw_tp/signal_deliver")
+int signal_deliver(struct bpf_raw_tracepoint_args *ctx) {
+  u32 signal = (u32)ctx->args[0];
+  if (signal > 63 || !(signals_wanted & (1ULL << signal))) return 0;
+  u64 both = bpf_get_current_pid_tgid();
+  u32 tgid = (u32)(both >> 32), tid = (u32)both;
+  if (!is_watched(tgid)) return 0;
+  u64 now = bpf_ktime_get_boot_ns();
+  u64 *last = bpf_map_lookup_elem(&recent, &tid);
+  if (last && signal != SIGKILL && now - *last < AGAIN_NS) return 0;
+  bpf_map_update_elem(&recent, &tid, &now, BPF_ANY);
+  struct scratch *s = mine();
+  if (!s) return 0;
+  struct task_struct *task = (void *)bpf_get_current_task();
+  struct stack_python *python = 0;
+  u32 whose = 0;
+  struct task_struct *of = BPF_CORE_READ(task, group_leader);
+#pragma unroll
+  for (int i = 0; i < ANCESTORS; i++) {
+    u32 key = (u32)BPF_CORE_READ(of, tgid);
+    python = bpf_map_lookup_elem(&pythons, &key);
+    whose = key;
+    if (python) break;
+    of = BPF_CORE_READ(of, real_parent, group_leader);
+  }
+  struct stack_end *end = &s->end;
+  __builtin_memset(end, 0, sizeof(*end));
+  s->frames = 0;
+  s->flags = 0;
+  end->at = now;
+  end->type = stack_record_end;
+  end->tid = tid;
+  end->tgid = tgid;
+  end->signal = signal;
+  end->start = BPF_CORE_READ(task, group_leader, start_boottime);
+  call_of(end, task);
+  if (python) {
+    s->python = *python;
+    end->python = whose;
+    s->flags = stack_known;
+    s->record.head.at = now;
+    s->record.head.type = stack_record_frame;
+    s->record.head.tid = tid;
+    walk(s, task);
+  }
+  end->frames = s->frames;
+  end->flags = s->flags;
+  end->took = bpf_ktime_get_boot_ns() - now;
+  u64 flags = BPF_RB_NO_WAKEUP;
+  if (!woken) {
+    woken = 1;
+    flags = BPF_RB_FORCE_WAKEUP;
+  }
+  if (bpf_ringbuf_output(&ring, end, sizeof(*end), flags)) count_lost(stack_lost_stack);
+  return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,155 @@
+#include "probe/death_stacks.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "probe/python/line_table.hpp"
+#include "probe/system_calls.hpp"
+
+namespace probe {
+
+using namespace evidence;
+
+namespace {
+
+stack_python for_bpf(const Interpreter& python) {
+  const PythonLayout& layout = python.layout;
+  stack_python form{};
+  form.interpreters = python.runtime + layout.interpreters;
+  form.gil = layout.runtime_gil == PythonLayout::none ? 0 : python.runtime + layout.runtime_gil;
+  form.interp_next = layout.interp_next;
+  form.interp_threads = layout.interp_threads;
+  form.interp_gil = layout.interp_gil;
+  form.gil_locked = layout.gil_locked;
+  form.gil_holder = layout.gil_holder;
+  form.tstate_next = layout.tstate_next;
+  form.tstate_thread = layout.tstate_thread;
+  form.tstate_frame = layout.tstate_frame;
+  form.cframe_frame = layout.cframe_frame;
+  form.frame_previous = layout.frame_previous;
+  form.frame_code = layout.frame_code;
+  form.frame_instr = layout.frame_instr;
+  form.frame_owner = layout.frame_owner;
+  form.shim_owner = layout.shim_owner;
+  form.instr_pointer = layout.instr_is_pointer;
+  form.code_file = layout.code_file;
+  form.code_name = layout.code_name;
+  form.code_first = layout.code_first;
+  form.code_table = layout.code_table;
+  form.code_code = layout.code_code;
+  form.text_length = layout.text_length;
+  form.text_state = layout.text_state;
+  form.text_ascii = layout.text_ascii;
+  form.text_compact = layout.text_compact;
+  form.bytes_size = layout.bytes_size;
+  form.bytes_value = layout.bytes_value;
+  return form;
+}
+
+StackFrame frame_of(const DyingFrame& raw, int minor, bool& unsure) {
+  StackFrame frame{raw.function, raw.file, 0};
+  const int instr = minor == 10 ? raw.instr * 2 : raw.instr;      // 3.10 counts code units
+  const auto line = line_at(minor, raw.table, raw.first, instr);
+  const bool cut = raw.table.size() < raw.table_size;
+  // A table that was cut may still reach as far as the frame is; where lnotab ends, its last line only holds when that is its end.
+  if (line && (!cut || minor > 9)) frame.line = *line;
+  else unsure = true;
+  return frame;
+}
+
+std::string doubt_of(const DyingThread& thread, bool unsure) {
+  std::string doubt;
+  const auto add = [&](const char* text) { doubt += (doubt.empty() ? "" : "; ") + std::string(text); };
+  if (thread.flags & stack_dropped) add("some frames were lost: there was no room for them");
+  if (thread.flags & stack_failed) add("outwards of these, memory was not there to be read");
+  if (unsure) add("lines that are not told: their code is too long");
+  return doubt;
+}
+
+}  // namespace
+
+std::vector<Fact> facts_of(const DyingThread& thread, const Interpreter* python, std::int64_t wall_minus_boot) {
+  std::vector<Fact> facts;
+  Fact form;
+  form.about = {thread.pid, PidSpace::host, {}};
+  form.when = base::Instant{base::Clock::wall, thread.at_ns + wall_minus_boot, 1'000'000};
+  const std::string moment = "as " + base::signal_text(thread.signal) + " came to " + (thread.tid == thread.pid ? "it" : "its thread " + std::to_string(thread.tid));
+  if (python && (!thread.frames.empty() || thread.tid == thread.pid)) {
+    ThreadStack stack;
+    stack.tid = thread.tid;
+    stack.signal = thread.signal;
+    stack.how = "signal";
+    stack.runtime = python->name();
+    stack.gil = (thread.flags & stack_gil) != 0;
+    bool unsure = false;
+    for (const DyingFrame& raw : thread.frames) stack.python.push_back(frame_of(raw, python->layout.minor, unsure));
+    stack.beyond = (thread.flags & stack_more) != 0;
+    stack.doubt = doubt_of(thread, unsure);
+    Fact fact = form;
+    fact.text = moment + ": ";
+    if (stack.python.empty()) fact.text += thread.flags & stack_found ? "it ran no Python code" : "no thread of Python's";
+    else fact.text += stack.python.front().function + " (" + stack.python.front().file + ":" + std::to_string(stack.python.front().line) + "), " + base::counted(stack.python.size(), "frame");
+    fact.what = std::move(stack);
+    facts.push_back(std::move(fact));
+  }
+  const SystemCall* const call = system_call(thread.call);       // one in which a worker is found; kill() of itself says nothing
+  if (call && (python == nullptr || !facts.empty())) {
+    TimeBlocked blocked;
+    blocked.call = std::string(call->name);
+    blocked.tid = thread.tid;
+    const bool polled = blocked.call == "poll" || blocked.call == "ppoll";      // BPF tells the descriptor where it is one
+    if (thread.fd >= 0 && !thread.on.empty() && (polled || call->descriptor)) {
+      blocked.fd = thread.fd;
+      blocked.on = thread.on;
+    }
+    Fact fact = form;
+    fact.text = moment + ": in " + blocked.call + (blocked.on.empty() ? "" : " on " + blocked.on);
+    fact.what = std::move(blocked);
+    facts.push_back(std::move(fact));
+  }
+  return facts;
+}
+
+base::Result<DeathStacks> DeathStacks::open(const BpfWatch& deaths, bool everything) {
+  TRY(bpf, StacksBpf::open(deaths, everything));
+  return DeathStacks(std::move(bpf));
+}
+
+void DeathStacks::add(int pid, std::vector<Gap>& gaps) {
+  auto python = interpreter_of(pid);
+  if (!python) {
+    const base::Error& error = python.error();
+    // What is gone meanwhile, or runs no Python, is no blind spot.
+    if (error.kind != base::Kind::missing) gaps.push_back({"the Python stacks of pid " + std::to_string(pid) + " as it dies", base::sentence({error.kind, error.doing, error.answer, "", error.code}), error.remedy, 1, {}});
+    return;
+  }
+  if (!bpf_.add(pid, for_bpf(*python))) {
+    gaps.push_back({"the Python stacks of some processes as they die", "the table of interpreters is full", "name one server: triage watch PID", 1, {}});
+    return;
+  }
+  pythons_.insert_or_assign(pid, std::move(*python));
+}
+
+void DeathStacks::ended(int pid) {
+  const auto known = pythons_.find(pid);
+  if (known == pythons_.end()) return;
+  bpf_.remove(pid);
+  while (gone_.size() >= most_gone) gone_.erase(gone_.begin());
+  gone_.insert_or_assign(pid, std::move(known->second));
+  pythons_.erase(known);
+}
+
+std::vector<Fact> DeathStacks::drain(std::int64_t wall_minus_boot) {
+  std::vector<DyingThread> threads;
+  bpf_.drain(threads);
+  std::stable_sort(threads.begin(), threads.end(), [](const DyingThread& a, const DyingThread& b) { return a.at_ns < b.at_ns; });
+  std::vector<Fact> facts;
+  for (const DyingThread& thread : threads) {
+    const auto known = pythons_.find(thread.python), gone = gone_.find(thread.python);
+    const Interpreter* const python = known != pythons_.end() ? &known->second : gone != gone_.end() ? &gone->second : nullptr;
+    for (Fact& fact : facts_of(thread, python, wall_minus_boot)) facts.push_back(std::move(fact));
+  }
+  return facts;
+}
+
+}  // namespace probe

@@ -1,0 +1,166 @@
+#include "rule/doing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.hpp"
+
+namespace rule {
+
+using namespace evidence;
+
+namespace {
+
+constexpr std::size_t most_lines = 24;
+// SIGABRT, then SIGKILL a loop of the master later; a fault's handler may dump for a while. What is older belongs to no death.
+constexpr std::int64_t one_death_ns = 60 * base::second_ns;
+constexpr std::int64_t one_signal_ns = base::second_ns;      // delivered to all threads
+
+std::string frame_text(const StackFrame& frame) {
+  std::string text = frame.function.empty() ? "?" : frame.function;
+  if (frame.file.empty()) return text;
+  return text + " (" + frame.file + (frame.line > 0 ? ":" + std::to_string(frame.line) : "") + ")";
+}
+
+bool of_application(const StackFrame& frame) { return owner_of(frame.file).empty(); }
+
+/// "12 frames of gunicorn, django"
+std::string run_text(const std::vector<StackFrame>& frames, std::size_t from, std::size_t to) {
+  std::vector<std::string> owners;
+  for (std::size_t i = from; i < to; ++i) {
+    std::string owner = owner_of(frames[i].file);
+    if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(std::move(owner));
+  }
+  std::string text = base::counted(to - from, "frame") + " of ";
+  for (std::size_t i = 0; i < owners.size() && i < 4; ++i) text += (i ? ", " : "") + owners[i];
+  if (owners.size() > 4) text += " and others";
+  return text;
+}
+
+bool has_application(const ThreadStack& stack) { return std::any_of(stack.python.begin(), stack.python.end(), of_application); }
+
+/// Which of a death's stacks says most: the thread that the fault came to, one in the application's code, the one that holds the lock, the main one.
+int weight(const ThreadStack& stack, int pid) {
+  int weight = 0;
+  if (!stack.python.empty()) weight += 1;
+  if (has_application(stack)) weight += 8;
+  if (stack.gil) weight += 4;
+  if (stack.tid == pid) weight += 2;
+  return weight;
+}
+
+FactId telling(const Look& look, const model::Life& life) {
+  const auto stack_of = [&](FactId id) { return as<ThreadStack>(look.evidence.facts[id]); };
+  const auto at = [&](FactId id) { const auto& when = look.evidence.facts[id].when; return when ? when->at : 0; };
+  std::vector<FactId> dying, before;
+  for (const FactId id : life.stacks) (stack_of(id)->how == "signal" ? dying : before).push_back(id);
+  const auto by_time = [&](FactId a, FactId b) { return at(a) < at(b); };
+  std::stable_sort(dying.begin(), dying.end(), by_time);
+  std::stable_sort(before.begin(), before.end(), by_time);
+  std::vector<FactId> choice;
+  if (!dying.empty()) {
+    // The first signal of this death: at the SIGKILL after a SIGABRT the stack is unwound already.
+    const std::int64_t last = at(dying.back());
+    const auto first = std::find_if(dying.begin(), dying.end(), [&](FactId id) { return last - at(id) <= one_death_ns; });
+    for (auto id = first; id != dying.end(); ++id)
+      if (stack_of(*id)->signal == stack_of(*first)->signal && at(*id) - at(*first) <= one_signal_ns) choice.push_back(*id);
+  }
+  const bool bare = std::none_of(choice.begin(), choice.end(), [&](FactId id) { return !stack_of(id)->python.empty() || !stack_of(id)->native.empty(); });
+  if (bare && !before.empty()) {
+    choice.clear();
+    for (const FactId id : before)
+      if (at(before.back()) - at(id) <= one_signal_ns) choice.push_back(id);
+  }
+  FactId best = no_fact;
+  for (const FactId id : choice) {
+    const int pid = look.evidence.facts[id].about.pid;
+    if (best == no_fact || weight(*stack_of(id), pid) > weight(*stack_of(best), pid)) best = id;
+  }
+  return best;
+}
+
+}  // namespace
+
+std::string owner_of(std::string_view file) {
+  if (file.empty() || file.front() == '<') return "python";        // "<frozen importlib._bootstrap>", "<string>"
+  for (const std::string_view folder : {"/site-packages/", "/dist-packages/"}) {
+    const std::size_t at = file.rfind(folder);
+    if (at == std::string_view::npos) continue;
+    std::string_view rest = file.substr(at + folder.size());
+    rest = rest.substr(0, rest.find('/'));
+    if (rest.ends_with(".py")) rest.remove_suffix(3);
+    return std::string(rest);
+  }
+  // ".../lib/python3.11/socket.py", "/usr/lib/python3/..." is dist-packages; a zip of the library.
+  std::size_t at = file.find("/lib/python3.");
+  if (at == std::string_view::npos) at = file.find("/lib64/python3.");
+  if (at != std::string_view::npos) return "python";
+  // Started from a folder of its own, as a package's script is: .../bin/gunicorn.
+  constexpr std::array scripts{"gunicorn", "uvicorn", "uwsgi", "celery", "hypercorn", "daphne", "granian", "waitress-serve"};
+  const std::string_view name = file.substr(file.rfind('/') == std::string_view::npos ? 0 : file.rfind('/') + 1);
+  for (const std::string_view script : scripts)
+    if (name == script) return std::string(script);
+  return {};
+}
+
+std::vector<std::string> folded(const std::vector<StackFrame>& frames) {
+  std::vector<std::string> lines;
+  const auto innermost = std::find_if(frames.begin(), frames.end(), of_application);
+  if (innermost == frames.end()) {
+    for (const StackFrame& frame : frames) {
+      if (lines.size() >= most_lines) break;
+      lines.push_back(frame_text(frame));
+    }
+    return lines;
+  }
+  const auto own = static_cast<std::size_t>(innermost - frames.begin());
+  lines.push_back(frame_text(frames[own]));
+  if (own > 0) lines.push_back("in " + frame_text(frames[0]) + (own > 1 ? ", through " + run_text(frames, 1, own) : ""));
+  for (std::size_t i = own + 1; i < frames.size() && lines.size() < most_lines;) {
+    if (of_application(frames[i])) {
+      lines.push_back("called by " + frame_text(frames[i++]));
+      continue;
+    }
+    const auto next = static_cast<std::size_t>(std::find_if(frames.begin() + static_cast<std::ptrdiff_t>(i), frames.end(), of_application) - frames.begin());
+    lines.push_back("called by " + run_text(frames, i, next));
+    i = next;
+  }
+  return lines;
+}
+
+void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
+  if (life.request != no_fact) {
+    const auto& served = *as<RequestServed>(look.evidence.facts[life.request]);
+    doing.request = served.line;
+    if (!served.headers.empty()) doing.request += ", " + served.headers;
+    if (served.seconds >= 0.05) doing.request += ", for " + base::duration_text(static_cast<std::int64_t>(served.seconds * 1e9));
+    if (!served.peer.empty()) doing.request += ", from " + served.peer;
+  }
+  const FactId telling_one = telling(look, life);
+  int tid = life.host_pid ? life.host_pid : life.pid;
+  if (telling_one != no_fact) {
+    const auto& stack = *as<ThreadStack>(look.evidence.facts[telling_one]);
+    tid = stack.tid;
+    if (doing.python.empty()) doing.python = folded(stack.python);
+    if (doing.native.empty())
+      for (const StackFrame& frame : stack.native) doing.native.push_back(frame_text(frame));
+    if (!doing.python.empty() && !stack.doubt.empty()) doing.python.push_back(stack.doubt);
+  }
+  if (!doing.syscall.empty()) return;
+  // The call it was in; of calls that are over, the one that took longest.
+  const TimeBlocked* best = nullptr;
+  for (const FactId id : life.blocked) {
+    const auto* blocked = as<TimeBlocked>(look.evidence.facts[id]);
+    if (blocked->tid != tid || blocked->ended) continue;
+    if (!best || blocked->seconds >= best->seconds) best = blocked;
+  }
+  if (!best) return;
+  doing.syscall = best->call;
+  if (best->seconds >= 0.05) doing.syscall += " for " + base::duration_text(static_cast<std::int64_t>(best->seconds * 1e9));
+  doing.fd = best->fd;
+  doing.peer = best->on;
+}
+
+}  // namespace rule

@@ -1,0 +1,19 @@
+// What a process was doing, from the stacks and waits that were read of it: which of its threads tells, and its frames with the application's own first.
+#pragma once
+
+#include "rule/check.hpp"
+
+namespace rule {
+
+/// Fills was_doing with the call and the stack of the thread that tells most, and with the request, where one was seen. Nothing where nothing was
+/// read. What comes from outside stays raw but for its length.
+void tell_doing(const Look& look, const model::Life& life, Doing& doing);
+
+/// Whose code a file is: "" the application's own, "python" the standard library, else the package ("gunicorn", "django"). By its path alone.
+std::string owner_of(std::string_view file);
+
+/// A stack for people: the innermost frame of the application first, then where it led inside, then who called it, with runs of other people's
+/// frames folded into one line. Without a frame of the application: as it stands, innermost first.
+std::vector<std::string> folded(const std::vector<evidence::StackFrame>& frames);
+
+}  // namespace rule
