@@ -57,6 +57,8 @@ bool stood_then(const Look& look, const model::Unit& unit, const std::string& ke
   return true;
 }
 
+std::string_view manager_of(std::string_view unit) { return unit.ends_with(".service") || unit.ends_with(".scope") ? "systemd" : "supervisord"; }
+
 Ended ended_by_systemd(const Look& look, const std::string& unit, const std::optional<base::Instant>& when) {
   Ended ended;
   if (!when) return ended;

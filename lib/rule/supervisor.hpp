@@ -24,6 +24,9 @@ std::optional<std::uint64_t> memory_max(const model::Unit& unit);
 /// Was that file as it is already at that moment? False too where its last change is not known to lie before it.
 bool stood_then(const Look& look, const model::Unit& unit, const std::string& key, const std::optional<base::Instant>& when);
 
+/// Who speaks of a unit: systemd names services and scopes, supervisord plain programs.
+std::string_view manager_of(std::string_view unit);
+
 /// What made systemd end all processes of the unit at that moment: its stop-timeout, and before that an OOM kill of one of its processes
 /// (OOMPolicy=stop). no_fact where the log has no such line within the minute before.
 struct Ended { FactId stop_timeout = no_fact, oom = no_fact; };

@@ -88,6 +88,8 @@ std::optional<Draft> refused(const Look& look, const Server& server) {
   because(draft, server.crashed);
   because(draft, server.halted);
   if (server.halted != no_fact || server.reason != no_fact) rule_out(draft, "master.halted-by-exit-code", "a worker's failed boot is on record");
+  // Whoever starts it again and again fails for the same reason: one story.
+  draft.group = fmt::format("boot {} {}", chosen->origin.source, draft.values["message"].empty() ? draft.values["detail"] : draft.values["message"]);
   return draft;
 }
 

@@ -396,7 +396,7 @@ void explain_stop(Draft& draft, const Case& c, const std::string& name) {
   const Ended ended = ended_by_systemd(c.look, name, when_of(c.look, c.life.unit_kill));
   if (ended.stop_timeout == no_fact) return;
   because(draft, ended.stop_timeout);
-  draft.values["sender"] = "systemd, because the stop of " + base::printable(name, 80) + " took longer than TimeoutStopSec=";
+  draft.values["sender"] = fmt::format("{}, because the stop of {} took longer than {}", manager_of(name), base::printable(name, 80), manager_of(name) == "systemd" ? "TimeoutStopSec=" : "its stopwaitsecs (10 s unless set)");
   const model::Unit* const unit = unit_of(c.look, c.server);
   const double stop = unit && unit->name == name ? model::number_setting(*unit, "TimeoutStopSec").value_or(-1) : -1;  // -1: not known
   const auto graceful = model::number_setting(c.server, "graceful_timeout");
@@ -422,9 +422,9 @@ std::optional<Draft> by_supervisor(const Case& c) {
   if (c.life.unit_kill == no_fact) return std::nullopt;
   Draft draft = draft_about(c.look, "death.killed-by-other", c.life);
   draft.sure = Confidence::certain;
-  draft.sure_because = "systemd's own line names this pid and the signal";
-  draft.values["sender"] = "systemd";
   const std::string& name = fact_of(c, c.life.unit_kill).about.unit;
+  draft.sure_because = fmt::format("{}'s own line names this pid and the signal", manager_of(name));
+  draft.values["sender"] = manager_of(name);
   draft.values["unit"] = base::printable(name, 80);
   because(draft, c.life.unit_kill);
   explain_stop(draft, c, name);
