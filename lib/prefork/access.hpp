@@ -1,6 +1,7 @@
 // The access log: gunicorn's format with its variables (glogging.py atoms), compiled once, written line by line or through a buffer in shared memory.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

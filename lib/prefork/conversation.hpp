@@ -1,6 +1,7 @@
 // One connection that a thread talks on and waits for: the sync worker's and the thread pool's.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 

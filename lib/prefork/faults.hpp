@@ -2,6 +2,7 @@
 // switched in shared memory, so that the admin socket reaches every process at once; while none is on, asking costs one load.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

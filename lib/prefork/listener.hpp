@@ -1,6 +1,7 @@
 // Listening sockets: by address, inherited from a master before us or from systemd.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>

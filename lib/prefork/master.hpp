@@ -2,6 +2,7 @@
 // waiting is done in collect(), on a signalfd, so that a signal is never lost to a handler and none interrupts anything.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>

@@ -2,6 +2,7 @@
 // written on the command line, read, checked and printed, so that a file, the environment and the command line cannot drift apart.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

@@ -1,6 +1,7 @@
 // gunicorn's statsd metrics (instrument/statsd.py) over UDP or a unix datagram socket. What cannot be sent is lost: figures never hold up a request.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 

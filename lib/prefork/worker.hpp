@@ -2,6 +2,7 @@
 // master's word that the timeout has passed, USR1 reopens the logs, WINCH is ignored, HUP kills.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
 #include <string_view>
 #include <vector>
