@@ -29,6 +29,20 @@ bool like_gunicorn(std::string_view name) {
   return known && known->like_gunicorn;
 }
 
+Kind kind_of(const Flavour& flavour, std::string_view worker_class) {
+  for (const Kind& one : flavour.kinds)
+    if (one.worker_class.empty() || one.worker_class == worker_class) return one;
+  return {"", flavour.timeout, flavour.signals, flavour.on_master_death};
+}
+
+OnWorkerDeath on_worker_death(const Flavour& flavour, std::string_view family) { return flavour.on_worker_death ? flavour.on_worker_death(family) : OnWorkerDeath::replaced; }
+
+const Meaning* meaning_of(std::span<const Meaning> signals, std::string_view signal) {
+  for (const Meaning& one : signals)
+    if (one.signal == signal) return &one;
+  return nullptr;
+}
+
 Kin kin_of(std::string_view args, const Flavour*& known) {
   for (const Flavour* one : flavours()) {
     if (!one->recognise || !one->recognise(args)) continue;

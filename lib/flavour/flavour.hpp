@@ -21,8 +21,10 @@ enum class Ending : std::uint8_t { signal_kill, signal_term, signal_other, exit_
 /// that only its parent tells; aside: a child that serves nothing (resource_tracker, an agent).
 enum class Kin : std::uint8_t { none, either, master, worker, aside };
 
-enum class OnWorkerDeath : std::uint8_t { replaced, left_dead, ends_server };
-enum class OnMasterDeath : std::uint8_t { workers_leave, workers_serve };
+enum class OnWorkerDeath : std::uint8_t { replaced, left_dead, ends_server, unknown };
+
+/// What workers do whose master was killed. leave: when their request is over; end: at once, or within a second; serve: they go on.
+enum class OnMasterDeath : std::uint8_t { workers_leave, workers_end, workers_serve, unknown };
 
 /// What the log says of a worker's end. nothing: at most a later boot in its place shows it.
 enum class Tells : std::uint8_t { status, end, nothing };
@@ -31,11 +33,17 @@ enum class Tells : std::uint8_t { status, end, nothing };
 enum class Scope : std::uint8_t { request, average, loop, ping, task, none };
 
 /// Its own timeout. early, late: seconds by which the kill may come before or after the limit. setting: by the server's own name; signal: by which
-/// the master ends the worker at last.
-struct Timeout { Scope scope = Scope::none; std::string_view setting; double early = 0, late = 0; int signal = 9; };
+/// the master ends the worker at last; uninterruptible: seconds more until it ends code that does not return to its interpreter (second stage).
+struct Timeout { Scope scope = Scope::none; std::string_view setting; double early = 0, late = 0; int signal = 9; double uninterruptible = 0; };
+
+/// What the requests of the moment see of a signal to the master. unknown: it differs (by version or setting), or nobody measured it.
+enum class Act : std::uint8_t { graceful, at_once, reload, unknown };
 
 /// What a signal means to the master, and what surprises.
-struct Meaning { std::string_view signal, does, pitfall; };
+struct Meaning { std::string_view signal; Act act; std::string_view does, pitfall; };
+
+/// What differs by the class of its workers: the first row whose class is this one, or "", counts.
+struct Kind { std::string_view worker_class; Timeout timeout; std::span<const Meaning> signals; OnMasterDeath on_master_death = OnMasterDeath::unknown; };
 
 /// An option of the command line that takes a value, and the setting's name here.
 struct Option { std::string_view text, setting, unit; };
@@ -65,10 +73,15 @@ struct Flavour {
   Timeout timeout = {};
   /// Its own words for a worker that was given up, "it was in one request for longer than {timeout|harakiri}", and the line's, "HARAKIRI ON WORKER".
   std::string_view gave_up = {}, gave_up_line = {};
+  /// Does the worker answer its request (500) before it goes for its timeout? nullopt: some versions do. Null: none does.
+  std::optional<bool> (*answers_on_timeout)(std::string_view family, std::string_view worker_class) = nullptr;
   Tells tells = Tells::status;
-  OnWorkerDeath on_worker_death = OnWorkerDeath::replaced;
+  /// What becomes of the place of a worker that died, by family. Null: it is replaced.
+  OnWorkerDeath (*on_worker_death)(std::string_view family) = nullptr;
   OnMasterDeath on_master_death = OnMasterDeath::workers_leave;
   std::span<const Meaning> signals = {};
+  double reload_late = 0;                                // seconds that the end of an old worker may come later than its limit at a reload
+  std::span<const Kind> kinds = {};                      // where timeout, signals and on_master_death differ by the class of the workers
   std::span<const Option> options = {};
   /// The configuration file that it reads where none is named, in its working directory.
   std::string_view config_file = {};
@@ -81,6 +94,13 @@ Kin kin_of(std::string_view args, const Flavour*& known);
 /// The values of a flavour's options on a command line (words separated by blanks or NUL): "--harakiri 20", "--harakiri=20". The last one counts.
 struct OptionRead { std::string_view setting, value, unit; };
 std::vector<OptionRead> options_of(const Flavour& flavour, std::string_view args);
+
+/// Its timeout, signals and so on for this class of workers ("" where it is not known).
+Kind kind_of(const Flavour& flavour, std::string_view worker_class);
+OnWorkerDeath on_worker_death(const Flavour& flavour, std::string_view family);
+
+/// The row of a signal ("TERM", by its name without SIG); null where nothing is known of it.
+const Meaning* meaning_of(std::span<const Meaning> signals, std::string_view signal);
 
 std::span<const Flavour* const> flavours();              // made by table(): every file in flavours/
 const Flavour* flavour(std::string_view name);

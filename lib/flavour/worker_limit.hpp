@@ -1,5 +1,5 @@
 // What a server's own worker timeout does to a request: whether it counts the request at all, when the kill comes, and what the client then
-// reads. By server, version and worker class; the measurements are named at each row of the table.
+// reads: what the server's flavour says of its timeout for this version and class of workers.
 #pragma once
 
 #include <cstdint>

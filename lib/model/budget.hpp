@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "flavour/flavour.hpp"
 #include "flavour/worker_limit.hpp"
 
 namespace model {
@@ -58,7 +59,8 @@ struct ServerLimits {
 /// How it is stopped, by systemd, a container runtime, Kubernetes, supervisor.
 struct StopLimits {
   bool known = false;              // false: nothing here says who stops it
-  enum class Signal : std::uint8_t { graceful, at_once, reload, unknown } signal = Signal::graceful;  // what the signals sent mean to this server
+  using Signal = flavour::Act;
+  Signal signal = Signal::graceful;  // what the signals sent mean to this server
   std::vector<std::string> sent;   // their names, of ExecStop= and of the supervisor; "": one that is not known
   Limit kill;                      // from the first signal to SIGKILL
   double before = 0;               // of it, what a preStop hook takes before the signal is sent

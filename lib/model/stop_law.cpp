@@ -1,6 +1,5 @@
 #include "model/stop_law.hpp"
 
-#include <array>
 #include <optional>
 
 #include "base/text.hpp"
@@ -12,34 +11,28 @@ namespace {
 
 using Signal = StopLimits::Signal;
 
-struct Row { std::string_view server, worker_class; StopLaw law; };  // worker_class "": any
+Signal act_of(const flavour::Kind& kind, std::string_view signal) {
+  const flavour::Meaning* const meaning = flavour::meaning_of(kind.signals, signal);
+  return meaning ? meaning->act : Signal::unknown;
+}
 
-// gunicorn: QUIT and INT end workers at once, but the threads of gthread: its worker leaves by sys.exit, which waits for them (gthread.py
-// handle_quit@20.1.0, 23.0.0), until the master kills it at graceful_timeout. A worker whose master is gone ends its request first; only gevent's is
-// cut at its next look, a second at most. What QUIT and INT do to uvicorn's depends on uvicorn: 0.17.6 was cut at once, 0.32.0 at graceful_timeout.
-// puma: INT, TERM and (without stdout_redirect) HUP alike are graceful; workers die with their master at once. A phased restart (USR1) kills what is
-// over worker_shutdown_timeout at its next check, each 5 s.
-// unicorn: TERM and INT are quick, QUIT graceful, HUP a reload. uWSGI: TERM reloads unless die-on-term. php-fpm: QUIT is graceful for
-// process_control_timeout, TERM and INT are quick; workers outlive their master.
-constexpr std::array rows{
-    Row{"gunicorn", "sync", {Signal::graceful, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::finish, 0}},
-    Row{"gunicorn", "gthread", {Signal::graceful, Signal::graceful, Signal::graceful, Signal::unknown, Orphans::finish, 0}},
-    Row{"gunicorn", "gevent", {Signal::graceful, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::end, 0}},
-    Row{"gunicorn", "uvicorn", {Signal::graceful, Signal::unknown, Signal::unknown, Signal::unknown, Orphans::finish, 0}},
-    Row{"gunicorn", "", {Signal::graceful, Signal::unknown, Signal::unknown, Signal::unknown, Orphans::unknown, 0}},
-    Row{"puma", "", {Signal::graceful, Signal::graceful, Signal::at_once, Signal::unknown, Orphans::end, 5.6}},
-    Row{"unicorn", "", {Signal::at_once, Signal::at_once, Signal::graceful, Signal::unknown, Orphans::finish, 2}},
-    Row{"uwsgi", "", {Signal::reload, Signal::at_once, Signal::at_once, Signal::unknown, Orphans::finish, 1.6}},
-    Row{"php-fpm", "", {Signal::at_once, Signal::at_once, Signal::graceful, Signal::unknown, Orphans::finish, 0.6}},
-};
+Orphans orphans_of(flavour::OnMasterDeath what) {
+  switch (what) {
+    case flavour::OnMasterDeath::workers_leave:
+    case flavour::OnMasterDeath::workers_serve: return Orphans::finish;
+    case flavour::OnMasterDeath::workers_end: return Orphans::end;
+    default: return Orphans::unknown;
+  }
+}
 
 }  // namespace
 
 StopLaw stop_law(std::string_view server, std::string_view worker_class) {
   if (flavour::like_gunicorn(server)) server = "gunicorn";
-  for (const Row& row : rows)
-    if (row.server == server && (row.worker_class.empty() || row.worker_class == worker_class)) return row.law;
-  return {};
+  const flavour::Flavour* const known = flavour::flavour(server);
+  if (!known) return {};
+  const flavour::Kind kind = flavour::kind_of(*known, worker_class);
+  return {act_of(kind, "TERM"), act_of(kind, "INT"), act_of(kind, "QUIT"), act_of(kind, "HUP"), orphans_of(kind.on_master_death), known->reload_late};
 }
 
 Signal meaning_of(const StopLaw& law, std::string_view signal) {

@@ -1,5 +1,5 @@
-// What a server makes of the signals that stop and reload it, and of the end of its master. By server and kind of worker; each row was measured
-// (gunicorn 20.1.0 and 23.0.0, puma 5.6.5, unicorn 6.0.0, uWSGI 2.0.21, php-fpm 8.2.36; requests of 1.5 to 8 s, the signal after 0.5 s).
+// What a server makes of the signals that stop and reload it, and of the end of its master, for the walk of a request: read from its flavour, by
+// the class of its workers.
 #pragma once
 
 #include <string_view>

@@ -29,10 +29,10 @@ Kin kin(std::string_view args) { return args.starts_with("(wsgi:") ? Kin::worker
 constexpr std::string_view comms[] = {"apache2", "httpd", "(wsgi:"};
 
 constexpr Meaning signals[] = {
-    {"TERM", "ends at once", ""},
-    {"USR1", "reloads; children finish their requests", "mod_wsgi's daemon processes do not: they are stopped after shutdown-timeout"},
-    {"HUP", "reloads, cutting requests", ""},
-    {"WINCH", "ends when requests are done", ""},
+    {"TERM", Act::at_once, "ends at once", ""},
+    {"USR1", Act::reload, "reloads; children finish their requests", "mod_wsgi's daemon processes do not: they are stopped after shutdown-timeout"},
+    {"HUP", Act::reload, "reloads, cutting requests", ""},
+    {"WINCH", Act::graceful, "ends when requests are done", ""},
 };
 
 constexpr Advice advice[] = {
@@ -59,7 +59,6 @@ extern const Flavour apache = {
     .gave_up = "its requests took longer than mod_wsgi's request-timeout allows on average",
     .gave_up_line = "request time limit exceeded",
     .tells = Tells::end,
-    .on_worker_death = OnWorkerDeath::replaced,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .advice = advice,

@@ -31,9 +31,9 @@ constexpr Default defaults[] = {{"task_time_limit", "0", "s", "", ""}, {"task_so
 constexpr Option options[] = {{"--time-limit", "timeout", "s"}, {"-c", "workers", ""}, {"--concurrency", "workers", ""}, {"--max-tasks-per-child", "max_requests", ""}, {"--max-memory-per-child", "max-memory-per-child", "KiB"}};
 
 constexpr Meaning signals[] = {
-    {"TERM", "a warm shutdown: waits for running tasks", "without any limit"},
-    {"QUIT", "a cold shutdown: running tasks are lost", ""},
-    {"HUP", "restarts", ""},
+    {"TERM", Act::graceful, "a warm shutdown: waits for running tasks", "without any limit"},
+    {"QUIT", Act::at_once, "a cold shutdown: running tasks are lost", ""},
+    {"HUP", Act::unknown, "restarts", ""},
 };
 
 constexpr Advice advice[] = {
@@ -59,7 +59,6 @@ extern const Flavour celery = {
     .gave_up = "its task ran longer than the hard time limit",
     .gave_up_line = "Hard time limit exceeded",
     .tells = Tells::status,
-    .on_worker_death = OnWorkerDeath::replaced,
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
     .options = options,

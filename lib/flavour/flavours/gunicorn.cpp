@@ -125,6 +125,33 @@ Kin kin(std::string_view args) {
 
 constexpr std::string_view comms[] = {"gunicorn", "python", "uvicorn", "pypy"};
 
+// The arbiter polls once a second (arbiter.py:486-505@20.1.0): kills of sync workers came 0.1 to 1.0 s after the timeout in 12 of 12 runs, and up to
+// 1 s more for code in C. Workers with a loop touch their heartbeat once a second (gthread, gevent, tornado, asgi), so a blocked loop may be a second
+// old when its request begins; the uvicorn worker does it every half of the timeout only, which is no fixed number of seconds (model/budget.cpp).
+constexpr Timeout sync_timeout{Scope::request, "timeout", 0, 1.1, 9, 1.1};
+constexpr Timeout loop_timeout{Scope::loop, "timeout", 1, 1.1, 9, 1.1};
+
+// QUIT and INT end workers at once, but the threads of gthread: its worker leaves by sys.exit, which waits for them (gthread.py handle_quit@20.1.0,
+// 23.0.0), until the master kills it at graceful_timeout. What they do to uvicorn's depends on uvicorn: 0.17.6 was cut at once, 0.32.0 at
+// graceful_timeout. Measured with 20.1.0 and 23.0.0, requests of 1.5 to 8 s, the signal after 0.5 s.
+constexpr std::string_view gracefully = "ends when requests are done, graceful_timeout at most", at_once = "ends at once", reloads = "reloads its configuration, and the application unless preload_app", promotes = "starts a new master beside the old one";
+constexpr Meaning plain_signals[] = {{"TERM", Act::graceful, gracefully, ""}, {"INT", Act::at_once, at_once, ""}, {"QUIT", Act::at_once, at_once, "the opposite of nginx's and Unicorn's"}, {"HUP", Act::reload, reloads, ""}, {"USR2", Act::unknown, promotes, ""}};
+constexpr Meaning thread_signals[] = {{"TERM", Act::graceful, gracefully, ""}, {"INT", Act::graceful, gracefully, ""}, {"QUIT", Act::graceful, gracefully, ""}, {"HUP", Act::reload, reloads, ""}, {"USR2", Act::unknown, promotes, ""}};
+constexpr Meaning other_signals[] = {{"TERM", Act::graceful, gracefully, ""}, {"HUP", Act::reload, reloads, ""}, {"USR2", Act::unknown, promotes, ""}};
+
+// A worker whose master is gone ends its request first; only gevent's is cut at its next look, a second at most.
+constexpr Kind kinds[] = {
+    {"sync", sync_timeout, plain_signals, OnMasterDeath::workers_leave},   {"gthread", loop_timeout, thread_signals, OnMasterDeath::workers_leave}, {"gevent", loop_timeout, plain_signals, OnMasterDeath::workers_end},
+    {"uvicorn", loop_timeout, other_signals, OnMasterDeath::workers_leave}, {"", loop_timeout, other_signals, OnMasterDeath::unknown},
+};
+
+// From 22.0 SystemExit of the abort handler reaches handle_error, which answers the request: commit 40232284 (22.0.0); measured on 20.1 and 26.1.
+std::optional<bool> answers_on_timeout(std::string_view of, std::string_view worker_class) {
+  if (worker_class != "sync") return false;
+  if (of.empty()) return std::nullopt;
+  return of == "22" || base::starts_with(of, "24") || of == "own";   // own: triage-server
+}
+
 }  // namespace
 
 namespace flavours_of {
@@ -139,9 +166,12 @@ extern const Flavour gunicorn = {
     .recognise = recognise,
     .kin = kin,
     .comms = comms,
-    .timeout = {Scope::loop, "timeout", 1, 1.1, 9},   // of a sync worker the request: worker_limit.cpp
+    .timeout = loop_timeout,
     .gave_up = "it gave no heartbeat for longer than its timeout",
     .gave_up_line = "WORKER TIMEOUT",
+    .answers_on_timeout = answers_on_timeout,
+    .signals = other_signals,
+    .kinds = kinds,
     .config_file = "gunicorn.conf.py",
 };
 

@@ -21,7 +21,7 @@ bool recognise(std::string_view args) { return args.starts_with("nginx: master p
 Kin kin(std::string_view args) { return args.starts_with("nginx: master") ? Kin::master : args.starts_with("nginx: worker") ? Kin::worker : Kin::aside; }
 
 constexpr std::string_view comms[] = {"nginx"};
-constexpr Meaning signals[] = {{"QUIT", "ends when requests are done", ""}, {"TERM", "ends at once", ""}, {"HUP", "reloads", "old workers stay until their requests end, without a limit unless worker_shutdown_timeout is set"}};
+constexpr Meaning signals[] = {{"QUIT", Act::graceful, "ends when requests are done", ""}, {"TERM", Act::at_once, "ends at once", ""}, {"HUP", Act::reload, "reloads", "old workers stay until their requests end, without a limit unless worker_shutdown_timeout is set"}};
 
 }  // namespace
 
@@ -38,7 +38,6 @@ extern const Flavour nginx = {
     .comms = comms,
     .timeout = {},
     .tells = Tells::status,
-    .on_worker_death = OnWorkerDeath::replaced,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
 };

@@ -37,7 +37,6 @@ extern const Flavour passenger = {
     .comms = comms,
     .timeout = {},   // max_request_time is Enterprise
     .tells = Tells::end,
-    .on_worker_death = OnWorkerDeath::replaced,
     .on_master_death = OnMasterDeath::workers_leave,
     .advice = advice,
 };

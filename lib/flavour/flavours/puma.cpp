@@ -28,10 +28,12 @@ constexpr Default defaults[] = {
 };
 
 constexpr Meaning signals[] = {
-    {"TERM", "ends when requests are done", ""},
-    {"USR1", "a phased restart", "ignored where the application is preloaded, which is the default from 7 on"},
-    {"USR2", "a full restart", ""},
-    {"HUP", "opens its logs anew", "without stdout_redirect it stops the server (5.6, 6.6)"},
+    {"TERM", Act::graceful, "ends when requests are done", ""},
+    {"INT", Act::graceful, "ends when requests are done", ""},
+    {"QUIT", Act::at_once, "ends at once", "Ruby's own default: Puma does not handle it"},
+    {"USR1", Act::reload, "a phased restart", "ignored where the application is preloaded, which is the default from 7 on"},
+    {"USR2", Act::reload, "a full restart", ""},
+    {"HUP", Act::unknown, "opens its logs anew", "without stdout_redirect it stops the server (5.6, 6.6)"},
 };
 
 constexpr Advice advice[] = {
@@ -58,9 +60,9 @@ extern const Flavour puma = {
     .gave_up = "its process answered no ping for longer than worker_timeout",
     .gave_up_line = "Terminating timed out worker",
     .tells = Tells::nothing,
-    .on_worker_death = OnWorkerDeath::replaced,
-    .on_master_death = OnMasterDeath::workers_leave,
+    .on_master_death = OnMasterDeath::workers_end,   // "! Detected parent died, dying"
     .signals = signals,
+    .reload_late = 5.6,   // a phased restart kills what is over worker_shutdown_timeout at its next check, each 5 s (measured, 5.6.5)
     .advice = advice,
 };
 

@@ -29,11 +29,11 @@ constexpr std::string_view comms[] = {"unicorn", "ruby"};
 constexpr Default defaults[] = {{"timeout", "60", "s", "", ""}, {"worker_processes", "1", "", "", ""}};
 
 constexpr Meaning signals[] = {
-    {"QUIT", "ends when requests are done", ""},
-    {"TERM", "ends at once", "the opposite of gunicorn's"},
-    {"INT", "ends at once", ""},
-    {"HUP", "reloads the configuration, and the application unless preload_app", ""},
-    {"USR2", "starts a new master beside the old one", ""},
+    {"QUIT", Act::graceful, "ends when requests are done", ""},
+    {"TERM", Act::at_once, "ends at once", "the opposite of gunicorn's"},
+    {"INT", Act::at_once, "ends at once", ""},
+    {"HUP", Act::reload, "reloads the configuration, and the application unless preload_app", ""},
+    {"USR2", Act::unknown, "starts a new master beside the old one", ""},
 };
 
 constexpr Advice advice[] = {
@@ -60,9 +60,9 @@ extern const Flavour unicorn = {
     .gave_up = "it did not come back from its request within its timeout",
     .gave_up_line = "timeout ... killing",
     .tells = Tells::status,
-    .on_worker_death = OnWorkerDeath::replaced,
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
+    .reload_late = 2,   // measured, 6.0.0
     .advice = advice,
 };
 

@@ -16,6 +16,9 @@ std::optional<int> timeout_exit_code(std::string_view) { return std::nullopt; }
 
 bool recognise(std::string_view args) { return runs(args, "uvicorn", "python"); }
 
+// 0.17 starts its workers and waits for the end of the first (supervisors/multiprocess.py:run@0.17.6): a dead one is a zombie until the stop.
+OnWorkerDeath on_death(std::string_view family) { return family == "0.17" ? OnWorkerDeath::left_dead : OnWorkerDeath::replaced; }
+
 constexpr std::string_view comms[] = {"uvicorn", "python", "pypy"};
 
 constexpr Default defaults[] = {{"timeout_worker_healthcheck", "5", "s", "0.30", ""}};
@@ -23,8 +26,8 @@ constexpr Default defaults[] = {{"timeout_worker_healthcheck", "5", "s", "0.30",
 constexpr Option options[] = {{"--workers", "workers", ""}, {"--timeout-worker-healthcheck", "timeout", "s"}, {"--backlog", "backlog", ""}, {"--limit-max-requests", "max_requests", ""}, {"--timeout-graceful-shutdown", "graceful_timeout", "s"}};
 
 constexpr Meaning signals[] = {
-    {"HUP", "restarts its workers one by one", "before 0.30 it ends the supervisor, and the workers go on as orphans"},
-    {"TERM", "ends when requests are done", "without a limit unless timeout_graceful_shutdown is set"},
+    {"HUP", Act::unknown, "restarts its workers one by one", "before 0.30 it ends the supervisor, and the workers go on as orphans"},
+    {"TERM", Act::graceful, "ends when requests are done", "without a limit unless timeout_graceful_shutdown is set"},
 };
 
 constexpr Advice advice[] = {
@@ -45,11 +48,11 @@ extern const Flavour uvicorn = {
     .recognise = recognise,
     .kin = nullptr,
     .comms = comms,
-    .timeout = {Scope::ping, "timeout_worker_healthcheck", 0, 1, 9},   // 5.4 s at 5 (measured)
+    .timeout = {Scope::ping, "timeout_worker_healthcheck", 0, 1.1, 9},   // 5.4 s at 5 (measured)
     .gave_up = "its process answered no ping of the supervisor",
     .gave_up_line = "",
     .tells = Tells::end,
-    .on_worker_death = OnWorkerDeath::replaced,                        // from 0.30 on
+    .on_worker_death = on_death,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .options = options,
