@@ -76,6 +76,7 @@ struct Flavour {
   /// Does the worker answer its request (500) before it goes for its timeout? nullopt: some versions do. Null: none does.
   std::optional<bool> (*answers_on_timeout)(std::string_view family, std::string_view worker_class) = nullptr;
   Tells tells = Tells::status;
+  bool says_ready = false;                               // its log has a line for each worker that can serve
   /// What becomes of the place of a worker that died, by family. Null: it is replaced.
   OnWorkerDeath (*on_worker_death)(std::string_view family) = nullptr;
   OnMasterDeath on_master_death = OnMasterDeath::workers_leave;

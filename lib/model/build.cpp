@@ -362,6 +362,8 @@ struct Step {
     }
     if (!others(stack.servers[life.server]) || life.asked != Asked::nobody) return;
     if (what.why == "own-limit") life.asked = Asked::recycled;
+    else if (what.why == "reload") life.asked = Asked::reload;
+    else if (what.why == "fewer") life.asked = Asked::scaled_down;
     else if (what.why == "shutdown") life.asked = Asked::stop;
     else return;
     life.asked_by = id;

@@ -62,6 +62,10 @@ void Traceback::frame(std::string_view text) {
   if (base::contains(*file, "gunicorn/arbiter.py")) in_arbiter = true;
   if (base::contains(*file, "gunicorn/workers/")) in_worker = true;
   if (in == "import_app" || (in == "import_from_string" && base::contains(*file, "uvicorn/importer.py")) || in == "load_wsgiapp" || in == "load_wsgi") in_load = true;
+  if (base::contains(*file, "/hypercorn/")) {
+    in_hypercorn = true;
+    if (in == "load_application") in_load = true;   // hypercorn/utils.py
+  }
   in_spawn = in == "spawn_worker" && base::contains(*file, "gunicorn/arbiter.py");
   // base.py handle_abort: sys.exit(1) (workers/base.py:188@20.1.0, :200@26.2.2)
   by_abort = in == "handle_abort" && file->ends_with("base.py");

@@ -42,6 +42,7 @@ class Traceback {
   bool by_abort = false;                   // the innermost frame is gunicorn's handle_abort: the master's SIGABRT
   bool in_arbiter = false, in_worker = false, in_load = false;  // went through arbiter.py, workers/, the import of the application
   bool in_spawn = false, in_fork = false;  // spawn_worker() itself failed; at os.fork()
+  bool in_hypercorn = false;               // went through hypercorn's own files
 
   static constexpr std::size_t most_lines = 20'000, longest_message = 400;
 

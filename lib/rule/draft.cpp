@@ -69,6 +69,18 @@ void rule_out(Draft& draft, std::string cause, std::string why) {
   draft.ruled_out.push_back({std::move(cause), std::move(why)});
 }
 
+std::size_t never_ready(const Look& look, const Server& server) {
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  if (!known || !known->says_ready) return 0;
+  std::size_t exited = 0;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (life.ready != no_fact) return 0;
+    exited += life.booted != no_fact && life.boot_failed == no_fact && life.exit_code.value_or(0) != 0;
+  }
+  return exited;
+}
+
 std::optional<bool> would_log(const Server& server, flavour::Ending ending) {
   const flavour::Flavour* const known = flavour::flavour(server.flavour);
   if (!known || server.family.empty() || server.silent) return std::nullopt;
@@ -83,7 +95,7 @@ Draft draft_about(const Look& look, std::string rule, const Life& life) {
   draft.subject.role = role_text(life.role);
   draft.when = life.ended;
   draft.values["role"] = role_text(life.role);
-  draft.values["pid"] = std::to_string(life.pid);
+  draft.values["pid"] = life.pid ? std::to_string(life.pid) : "(its log does not say which)";
   if (life.host_pid) draft.values["host_pid"] = std::to_string(life.host_pid);
   if (life.server != SIZE_MAX) {
     const Server& server = look.stack.servers[life.server];

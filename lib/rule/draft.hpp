@@ -26,6 +26,10 @@ std::optional<base::Instant> when_of(const Look& look, FactId id);
 struct Request { std::string line; FactId because = evidence::no_fact; bool idle = false; };
 std::optional<Request> request_of(const Look& look, const Life& life);
 
+/// How many of its workers exited with a code before they said that they can serve, where none ever said so; 0 where its log does not say that,
+/// or one did.
+std::size_t never_ready(const Look& look, const Server& server);
+
 /// Did the server's own log, at its version and level, have a line for such an end? nullopt when that is not known.
 std::optional<bool> would_log(const Server& server, flavour::Ending ending);
 

@@ -60,6 +60,7 @@ extern const Flavour unicorn = {
     .gave_up = "it did not come back from its request within its timeout",
     .gave_up_line = "timeout ... killing",
     .tells = Tells::status,
+    .says_ready = true,
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
     .reload_late = 2,   // measured, 6.0.0

@@ -125,14 +125,23 @@ bool wsgi(Reading& state, std::string_view text, const Said& say) {
   return true;
 }
 
-bool message(Reading& state, std::string_view text, const Said& say) {
-  if (starts_with(text, "mod_wsgi (pid=")) return wsgi(state, text, say);
-  if (contains(text, "Queue timeout expired for WSGI daemon process")) { name(state, say); return say(ServerSaturated{"queue", some(base::between(text, "process '", "'").value_or(""), 100), 0, 0}, 0); }
-  if (contains(text, "Too many open files")) { name(state, say); return say(AppSymptom{"too-many-files", some(text)}, say.by); }
+// "(98)Address already in use: AH00072: make_sock: could not bind to address 127.0.0.1:80", "(13)Permission denied: AH00091: apache2: could not open
+// error log file /var/log/apache2/error.log."
+bool unopened(Reading& state, std::string_view text, const Said& say) {
   if (contains(text, "AH00072: make_sock: could not bind to address ")) {
     name(state, say);
     return say(BindFailed{some(base::between(text, "to address ", "").value_or(""), 256), contains(text, "in use") ? "Address already in use" : contains(text, "ermission denied") ? "Permission denied" : some(text), true}, say.by);
   }
+  if (!contains(text, "AH00091: ")) return false;
+  name(state, say);
+  return say(BootRefused{contains(text, "ermission denied") ? "permission" : "log", some(text)}, 0);
+}
+
+bool message(Reading& state, std::string_view text, const Said& say) {
+  if (starts_with(text, "mod_wsgi (pid=")) return wsgi(state, text, say);
+  if (contains(text, "Queue timeout expired for WSGI daemon process")) { name(state, say); return say(ServerSaturated{"queue", some(base::between(text, "process '", "'").value_or(""), 100), 0, 0}, 0); }
+  if (contains(text, "Too many open files")) { name(state, say); return say(AppSymptom{"too-many-files", some(text)}, say.by); }
+  if (contains(text, "AH00072: make_sock: ")) return unopened(state, text, say);
   if (!starts_with(text, "AH")) return false;
   const auto is = [&](std::string_view start) { return starts_with(text, start); };
   if (is("AH00163: ") || is("AH00292: ") || is("AH00489: ")) {
@@ -172,10 +181,13 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   std::string_view text = record.text;
   if (record.from_kernel_form || text.size() < 8) return false;
   const bool passenger = starts_with(text, "[ ");
-  if (starts_with(text, "AH00526: ")) {   // on stderr, before any log is open
+  if (starts_with(text, "AH00") || (text[0] == '(' && contains(text, ": AH00")) || contains(text.substr(0, 64), ": Syntax error on line ")) {   // on stderr, before any log is open
     const Said say{record, sink, {}, 0};
-    name(state, say);
-    return say(BootRefused{"config", some(text)}, 0);
+    if (starts_with(text, "AH00526: ") || starts_with(text, "AH00534: ") || text[0] == 'a' || text[0] == 'h') {
+      name(state, say);
+      return say(BootRefused{"config", some(text)}, 0);
+    }
+    if (text[0] == '(') return unopened(state, text, say);
   }
   const auto head = passenger ? std::nullopt : take_head(text, record.when);
   if (!head) return false;
@@ -202,7 +214,7 @@ void finish(State& base_state, Sink& sink) {
   if (state.tracing) close(state, sink);
 }
 
-constexpr std::string_view marks[] = {"mod_wsgi (pid=", "AH00163: ", "AH00292: ", "AH00489: ", "AH00051: ", "AH00052: ", "AH00046: ", "AH00161: ", "AH00484: ", "AH00171: ", "AH00173: ", "AH00493: ", "AH00494: ", "AH00169: ", "AH00170: ", "AH00491: ", "AH00492: ", "AH00072: ", "AH00526: ", ":error] [pid ", "Queue timeout expired", "Too many open files"};
+constexpr std::string_view marks[] = {"mod_wsgi (pid=", "AH00163: ", "AH00292: ", "AH00489: ", "AH00051: ", "AH00052: ", "AH00046: ", "AH00161: ", "AH00484: ", "AH00171: ", "AH00173: ", "AH00493: ", "AH00494: ", "AH00169: ", "AH00170: ", "AH00491: ", "AH00492: ", "AH00072: ", "AH00526: ", "AH00534: ", "AH00091: ", ": Syntax error on line ", ":error] [pid ", "Queue timeout expired", "Too many open files"};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 

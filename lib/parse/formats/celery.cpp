@@ -5,6 +5,7 @@
 
 #include "parse/envelope_stamp.hpp"
 #include "parse/said.hpp"
+#include "parse/traceback.hpp"
 
 namespace parse::formats_of {
 
@@ -16,7 +17,7 @@ using namespace evidence;
 bool starts_with(std::string_view text, std::string_view start) { return text.starts_with(start); }
 
 // "Hard time limit (3s) exceeded for NAME[ID]" names no process; the next one that the main process killed is the one that ran it.
-struct Pending { WorkerTimedOut what; std::optional<base::Instant> when; };
+struct Pending { WorkerTimedOut what; std::optional<base::Instant> when; Kept kept; };
 
 struct Reading : State {
   bool named = false;
@@ -116,7 +117,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         what.limit_s = seconds_after(text, "Hard time limit (");
         what.request = some(base::between(text, "exceeded for ", "[").value_or(""), 200);
         if (state.pending.size() == 64) state.pending.pop_front();
-        state.pending.push_back({std::move(what), say.when});
+        state.pending.push_back({std::move(what), say.when, Kept(with)});
         return true;
       }
       return false;
@@ -126,7 +127,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         if (state.pending.size() == 64) state.pending.pop_front();
         WorkerTimedOut what;
         what.boot = true;
-        state.pending.push_back({std::move(what), say.when});
+        state.pending.push_back({std::move(what), say.when, Kept(with)});
         return true;
       }
       if (starts_with(text, "Task handler raised error: ")) { name(state, say); return state.swallowing = true; }
@@ -140,7 +141,16 @@ bool step(State& base_state, const Record& record, Sink& sink) {
 
 bool collecting(const State& state) { return static_cast<const Reading&>(state).swallowing || static_cast<const Reading&>(state).loading; }
 
-void finish(State&, Sink&) {}
+// The log ends, or the server did, before it said which process had gone.
+void unnamed(Reading& state, Sink& sink) {
+  for (Pending& one : state.pending) {
+    const Record record = one.kept.record();
+    Said{record, sink, one.when, 0}(std::move(one.what), 0);
+  }
+  state.pending.clear();
+}
+
+void finish(State& base_state, Sink& sink) { unnamed(static_cast<Reading&>(base_state), sink); }
 
 constexpr std::string_view marks[] = {": ERROR/MainProcess", ": INFO/MainProcess", ": WARNING/MainProcess", ": CRITICAL/MainProcess", ": INFO/ForkPoolWorker", ": ERROR/ForkPoolWorker", " -------------- ", "worker: Warm", "worker: Cold",
                                       "worker: Hitting", "Unable to load celery", "Restarting celery worker", "exited with '", "Hard time limit ("};

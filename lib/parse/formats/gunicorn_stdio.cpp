@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "parse/envelope_header.hpp"
 #include "parse/format.hpp"
+#include "parse/said.hpp"
 #include "parse/traceback.hpp"
 
 namespace parse::formats_of {
@@ -14,8 +15,6 @@ using evidence::AppFailed, evidence::AppSymptom, evidence::BindFailed, evidence:
 
 // Not base::starts_with: compared with a literal, this is compiled in place.
 bool starts_with(std::string_view text, std::string_view start) { return text.starts_with(start); }
-
-std::string some(std::string_view text, std::size_t most = 400) { return std::string(text.substr(0, most)); }
 
 enum class Over : std::uint8_t {   // what stands above the traceback that is read
   nothing,
@@ -42,6 +41,17 @@ void say(What what, const Record& record, Sink& sink) { sink.add(std::move(what)
 
 std::string exception_text(std::string_view type, std::string_view message) { return some(type) + (message.empty() ? "" : ": " + some(message)); }
 
+// hypercorn logs none of its failed boots: the traceback is all there is. True when it said all of it.
+bool hypercorn(const Traceback& trace, const Record& record, Sink& sink) {
+  const bool binds = contains(trace.path, "/hypercorn/config.py") && (trace.type == "OSError" || trace.type == "PermissionError");
+  if (!trace.in_hypercorn || !(trace.in_load || binds)) return false;
+  say(named_only("hypercorn"), record, sink);
+  if (binds) say(BindFailed{"", some(trace.message), true}, record, sink);
+  else if (trace.type.ends_with("NoAppError")) say(BootRefused{"app-not-found", trace.message.empty() ? "the module has no such application (NoAppError)" : some(trace.message)}, record, sink);
+  else return false;
+  return true;
+}
+
 void close(Reading& state, Sink& sink) {
   Record record = state.kept.record();
   const Traceback& trace = state.trace;
@@ -66,7 +76,7 @@ void close(Reading& state, Sink& sink) {
       halted.reason = some(trace.message);
     }
     say(std::move(halted), record, sink);
-  } else if (state.reading) {
+  } else if (state.reading && !hypercorn(trace, record, sink)) {
     AppFailed failed;
     // An import of the application that the master does itself (preload, --check-config) fails in the master; what went through workers/
     // failed in a request; the rest is whatever wrote on stderr.

@@ -63,6 +63,7 @@ bool child(Reading& state, std::string_view text, const Said& say) {
   name(state, say);
   if (contains(text, " said into std")) {
     if (contains(text, "Allowed memory size of ") && contains(text, " bytes exhausted")) return Said{say.record, say.sink, say.when, pid}(AppSymptom{"memory-error", some(base::between(text, "PHP Fatal error:", "").value_or(text))}, pid);
+    if (contains(text, "Too many open files")) return Said{say.record, say.sink, say.when, pid}(AppSymptom{"too-many-files", some(base::between(text, "PHP Warning:", "").value_or(text))}, pid);
     return true;
   }
   if (contains(text, " execution timed out (")) {
@@ -143,8 +144,9 @@ bool step(State& base_state, const Record& record, Sink& sink) {
     state.master = 0;
     return true;
   }
-  if (starts_with(text, "PHP message: ") || starts_with(text, "PHP Fatal error:")) {
+  if (starts_with(text, "PHP message: ") || starts_with(text, "PHP Fatal error:") || starts_with(text, "PHP Warning:")) {
     name(state, say);
+    if (contains(text, "Too many open files")) return say(AppSymptom{"too-many-files", some(text)}, 0);
     return !contains(text, "Allowed memory size of ") || say(AppSymptom{"memory-error", some(text)}, 0);
   }
   if (level != "ERROR" && level != "ALERT") return true;

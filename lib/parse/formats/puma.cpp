@@ -1,6 +1,7 @@
 // Puma's log in cluster mode (lib/puma/cluster.rb, cluster/worker_handle.rb, cluster/worker.rb, launcher.rb; measured with 5.6.5, 6.6.0, 8.0.2:
 // servers.md 5). Lines carry "[pid] " and no time. A worker's death leaves no line: only the next boot in its place shows it.
 #include "parse/said.hpp"
+#include "parse/traceback.hpp"
 
 namespace parse::formats_of {
 
@@ -15,6 +16,9 @@ struct Reading : State {
   int master = 0, unable = 0;   // unable: whose "Unable to start worker" stands above its reason
   std::size_t refused = 0;
   bool named = false, stopping = false;
+  bool failing = false;               // "Rack app ("GET /x" - (127.0.0.1)): #<RuntimeError: broken>" was read, its place may follow
+  Kept kept;
+  AppFailed failed;
 };
 
 void name(Reading& state, const Said& say) {
@@ -29,10 +33,44 @@ std::string refusal(std::string_view text) {
   return "import-error";
 }
 
+void close(Reading& state, Sink& sink) {
+  const Record record = state.kept.record();
+  const Said say{record, sink, {}, 0};
+  name(state, say);
+  if (state.failed.type == "Errno::EMFILE") say(AppSymptom{"too-many-files", state.failed.type + ": " + state.failed.message}, 0);
+  say(std::move(state.failed), 0);
+  state.failed = {};
+  state.failing = false;
+}
+
+// "2026-11-23 04:33:09 +0000 Rack app ("GET /x" - (127.0.0.1)): #<Errno::EMFILE: Too many open files @ rb_sysopen - /dev/null>" (error_logger.rb)
+bool failed(Reading& state, std::string_view text, const Record& record) {
+  const std::size_t at = text.find("Rack app ("), error = text.find("): #<");
+  if (at == std::string_view::npos || at > 40 || error == std::string_view::npos || error < at) return false;
+  std::string_view what = text.substr(error + 5);
+  if (what.ends_with(">")) what.remove_suffix(1);
+  const std::size_t colon = what.find(": ");
+  state.failed = interrupted(base::between(text, "(\"", "\"").value_or(""));
+  state.failed.by_abort = false;
+  state.failed.type = some(what.substr(0, colon), 100);
+  if (colon != std::string_view::npos) state.failed.message = some(what.substr(colon + 2));
+  state.kept = Kept(record);
+  return state.failing = true;
+}
+
 bool step(State& base_state, const Record& record, Sink& sink) {
   auto& state = static_cast<Reading&>(base_state);
   std::string_view text = record.text;
-  if (record.from_kernel_form || text.size() < 8 || text[0] != '[') return false;
+  if (record.from_kernel_form || text.size() < 8) return false;
+  if (state.failing) {
+    const std::size_t at = text.find(":in ");
+    const bool place = at != std::string_view::npos && at < 512 && text[0] != '[';
+    if (place) state.failed.where = some(text.substr(0, at), 256);
+    close(state, sink);
+    if (place) return true;
+  }
+  if (text[0] >= '0' && text[0] <= '9') return failed(state, text, record);
+  if (text[0] != '[') return false;
   std::string_view rest = text.substr(1);
   const auto number = base::take_number(rest);
   if (!number || *number <= 0 || *number > INT32_MAX || !starts_with(rest, "] ")) return false;
@@ -108,12 +146,15 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   }
 }
 
-bool collecting(const State& state) { return static_cast<const Reading&>(state).unable != 0; }
+bool collecting(const State& state) { return static_cast<const Reading&>(state).unable != 0 || static_cast<const Reading&>(state).failing; }
 
-void finish(State&, Sink&) {}
+void finish(State& base_state, Sink& sink) {
+  auto& state = static_cast<Reading&>(base_state);
+  if (state.failing) close(state, sink);
+}
 
 constexpr std::string_view marks[] = {"Puma starting in ", "* Puma version: ", "* Listening on ", "* Restarting...", " booted in ", "- Starting phased", "- Gracefully s", "- Goodbye!", "=== puma ", "! Terminating timed out",
-                                      "! Detected parent died", "! Unable to ", "Early termination of", "Listen loop", "Use Ctrl-C to stop", "Preloading application"};
+                                      "! Detected parent died", "! Unable to ", "Early termination of", "Listen loop", "Use Ctrl-C to stop", "Preloading application", " Rack app ("};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 

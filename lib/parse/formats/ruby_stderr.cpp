@@ -22,7 +22,7 @@ struct Reading : State {
   bool reading = false;
   Kept kept;
   AppFailed failed;
-  std::size_t frames = 0;
+  std::size_t frames = 0, quoted = 0;   // quoted: lines of the source that stand below a SyntaxError's own
   bool unicorn = false, puma = false, loads = false;
 };
 
@@ -59,7 +59,7 @@ void close(Reading& state, Sink& sink) {
   }
   state.reading = false;
   state.failed = {};
-  state.frames = 0;
+  state.frames = state.quoted = 0;
   state.unicorn = state.puma = state.loads = false;
 }
 
@@ -95,6 +95,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   if (record.from_kernel_form) return false;
   if (state.reading) {
     if ((starts_with(text, "\tfrom ") || starts_with(text, "\t")) && ++state.frames < most_frames) { frame(state, text); return true; }
+    if (state.failed.type == "SyntaxError" && state.frames == 0 && ++state.quoted <= 12) return true;
     close(state, sink);
   }
   if (const std::size_t at = text.find("[BUG] "); at != std::string_view::npos && (at == 0 || text[at - 1] == ' ') && !starts_with(text, "App ")) {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/text.hpp"
-#include "parse/format.hpp"
+#include "parse/said.hpp"
 
 namespace parse::formats_of {
 
@@ -82,6 +82,22 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         return say(ServerListening{std::string(address.substr(0, std::min(address.find(" ("), std::size_t{256})))}, parent, parent);
       }
       return false;
+    case 'E':
+      // 'Error loading ASGI app. Attribute "app" not found in module "app".' (config.py:load@0.17.6), by each worker or by the supervisor
+      if (starts_with(text, "Error loading ASGI app. ")) {
+        if (!state.parent) say(named_only("uvicorn"), 0, 0);
+        return say(evidence::BootRefused{"app-not-found", some(text)}, 0, parent);
+      }
+      return false;
+    case '[':
+      // "[Errno 98] Address already in use" (config.py:bind_socket), "[Errno 98] error while attempting to bind on address ('127.0.0.1', 8000): ..."
+      if (level == "ERROR" && starts_with(text, "[Errno ")) {
+        if (!state.parent) say(named_only("uvicorn"), 0, 0);
+        const auto host = base::between(text, "on address ('", "'");
+        const int port = host ? number_after(text, "', ") : 0;
+        return say(evidence::BindFailed{host ? some(*host, 100) + ":" + std::to_string(port) : "", some(text), true}, 0, parent);
+      }
+      return false;
     case 'F':
       if ((pid = bracketed(text, "Finished server process ["))) return say(WorkerExiting{}, pid, pid);
       return false;
@@ -111,7 +127,7 @@ void finish(State&, Sink&) {}
 
 constexpr std::string_view marks[] = {
     "Started parent process", "Started server process", "Stopping parent process", "Shutting down", "Uvicorn running on ", "Finished server process",
-    "Child process [", "Received SIG", "Application startup complete", "Application shutdown complete", "Terminated child process", "Waiting for ",
+    "Child process [", "Received SIG", "Application startup complete", "Application shutdown complete", "Terminated child process", "Waiting for ", "Error loading ASGI app", "[Errno ",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

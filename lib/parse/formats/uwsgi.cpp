@@ -99,6 +99,16 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         state.harakiri = pid;
         return say(WorkerTimedOut{}, pid);
       }
+      if (is("*** HARAKIRI ON MULE ") || is("*** HARAKIRI ON THE SPOOLER ")) {   // master_checks.c: mule-harakiri, spooler-harakiri
+        name(state, say);
+        return (pid = number_after(text, "(pid: ")) && say(WorkerTimedOut{}, pid);
+      }
+      // "*** /srv/app/reload has been touched... chain reload !!! ***", "... workers reload !!! ***" (master_utils.c); of "grace them all" the
+      // next line speaks.
+      if (contains(text, " has been touched... ") && contains(text, " reload !!!")) {
+        name(state, say);
+        return say(MasterReloaded{}, state.master);
+      }
       if (is("*** uWSGI listen queue of socket ")) {
         name(state, say);
         const auto where = base::between(text, "socket \"", "\"");
@@ -115,6 +125,8 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       }
       if (is("spawned uWSGI worker ")) return born(state, text, "(pid: ", say) || born(state, text, " pid: ", say);
       return is("spawned uWSGI ") || is("spawned the uWSGI ");
+    case 'G':   // one of a chain reload, or of a stop that is graceful
+      return is("Gracefully killing worker ") && (pid = number_after(text, "(pid: ")) && say(WorkerDraining{"reload"}, pid);
     case 'g':
       if (is("gracefully (RE)spawned uWSGI master process")) {
         state.reloading = false;
@@ -147,6 +159,8 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         name(state, say);
         return say(WorkerForced{}, pid);
       }
+      // "worker 1 lifetime reached, it was running for 3601 second(s)" (max-worker-lifetime)
+      if (contains(text, " lifetime reached, ")) return !(pid = pid_of(state, number_after(text, "worker "))) || say(WorkerDraining{"own-limit"}, pid);
       if (contains(text, " buried after ")) return !(pid = pid_of(state, number_after(text, "worker "))) || say(WorkerExiting{}, pid);
       return false;
     case '.':
@@ -178,6 +192,10 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         if (address && state.addresses.size() < 1024) state.addresses += (state.addresses.empty() ? "" : ",") + some(*address, 256);
         return true;
       }
+      if (is("uWSGI worker ") && text.ends_with(" cheaped.")) {
+        name(state, say);
+        return !(pid = pid_of(state, number_after(text, "worker "))) || say(WorkerDraining{"fewer"}, pid);
+      }
       if (is("unable to load app ")) {
         name(state, say);
         return say(BootRefused{"import-error", some(text)}, 0);
@@ -205,6 +223,11 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       if (is("OOPS ! failed loading app in worker ")) {
         name(state, say);
         return say(BootRefused{"import-error", some(text)}, number_after(text, "(pid "));
+      }
+      // "OOOPS mule 1 (pid: 22959) crippled...trying respawn..." (master_checks.c): a child as a worker is, and how it ended is not said.
+      if (is("OOOPS mule ") && contains(text, " crippled")) {
+        name(state, say);
+        return (pid = number_after(text, "(pid: ")) && say(WorkerReaped{}, pid);
       }
       return false;
     case 'L': return is("Listen queue size is greater than the system max") && (name(state, say), say(BootRefused{"config", some(text)}, 0));
@@ -235,7 +258,7 @@ constexpr std::string_view marks[] = {
     "*** Starting uWSGI ", "HARAKIRI", "uWSGI listen queue of socket", "*** no app loaded", "spawned uWSGI ", "uWSGI master process", "goodbye to uWSGI", "graceful shutdown triggered",
     "DAMN ! worker ", " killed successfully (pid: ", " is taking too much time to die", " buried after ", "killing workers", "...The work of process ", "binary reloading uWSGI", "bind(): ",
     "probably another instance of uWSGI", "uwsgi socket ", "unable to load app ", "my master disconnected", "i must kill myself", "failed loading app in worker", "Listen queue size is greater",
-    " got Segmentation Fault", " vars in ",
+    " got Segmentation Fault", " vars in ", " has been touched... ", "Gracefully killing worker ", " lifetime reached, ", " cheaped.", "OOOPS mule ",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

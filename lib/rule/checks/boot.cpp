@@ -198,6 +198,31 @@ std::optional<Draft> boot_loop(const Look& look, const Server& server) {
   return draft;
 }
 
+// Servers that say when a worker is ready: none ever was, and each that was started exited, with no word of why.
+std::optional<Draft> exits_at_boot(const Look& look, const Server& server) {
+  const std::size_t exited = never_ready(look, server);
+  if (exited < 2 || !server.boot_refused.empty()) return std::nullopt;
+  Draft draft = start(look, "boot.loop", server);
+  std::optional<base::Instant> first, last;
+  std::optional<int> code;
+  bool one_code = true;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (!life.exit_code || *life.exit_code == 0) continue;
+    one_code &= !code || code == life.exit_code;
+    code = life.exit_code;
+    if (!first) first = life.started;
+    last = life.ended;
+    if (draft.because.size() < 4) because(draft, life.reaped);
+  }
+  draft.sure_because = fmt::format("its own lines: {} workers exited{}, and none ever said that it was ready", exited, one_code && code ? fmt::format(" with code {}", *code) : "");
+  draft.values["count"] = std::to_string(exited);
+  if (const auto took = seconds_between(first, last); took && *took >= 0) draft.values["age"] = base::duration_text(static_cast<std::int64_t>(*took * 1e9));
+  draft.missing.push_back("why: what the application prints when it is loaded by itself, on its standard error");
+  rule_out(draft, "death.oom-cgroup", "they exited with a code; a killed process has none");
+  return draft;
+}
+
 // Started, and started again, with no worker and no word between: what ends a server before its log is open it prints on stderr.
 std::optional<Draft> starts_again(const Look& look, const Server& server) {
   if (!server.seen_start || !server.lives.empty() || !server.boot_refused.empty() || !server.bind_failed.empty() || server.stopped != no_fact || server.crashed != no_fact || server.reason != no_fact) return std::nullopt;
@@ -284,7 +309,7 @@ std::optional<Draft> control_socket(const Look& look, const Server& server) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers) {
-    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop, starts_again})
+    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop, exits_at_boot, starts_again})
       if (auto draft = cause(look, server)) {
         drafts.push_back(std::move(*draft));
         break;

@@ -666,7 +666,7 @@ std::optional<Draft> by_sigkill(const Case& c) {
 // application's own (gunicorn facts 1.1-3).
 bool failed_boot(const Case& c) {
   if (c.life.boot_failed != no_fact) return true;
-  if (!gunicorn(c) && c.life.exit_code && c.life.ready == no_fact && !c.server.boot_refused.empty()) return true;
+  if (!gunicorn(c) && c.life.exit_code && c.life.ready == no_fact && (!c.server.boot_refused.empty() || never_ready(c.look, c.server) >= 2)) return true;
   if (!c.life.exit_code || (*c.life.exit_code != 3 && *c.life.exit_code != 4) || c.life.ready != no_fact) return false;
   const auto age = seconds_between(c.life.started, c.life.ended);
   return *c.life.exit_code == 4 && gunicorn(c) ? !age || *age < 10 : !c.server.boot_refused.empty();
@@ -746,12 +746,17 @@ std::optional<Draft> by_halt(const Case& c) {
   return draft;
 }
 
+bool tells_nothing(const Server& server) {
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  return known && known->tells != flavour::Tells::status;
+}
+
 std::optional<Draft> by_silence(const Case& c) {
   if (c.life.role != Role::worker || !c.life.replaced || c.life.signal || c.life.exit_code) return std::nullopt;
   const bool kill = would_log(c.server, flavour::Ending::signal_kill).value_or(false), code = would_log(c.server, flavour::Ending::exit_nonzero).value_or(false);
   Draft draft = draft_about(c.look, "death.exited", c.life);
   for (const FactId id : c.life.witnesses) because(draft, id);
-  if (kill) {
+  if (kill && !tells_nothing(c.server)) {
     draft.sure = Confidence::likely;
     draft.sure_because = code ? fmt::format("{} would have logged a signal or a non-zero code; it was replaced without a line, so it exited with 0", server_text(c.server))
                               : fmt::format("{} logs every signal but no exit code; it was replaced without a line, so it exited by itself", server_text(c.server));
