@@ -19,6 +19,7 @@ bool starts_with(std::string_view text, std::string_view start) { return text.st
 struct Reading : State {
   int master = 0, script = 0;          // script: whose "Failed to exec Python script file" stands above its traceback
   bool named = false, tracing = false;
+  bool informed = false, cut = false;  // mod_wsgi speaks at info; an answer that was cut off was told
   int tracer = 0;
   Kept kept;
   std::optional<base::Instant> when;
@@ -93,18 +94,29 @@ bool wsgi(Reading& state, std::string_view text, const Said& say) {
   text.remove_prefix(colon + 3);
   const auto is = [&](std::string_view start) { return starts_with(text, start); };
   if (is("Starting process '")) { name(state, say); return say(WorkerBooted{}, pid); }
-  if (is("Daemon process request time limit exceeded") || is("Daemon process deadlock timer expired")) {
+  if (is("Daemon process request time limit exceeded") || is("Daemon process deadlock timer expired") || is("Application startup timer expired")) {
     name(state, say);
     WorkerTimedOut what;
+    what.boot = is("Application startup");
     what.request = is("Daemon process deadlock") ? "deadlock" : "";
     return say(std::move(what), pid);
   }
-  if (is("Maximum requests reached") || is("Daemon process idle timer expired") || is("Daemon process inactivity timer expired") || is("Process eviction requested") || is("Daemon process graceful timer expired")) {
+  if (is("Maximum requests reached")) { name(state, say); return say(WorkerDraining{"max_requests"}, pid); }
+  if (is("Daemon process idle ") || is("Daemon process inactivity ") || is("Process eviction requested") || is("Daemon process graceful timer expired") || is("Exceeded CPU time limit") || is("Application restart timer expired")) {
     name(state, say);
-    return say(WorkerDraining{"max_requests"}, pid);
+    return say(WorkerDraining{"own-limit"}, pid);
   }
+  // By its handler of SIGTERM and SIGINT; at a stop or a restart its parent says so too.
+  if (is("Shutdown requested '")) return say(WorkerDraining{"signal"}, pid);
   if (is("Process '")) {
-    if (contains(text, "' has died, deregister and restart it")) { name(state, say); return say(WorkerReaped{}, pid); }
+    if (contains(text, "' has died, deregister and restart it") || contains(text, "' appears to have been lost")) { name(state, say); return say(WorkerReaped{}, pid); }
+    // The status was decoded once too often: 0 is what an exit with 0 prints, and other codes are called signals (servers.md 1.6).
+    if (contains(text, "' terminated normally, exit code ")) {
+      WorkerReaped what;
+      what.exit_code = number_after(text, ", exit code ");
+      name(state, say);
+      return say(what, pid);
+    }
     if (const int number = number_after(text, "' terminated by signal ")) {
       WorkerReaped what;
       what.signal = number;
@@ -112,7 +124,7 @@ bool wsgi(Reading& state, std::string_view text, const Said& say) {
       name(state, say);
       return say(what, pid);
     }
-    if (contains(text, "to be deregistered, as server is restarting or being shutdown")) { name(state, say); return say(WorkerDraining{"shutdown"}, pid); }
+    if (contains(text, "to be deregistered, as server is restarting or being shutdown") || contains(text, "' has died but server is being stopped")) { name(state, say); return say(WorkerDraining{"shutdown"}, pid); }
     return true;
   }
   if (is("Exiting process '")) { name(state, say); return say(WorkerExiting{}, pid); }
@@ -121,6 +133,13 @@ bool wsgi(Reading& state, std::string_view text, const Said& say) {
     state.script = pid;
     return say(BootRefused{"import-error", some(text)}, pid);
   }
+  if (is("Could not read/compile source file '") || is("Target WSGI script '")) {
+    const bool missing = contains(text, "does not contain WSGI application") || contains(text, "not found or unable to stat");
+    if (!missing && is("Target")) return true;
+    name(state, say);
+    return say(BootRefused{missing ? "app-not-found" : "import-error", some(text)}, pid);
+  }
+  if (is("Couldn't bind unix domain socket '")) { name(state, say); return say(BindFailed{some(base::between(text, "'", "'").value_or(""), 256), "", true}, 0); }
   if (contains(text, "Queue timeout expired for WSGI daemon process")) { name(state, say); return say(ServerSaturated{"queue", some(base::between(text, "process '", "'").value_or(""), 100), 0, 0}, 0); }
   return true;
 }
@@ -138,7 +157,14 @@ bool unopened(Reading& state, std::string_view text, const Said& say) {
 }
 
 bool message(Reading& state, std::string_view text, const Said& say) {
-  if (starts_with(text, "mod_wsgi (pid=")) return wsgi(state, text, say);
+  if (starts_with(text, "mod_wsgi (pid=")) { state.informed = true; return wsgi(state, text, say); }
+  // All that is said of a daemon process's end below wsgi:info (servers.md 1.8), by the process that waited for its answer.
+  if (contains(text, "Truncated or oversized response headers received from daemon process")) {
+    name(state, say);
+    if (state.informed || state.cut) return true;
+    state.cut = true;   // the line is the waiting process's
+    return Said{say.record, say.sink, say.when, 0}(WorkerReaped{}, 0);
+  }
   if (contains(text, "Queue timeout expired for WSGI daemon process")) { name(state, say); return say(ServerSaturated{"queue", some(base::between(text, "process '", "'").value_or(""), 100), 0, 0}, 0); }
   if (contains(text, "Too many open files")) { name(state, say); return say(AppSymptom{"too-many-files", some(text)}, say.by); }
   if (contains(text, "AH00072: make_sock: ")) return unopened(state, text, say);
@@ -214,7 +240,7 @@ void finish(State& base_state, Sink& sink) {
   if (state.tracing) close(state, sink);
 }
 
-constexpr std::string_view marks[] = {"mod_wsgi (pid=", "AH00163: ", "AH00292: ", "AH00489: ", "AH00051: ", "AH00052: ", "AH00046: ", "AH00161: ", "AH00484: ", "AH00171: ", "AH00173: ", "AH00493: ", "AH00494: ", "AH00169: ", "AH00170: ", "AH00491: ", "AH00492: ", "AH00072: ", "AH00526: ", "AH00534: ", "AH00091: ", ": Syntax error on line ", ":error] [pid ", "Queue timeout expired", "Too many open files"};
+constexpr std::string_view marks[] = {"mod_wsgi (pid=", "AH00163: ", "AH00292: ", "AH00489: ", "AH00051: ", "AH00052: ", "AH00046: ", "AH00161: ", "AH00484: ", "AH00171: ", "AH00173: ", "AH00493: ", "AH00494: ", "AH00169: ", "AH00170: ", "AH00491: ", "AH00492: ", "AH00072: ", "AH00526: ", "AH00534: ", "AH00091: ", ": Syntax error on line ", ":error] [pid ", "Queue timeout expired", "Truncated or oversized response headers", "Too many open files"};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 

@@ -78,7 +78,7 @@ bool child(Reading& state, std::string_view text, const Said& say) {
   WorkerReaped what;
   if (const int signal = number_after(text, " exited on signal ")) {
     // The master's own way to end an idle child (fpm_process_ctl.c, FPM_PCTL_QUIT): said at NOTICE.
-    if (signal == 3) return say(WorkerExiting{}, pid);
+    if (signal == 3) return say(WorkerDraining{"fewer"}, pid) && say(WorkerExiting{}, pid);
     what.signal = signal;
     what.core = contains(text, " - core dumped");
   } else if (const std::size_t at = text.find(" exited with code "); at != std::string_view::npos) {
@@ -86,7 +86,11 @@ bool child(Reading& state, std::string_view text, const Said& say) {
     const auto code = base::take_number(rest);
     if (!code || *code < 0 || *code > 255) return false;
     what.exit_code = static_cast<int>(*code);
-    if (*code == 0) say(WorkerExiting{}, pid);
+    // exit() in a script ends the request, not the child: it leaves with 0 after pm.max_requests, or asked by the master.
+    if (*code == 0) {
+      say(WorkerDraining{"own-limit"}, pid);
+      say(WorkerExiting{}, pid);
+    }
   } else if (contains(text, " has been stopped for tracing") || contains(text, "stopped for tracing")) {
     return true;
   } else {

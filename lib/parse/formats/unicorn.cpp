@@ -201,8 +201,7 @@ void finish(State& base_state, Sink& sink) {
 }
 
 constexpr std::string_view marks[] = {"listening on addr=", "listen loop error: ", " INFO -- : worker=", "ERROR -- : worker=", " -- : worker=", "reaped #<Process::Status", "reloading config_file=", "retrying in ", "executing [",
-                                      "adding listener failed addr=", "gracefully stopping all workers", "master process ready", "master complete", "master loop error: ", "Refreshing Gem list", "inherited addr=",
-                                      "Error)", "Exception)", "(Errno::"};
+                                      "adding listener failed addr=", "gracefully stopping all workers", "master process ready", "master complete", "master loop error: ", "Refreshing Gem list", "inherited addr=", " ERROR -- : "};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }
 

@@ -103,6 +103,12 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       return false;
     case 'C':
       if ((pid = bracketed(text, "Child process [")) && base::contains(text, "died")) return say(WorkerReaped{}, pid, parent);
+      // 0.53: said of a child that exited with 3, STARTUP_FAILURE, whenever it did (supervisors/multiprocess.py:225).
+      if (pid && base::contains(text, "failed to start")) {
+        WorkerReaped what;
+        what.exit_code = 3;
+        return say(what, pid, parent);
+      }
       return false;
     case 'R':
       if (starts_with(text, "Received SIG")) {

@@ -492,6 +492,9 @@ std::optional<Draft> by_leave_untold(const Case& c) {
 
 // "Child process [N] died", "no longer exists": of some servers' log that is all, or a number that may be a signal or a code.
 std::optional<Draft> by_bare_word(const Case& c) {
+  // An end that the log gives to nobody is another life's, where one is known to have ended.
+  if (c.life.pid == 0 && std::any_of(c.server.lives.begin(), c.server.lives.end(), [&](LifeId id) { const Life& other = c.look.stack.lives[id]; return other.pid && (other.ended_known || other.oom != no_fact || other.crash != no_fact); }))
+    return std::nullopt;
   if (gunicorn(c) || c.life.reaped == no_fact || c.life.signal || c.life.exit_code || c.life.left || c.life.asked != Asked::nobody || c.life.exiting != no_fact) return std::nullopt;
   Draft draft = draft_about(c.look, "death.unknown", c.life);
   draft.truth = Truth::unknown;
@@ -689,6 +692,35 @@ std::optional<Draft> by_exit(const Case& c) {
   return draft;
 }
 
+// "terminated normally, exit code 0" (mod_wsgi) and nobody had asked it to.
+std::optional<Draft> by_plain_exit(const Case& c) {
+  if (gunicorn(c) || c.life.role != Role::worker || c.life.reaped == no_fact || c.life.exit_code != 0 || c.life.asked != Asked::nobody || c.life.exiting != no_fact || c.life.draining != no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.exited", c.life);
+  draft.values["detail"] = "with code 0";
+  draft.sure = Confidence::likely;
+  draft.sure_because = "the master's own line says that no signal ended it, and nothing asked it to stop";
+  because(draft, c.life.reaped);
+  exclude_timeout(draft, c);
+  rule_out(draft, "death.oom-cgroup", "the kernel kills with SIGKILL, and the log says that no signal ended it");
+  return draft;
+}
+
+// "Shutdown requested" is what mod_wsgi's process says at SIGTERM or SIGINT. At a stop or a restart its master asks; here it started another one.
+std::optional<Draft> by_own_handler(const Case& c) {
+  const auto* draining = c.life.draining == no_fact ? nullptr : as<WorkerDraining>(fact_of(c, c.life.draining));
+  if (!draining || draining->why != "signal" || c.life.asked != Asked::nobody || c.life.reaped == no_fact || c.life.signal || c.life.exit_code.value_or(0) != 0 || c.life.timed_out != no_fact) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.signalled", c.life);
+  draft.values["signal"] = "SIGTERM or SIGINT";
+  draft.sure = Confidence::likely;
+  draft.sure_because = "its own handler of the signal spoke, and its master neither stopped nor restarted";
+  because(draft, c.life.draining);
+  because(draft, c.life.reaped);
+  draft.missing.push_back("the sender: triage watch sees who sends a signal");
+  exclude_timeout(draft, c);
+  rule_out(draft, "death.oom-cgroup", "a killed process says nothing");
+  return draft;
+}
+
 // Code 0 and no "Worker exiting", which gunicorn prints at INFO for every end but os._exit and a signal's default action (arbiter.py:605@20.1.0,
 // :770@26.2.2). Only a watcher sees the code: no version logs a 0.
 bool left_without_a_word(const Case& c) {
@@ -831,7 +863,7 @@ Draft by_heir(const Look& look, const Server& server, const Life& heir) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
+constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_own_handler, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_plain_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {
