@@ -26,6 +26,10 @@ inline bool interpreter(std::string_view word, std::string_view name) { return l
 inline bool runs(std::string_view& args, std::string_view program, std::string_view interpreted_by) {
   std::string_view rest = args, word = next_word(rest);
   while (word.find('=') != std::string_view::npos && !word.starts_with('-') && !word.starts_with('/')) word = next_word(rest);
+  if (last_part(word) == "bundle") {   // bundle exec puma
+    if (next_word(rest) != "exec") return false;
+    word = next_word(rest);
+  }
   if (last_part(word) == program) { args = rest; return true; }
   if (interpreted_by.empty() || !(interpreter(word, interpreted_by) || (interpreted_by == "python" && interpreter(word, "pypy")))) return false;
   for (word = next_word(rest); !word.empty(); word = next_word(rest)) {

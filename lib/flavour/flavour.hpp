@@ -45,7 +45,8 @@ struct Meaning { std::string_view signal; Act act; std::string_view does, pitfal
 /// What differs by the class of its workers: the first row whose class is this one, or "", counts.
 struct Kind { std::string_view worker_class; Timeout timeout; std::span<const Meaning> signals; OnMasterDeath on_master_death = OnMasterDeath::unknown; };
 
-/// An option of the command line that takes a value, and the setting's name here.
+/// An option of the command line that takes a value ("--harakiri"), or a setting of its configuration file ("pm.max_children"; an option's name
+/// without its dashes is one too), and the setting's name here.
 struct Option { std::string_view text, setting, unit; };
 
 /// What is to be done about a finding, in this server's own terms: they stand in place of the card's.
@@ -86,6 +87,13 @@ struct Flavour {
   std::span<const Option> options = {};
   /// The configuration file that it reads where none is named, in its working directory.
   std::string_view config_file = {};
+  /// The configuration files that its command line or title names; and where it looks when none is named (relative to its working directory).
+  std::vector<std::string> (*configs_named)(std::string_view args) = nullptr;
+  std::span<const std::string_view> config_defaults = {};
+  /// How many requests one worker works on at once: "1", the name of a setting here, or "" where there is no such number (a loop).
+  std::string_view places = {};
+  /// The name of its Python distribution, whose metadata tells the version.
+  std::string_view distribution = {};
   std::span<const Advice> advice = {};
 };
 
@@ -95,6 +103,12 @@ Kin kin_of(std::string_view args, const Flavour*& known);
 /// The values of a flavour's options on a command line (words separated by blanks or NUL): "--harakiri 20", "--harakiri=20". The last one counts.
 struct OptionRead { std::string_view setting, value, unit; };
 std::vector<OptionRead> options_of(const Flavour& flavour, std::string_view args);
+
+/// The option of this name, with or without its dashes, "_" as "-"; null for none.
+const Option* option_named(const Flavour& flavour, std::string_view name);
+
+/// The values behind these options on a command line: "-c", "--config", "--ini"; every one, in their order.
+std::vector<std::string> values_of(std::string_view args, std::span<const std::string_view> options);
 
 /// Its timeout, signals and so on for this class of workers ("" where it is not known).
 Kind kind_of(const Flavour& flavour, std::string_view worker_class);

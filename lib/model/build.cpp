@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
+#include "model/server_settings.hpp"
 #include "model/settings.hpp"
 #include "model/unit.hpp"
 
@@ -244,6 +245,8 @@ struct Step {
     // stderr texts of this start may have been read before it.
     for (Server& server : stack.servers)
       if (told_in(server, voice_of(fact)) && server.master == 0 && !server.seen_start && server.lives.empty() && server.boot_refused.empty()) adopted = &server;
+      // mod_wsgi's processes may speak before Apache's master does.
+      else if (others(server) && server.flavour == what.flavour && told_in(server, voice_of(fact)) && server.master == 0 && !server.seen_start && !over(server) && server.boot_refused.empty()) adopted = &server;
     Server& server = adopted ? *adopted : start_server(stack, fact, fact.by);
     server.master = fact.by;
     server.flavour = what.flavour.empty() ? "gunicorn" : what.flavour;
@@ -586,27 +589,8 @@ bool starts(const Server& server, const Evidence& evidence, const ServerCommand&
 
 namespace {
 
-// Of a server other than gunicorn: what its command line sets, in a process list too, and its defaults below that.
-void read_options(const Evidence& evidence, Server& server) {
-  const flavour::Flavour* const known = flavour::flavour(server.flavour);
-  if (!known) return;
-  std::string_view args;
-  FactId because = no_fact;
-  for (const FactId id : evidence.ids_of<ServerCommand>())
-    if (const auto* how = as<ServerCommand>(evidence.facts[id]); known->recognise(how->args)) { args = how->args; because = id; }
-  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
-    const auto* process = as<ProcessSeen>(evidence.facts[id]);
-    const int pid = process->ns_pid ? process->ns_pid : evidence.facts[id].about.pid;
-    if (args.empty() && server.master && pid == server.master && known->recognise(process->args)) { args = process->args; because = id; }
-  }
-  for (const flavour::OptionRead& read : flavour::options_of(*known, args)) {
-    Setting& setting = server.settings[std::string(read.setting)];
-    setting = {std::string(read.setting), {{std::string(read.value), ""}}, std::string(read.unit), From::configured, because, "command line"};
-  }
-}
-
 void read_settings(Stack& stack, const Evidence& evidence, Server& server) {
-  if (others(server)) return read_options(evidence, server);
+  if (others(server)) return read_server_settings(stack, evidence, server);
   std::vector<const Fact*> commands;
   for (const FactId id : evidence.ids_of<ServerCommand>()) commands.push_back(&evidence.facts[id]);
   // Several commands (two instances): those that name this server's log or address; where none does, any may be it.

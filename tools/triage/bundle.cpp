@@ -38,7 +38,8 @@ void read_more(const source::Host& host, const probe::Target& target) {
       for (const char* name : process_files)
         if (pid > 0) (void)host.read("/proc/" + std::to_string(pid) + "/" + name, 1 << 16);
     const auto command = probe::command_of(host, server);
-    if (const auto config = probe::config_path(host, server, probe::settings_of(command)); !config.empty()) (void)host.read(server.path(config), 1 << 18);
+    if (const auto config = probe::config_path(host, server, probe::settings_of(server, command)); !config.empty()) (void)host.read(server.path(config), 1 << 18);
+    for (const auto& path : probe::server_files(host, server, command)) (void)host.read(path, 1 << 18);
     for (const auto& path : probe::unit_files(host, server.cgroup.unit)) (void)host.read(path, 1 << 18);
   }
   if (!host.stat("/etc/nginx/nginx.conf")) return;

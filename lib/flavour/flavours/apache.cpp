@@ -28,6 +28,25 @@ Kin kin(std::string_view args) { return args.starts_with("(wsgi:") ? Kin::worker
 
 constexpr std::string_view comms[] = {"apache2", "httpd", "(wsgi:"};
 
+constexpr Default defaults[] = {   // mod_wsgi 4.9.4; server/core.c, prefork.c of 2.4
+    {"request-timeout", "0", "s", "", ""}, {"shutdown-timeout", "5", "s", "", ""}, {"deadlock-timeout", "300", "s", "", ""}, {"MaxRequestWorkers", "256", "", "", ""}, {"ListenBackLog", "511", "", "", ""},
+};
+
+// "request-timeout" and what follows are words of WSGIDaemonProcess.
+constexpr Option options[] = {
+    {"MaxRequestWorkers", "workers", ""}, {"MaxClients", "workers", ""}, {"MaxConnectionsPerChild", "max_requests", ""}, {"ListenBackLog", "backlog", ""}, {"GracefulShutDownTimeout", "GracefulShutDownTimeout", "s"}, {"KeepAliveTimeout", "keepalive", "s"},
+    {"Timeout", "socket_timeout", "s"}, {"LogLevel", "log_level", ""}, {"StartServers", "StartServers", ""},
+    {"request-timeout", "timeout", "s"}, {"shutdown-timeout", "graceful_timeout", "s"}, {"deadlock-timeout", "deadlock-timeout", "s"}, {"processes", "processes", ""}, {"threads", "threads", ""}, {"maximum-requests", "maximum-requests", ""}, {"queue-timeout", "queue-timeout", "s"},
+    {"inactivity-timeout", "inactivity-timeout", "s"},
+};
+
+std::vector<std::string> configs_named(std::string_view args) {
+  constexpr std::string_view named[] = {"-f"};
+  return values_of(args, named);
+}
+
+constexpr std::string_view config_defaults[] = {"/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf", "/usr/local/apache2/conf/httpd.conf"};
+
 constexpr Meaning signals[] = {
     {"TERM", Act::at_once, "ends at once", ""},
     {"USR1", Act::reload, "reloads; children finish their requests", "mod_wsgi's daemon processes do not: they are stopped after shutdown-timeout"},
@@ -51,7 +70,7 @@ extern const Flavour apache = {
     .family = family,
     .would_log = would_log,
     .timeout_exit_code = timeout_exit_code,
-    .defaults = {},
+    .defaults = defaults,
     .recognise = recognise,
     .kin = kin,
     .comms = comms,
@@ -61,6 +80,9 @@ extern const Flavour apache = {
     .tells = Tells::end,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
+    .options = options,
+    .configs_named = configs_named,
+    .config_defaults = config_defaults,
     .advice = advice,
 };
 

@@ -62,6 +62,8 @@ extern const Flavour celery = {
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
     .options = options,
+    .places = "1",
+    .distribution = "celery",
     .advice = advice,
 };
 

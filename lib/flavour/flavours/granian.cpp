@@ -45,6 +45,7 @@ extern const Flavour granian = {
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .options = options,
+    .distribution = "granian",
     .advice = advice,
 };
 

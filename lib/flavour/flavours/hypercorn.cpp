@@ -40,6 +40,7 @@ extern const Flavour hypercorn = {
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .options = options,
+    .distribution = "hypercorn",
     .advice = advice,
 };
 

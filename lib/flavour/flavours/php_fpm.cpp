@@ -32,6 +32,20 @@ constexpr Default defaults[] = {
     {"pm.max_requests", "0", "", "", ""},
 };
 
+constexpr Option options[] = {
+    {"request_terminate_timeout", "timeout", "s"}, {"pm.max_children", "workers", ""}, {"process_control_timeout", "graceful_timeout", "s"}, {"pm.max_requests", "max_requests", ""}, {"listen.backlog", "backlog", ""}, {"pm", "pm", ""},
+    {"request_slowlog_timeout", "request_slowlog_timeout", "s"}, {"slowlog", "slowlog", ""}, {"rlimit_files", "rlimit_files", ""}, {"pm.status_path", "pm.status_path", ""}, {"pm.status_listen", "pm.status_listen", ""}, {"error_log", "error_log", ""},
+    {"pm.process_idle_timeout", "pm.process_idle_timeout", "s"}, {"emergency_restart_threshold", "emergency_restart_threshold", ""}, {"catch_workers_output", "catch_workers_output", ""}, {"log_level", "log_level", ""},
+};
+
+// Its title names the main file: "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)".
+std::vector<std::string> configs_named(std::string_view args) {
+  constexpr std::string_view title = "php-fpm: master process (", named[] = {"-y", "--fpm-config"};
+  if (!args.starts_with(title)) return values_of(args, named);
+  args.remove_prefix(title.size());
+  return {std::string(args.substr(0, args.rfind(')')))};
+}
+
 constexpr Meaning signals[] = {
     {"TERM", Act::at_once, "ends at once", ""},
     {"QUIT", Act::graceful, "ends when requests are done", "waits process_control_timeout only, 0 by default"},
@@ -69,6 +83,9 @@ extern const Flavour php_fpm = {
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .reload_late = 0.6,   // measured, 8.2.36
+    .options = options,
+    .configs_named = configs_named,
+    .places = "1",
     .advice = advice,
 };
 

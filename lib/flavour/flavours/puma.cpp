@@ -24,8 +24,20 @@ Kin kin(std::string_view args) { return args.starts_with("puma: cluster worker "
 constexpr std::string_view comms[] = {"puma", "ruby"};
 
 constexpr Default defaults[] = {
-    {"worker_timeout", "60", "s", "", ""}, {"worker_boot_timeout", "60", "s", "", ""}, {"worker_shutdown_timeout", "30", "s", "", ""}, {"preload_app", "False", "", "", "7"}, {"preload_app", "True", "", "7", ""},  // docs/7.0-Upgrade.md
+    {"worker_timeout", "60", "s", "", ""}, {"worker_boot_timeout", "60", "s", "", ""}, {"worker_shutdown_timeout", "30", "s", "", ""}, {"preload_app", "False", "", "", "7"}, {"preload_app", "True", "", "7", ""}, {"workers", "0", "", "", ""}, {"threads", "5", "", "", ""},  // docs/7.0-Upgrade.md
 };
+
+constexpr Option options[] = {
+    {"-w", "workers", ""}, {"--workers", "workers", ""}, {"worker_timeout", "timeout", "s"}, {"worker_shutdown_timeout", "graceful_timeout", "s"}, {"worker_boot_timeout", "worker_boot_timeout", "s"}, {"threads", "threads", ""}, {"-t", "threads", ""},
+    {"preload_app", "preload_app", ""}, {"persistent_timeout", "keepalive", "s"}, {"first_data_timeout", "first_data_timeout", "s"}, {"force_shutdown_after", "force_shutdown_after", "s"}, {"--pidfile", "pidfile", ""},
+};
+
+std::vector<std::string> configs_named(std::string_view args) {
+  constexpr std::string_view named[] = {"-C", "--config"};
+  return values_of(args, named);
+}
+
+constexpr std::string_view config_defaults[] = {"config/puma/production.rb", "config/puma.rb"};   // configuration.rb: config_files, by the environment
 
 constexpr Meaning signals[] = {
     {"TERM", Act::graceful, "ends when requests are done", ""},
@@ -63,6 +75,10 @@ extern const Flavour puma = {
     .on_master_death = OnMasterDeath::workers_end,   // "! Detected parent died, dying"
     .signals = signals,
     .reload_late = 5.6,   // a phased restart kills what is over worker_shutdown_timeout at its next check, each 5 s (measured, 5.6.5)
+    .options = options,
+    .configs_named = configs_named,
+    .config_defaults = config_defaults,
+    .places = "threads",
     .advice = advice,
 };
 

@@ -28,6 +28,13 @@ constexpr std::string_view comms[] = {"unicorn", "ruby"};
 
 constexpr Default defaults[] = {{"timeout", "60", "s", "", ""}, {"worker_processes", "1", "", "", ""}};
 
+constexpr Option options[] = {{"timeout", "timeout", "s"}, {"worker_processes", "workers", ""}, {"preload_app", "preload_app", ""}, {"stderr_path", "stderr_path", ""}, {"pid", "pidfile", ""}};
+
+std::vector<std::string> configs_named(std::string_view args) {
+  constexpr std::string_view named[] = {"-c", "--config-file"};
+  return values_of(args, named);
+}
+
 constexpr Meaning signals[] = {
     {"QUIT", Act::graceful, "ends when requests are done", ""},
     {"TERM", Act::at_once, "ends at once", "the opposite of gunicorn's"},
@@ -64,6 +71,9 @@ extern const Flavour unicorn = {
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
     .reload_late = 2,   // measured, 6.0.0
+    .options = options,
+    .configs_named = configs_named,
+    .places = "1",
     .advice = advice,
 };
 

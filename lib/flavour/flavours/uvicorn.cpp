@@ -56,6 +56,7 @@ extern const Flavour uvicorn = {
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
     .options = options,
+    .distribution = "uvicorn",
     .advice = advice,
 };
 

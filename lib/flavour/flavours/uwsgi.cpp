@@ -41,13 +41,32 @@ constexpr Default defaults[] = {
     {"processes", "1", "", "", ""},
     {"listen", "100", "", "", ""},            // core/init.c
     {"worker-reload-mercy", "60", "s", "", ""},
+    {"threads", "1", "", "", ""},             // core/init.c: cores
 };
 
 constexpr Option options[] = {
     {"--harakiri", "timeout", "s"}, {"-t", "timeout", "s"}, {"--processes", "workers", ""}, {"-p", "workers", ""}, {"--workers", "workers", ""}, {"--listen", "backlog", ""}, {"-l", "backlog", ""},
     {"--worker-reload-mercy", "graceful_timeout", "s"}, {"--max-requests", "max_requests", ""}, {"-R", "max_requests", ""}, {"--reload-on-rss", "reload-on-rss", "MiB"}, {"--reload-on-as", "reload-on-as", "MiB"},
     {"--reload-on-uss", "reload-on-uss", "MiB"}, {"--reload-on-pss", "reload-on-pss", "MiB"}, {"--max-worker-lifetime", "max-worker-lifetime", "s"}, {"--ini", "config", ""}, {"--pidfile", "pidfile", ""},
+    {"--threads", "threads", ""}, {"--reload-mercy", "graceful_timeout", "s"}, {"--cheaper", "cheaper", ""}, {"--evil-reload-on-rss", "evil-reload-on-rss", "MiB"}, {"--harakiri-graceful-timeout", "harakiri-graceful-timeout", "s"},
 };
+
+// --ini, or a bare name that ends as a configuration does: `uwsgi app.ini`. A ":section" behind it is left out.
+std::vector<std::string> configs_named(std::string_view args) {
+  constexpr std::string_view named[] = {"--ini", "--xml", "-x", "--yaml", "-y", "--json", "-j"};
+  std::vector<std::string> files = values_of(args, named);
+  next_word(args);
+  bool value = false;
+  for (std::string_view word = next_word(args); !word.empty() && files.size() < 16; word = next_word(args)) {
+    const std::string_view path = word.substr(0, word.rfind(':') == std::string_view::npos ? word.size() : word.rfind(':'));
+    const bool file = path.ends_with(".ini") || path.ends_with(".xml") || path.ends_with(".yaml") || path.ends_with(".yml") || path.ends_with(".json");
+    if (file && !word.starts_with('-') && !value) files.emplace_back(word);
+    value = word.starts_with("--") && word.find('=') == std::string_view::npos;
+  }
+  for (std::string& file : files)
+    if (const auto section = file.rfind(':'); section != std::string::npos && section > 0) file.resize(section);
+  return files;
+}
 
 constexpr Meaning signals[] = {
     {"TERM", Act::reload, "reloads, cutting requests", "it ends the server only with die-on-term (2.0; 2.1 ends it)"},
@@ -86,6 +105,8 @@ extern const Flavour uwsgi = {
     .signals = signals,
     .reload_late = 1.6,   // measured, 2.0.21
     .options = options,
+    .configs_named = configs_named,
+    .places = "threads",
     .advice = advice,
 };
 

@@ -103,8 +103,9 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     const int pid = server.pid();
     const std::string& unit = server.cgroup.unit;
     const Command command = command_of(host, server);
-    const auto settings = settings_of(command);
+    const auto settings = settings_of(server, command);
     if (const auto config = config_path(host, server, settings); !config.empty()) changes.file(server.path(config), "config", pid, unit);
+    for (const auto& path : server_files(host, server, command)) changes.file(path, "config", pid, unit);
     for (const auto& path : unit_files(host, unit)) changes.file(path, "unit", pid, unit);
 
     std::string folder = server.path("");
@@ -129,7 +130,7 @@ Sight sight(const source::Host& host) {
   std::size_t seen = 0, unknown = 0;
   for (const auto& server : find_servers(host)) {
     const Command command = command_of(host, server);
-    const auto config = config_path(host, server, settings_of(command));
+    const auto config = config_path(host, server, settings_of(server, command));
     if (command.args.empty()) ++unknown;
     if (!config.empty() && host.stat(server.path(config))) ++seen;
     seen += unit_files(host, server.cgroup.unit).size();

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "probe/look.hpp"
 #include "probe/probe.hpp"
+#include "parse/settings/server.hpp"
 #include "probe/settings.hpp"
 
 namespace probe {
@@ -48,6 +49,25 @@ void add(const Process& process, const std::string& unit, evidence::SourceId sou
   evidence.add(std::move(fact));
 }
 
+// Of another server than gunicorn: its files, and which version it is by what is installed.
+void see_configuration(const source::Host& host, const FoundServer& server, const Command& command, evidence::SourceId source, evidence::Evidence& evidence) {
+  for (const auto& path : server_files(host, server, command)) {
+    const auto text = host.read(path, 256 << 10);
+    if (!text) {
+      evidence.gap({"settings in " + path, text.error().answer, text.error().remedy.empty() ? "run as root" : text.error().remedy, 1, {}});
+      continue;
+    }
+    parse::Sink sink(evidence, add_live_source(evidence, path, evidence::SourceKind::config, host));
+    parse::settings::add_server_settings(server.flavour, *text, {server.master.pid, evidence::PidSpace::host, server.cgroup.unit}, sink);
+  }
+  std::string where;
+  if (std::string version = version_of(host, server, command, where); !version.empty()) {
+    auto fact = seen(evidence::SettingRead{server.flavour + ".version", version, "default", "", true}, server.master.pid, source, host);
+    fact.text = server.flavour + " " + version + " (" + where + ")";
+    evidence.add(std::move(fact));
+  }
+}
+
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   for (const auto& gap : found.gaps) evidence.gap(gap);
   if (found.servers.empty() && found.proxies.empty()) return;
@@ -60,7 +80,8 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     if (!server.master.pid) continue;
     const Command command = command_of(host, server);
     // Never executed: literals and simple expressions are read.
-    if (const auto config = config_path(host, server, settings_of(command)); !config.empty()) parse::read(host, {server.path(config)}, {}, evidence);
+    if (const auto config = config_path(host, server, settings_of(server, command)); !config.empty()) parse::read(host, {server.path(config)}, {}, evidence);
+    see_configuration(host, server, command, source, evidence);
     if (command.args.empty()) {
       evidence.gap({"command line of " + name_of(server), "its title was written over it (setproctitle)",
                     "look at what starts it: the unit's ExecStart, the container's command, the supervisor's program", 1, {}});

@@ -122,7 +122,7 @@ void see_application(const source::Host& host, const FoundServer& server, std::s
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   std::optional<evidence::SourceId> source;
   for (const auto& server : found.servers) {
-    const auto started = settings_of(command_of(host, server));
+    const auto started = settings_of(server, command_of(host, server));
     if (const auto path = setting_of(host, server, started, "pidfile", evidence); !path.empty()) {
       if (!source) source = add_live_source(evidence, "pid files", evidence::SourceKind::proc, host);
       see_pid_file(host, server, path, *source, evidence);
