@@ -66,7 +66,7 @@ void read_unit(std::string_view text, const std::string& path, const flavour::Fl
 }
 
 // Null for gunicorn and for what is started as it is.
-const flavour::Flavour* other(const FoundServer& server) { return server.flavour == "gunicorn" || server.flavour == "reference" ? nullptr : flavour::flavour(server.flavour); }
+const flavour::Flavour* other(const FoundServer& server) { return flavour::like_gunicorn(server.flavour) ? nullptr : flavour::flavour(server.flavour); }
 
 // "pool.d/*.conf" below its folder: one star in the last part.
 void expand(const source::Host& host, const std::string& pattern, std::vector<std::string>& files) {
