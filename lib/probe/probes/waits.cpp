@@ -11,24 +11,13 @@
 #include "probe/net_table.hpp"
 #include "probe/probe.hpp"
 #include "probe/sock_diag.hpp"
-#include "probe/system_calls.hpp"
+#include "probe/thread_call.hpp"
 
 namespace probe {
 
 namespace {
 
 constexpr std::size_t most_workers = 256, most_connections = 2000;
-
-std::optional<std::uint64_t> hex(std::string_view text) {
-  if (!base::starts_with(text, "0x")) return std::nullopt;
-  std::uint64_t value = 0;
-  for (const char c : text.substr(2)) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return std::nullopt;
-    value = value * 16 + static_cast<std::uint64_t>(digit);
-  }
-  return value;
-}
 
 // utime and stime, fields 14 and 15 of stat, in ticks of 10 ms.
 double cpu_seconds(std::string_view stat) {
@@ -37,32 +26,6 @@ double cpu_seconds(std::string_view stat) {
   const auto words = base::split(stat.substr(close + 1), ' ');
   if (words.size() < 15) return 0;
   return static_cast<double>(base::read_number(words[12]).value_or(0) + base::read_number(words[13]).value_or(0)) / 100;
-}
-
-std::string where_to(const std::string& target, const NetTable& table) {
-  const auto inode = socket_inode(target);
-  if (!inode) return target;
-  const auto known = table.find(*inode);
-  if (known == table.end()) return "a socket that is not connected";
-  const Socket& socket = known->second;
-  if (socket.listening) return "the listener " + socket.local;
-  if (socket.kind == Socket::Kind::local) return socket.local.empty() ? "a unix socket" : "unix:" + socket.local;
-  const auto service = service_at(socket.peer);
-  return service.empty() ? socket.peer : socket.peer + " (" + std::string(service) + ")";
-}
-
-// "7 0x5 0x7f... sp pc", "running", or "-1 sp pc" for a fault inside the kernel.
-void read_call(std::string_view text, const source::Host& host, int pid, const NetTable& table, evidence::ProcessWaits& waits) {
-  const auto words = base::split(base::trim(text), ' ');
-  const auto number = base::read_number(words[0]);
-  if (!number || *number < 0) return;
-  const SystemCall* const call = system_call(*number);
-  waits.call = call ? std::string(call->name) : "system call " + std::to_string(*number);
-  if (!call || !call->descriptor || words.size() < 2) return;
-  const auto fd = hex(words[1]);
-  if (!fd || *fd > 1'000'000'000) return;
-  waits.fd = static_cast<int>(*fd);
-  if (const auto target = host.link("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*fd))) waits.on = where_to(*target, table);
 }
 
 std::vector<std::uint16_t> ports_of(const std::set<std::string>& listeners) {
@@ -96,7 +59,15 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       if (!stat || !read_stat(*stat, now)) continue;
       waits.state = std::string(1, now.state);
       waits.cpu_s = cpu_seconds(*stat);
-      if (const auto call = host.read(at + "syscall", 512)) read_call(*call, host, worker.pid, table, waits);
+      if (const auto text = host.read(at + "syscall", 512)) {
+        const LiveMemory memory(worker.pid);
+        if (const auto line = read_call_line(*text)) {
+          ThreadCall call = call_of(host, worker.pid, *line, table, host.kind() == "live" ? &memory : nullptr);
+          waits.call = std::move(call.name);
+          waits.fd = call.fd;
+          waits.on = std::move(call.on);
+        }
+      }
       if (const auto symbol = host.read(at + "wchan", 128); symbol && *symbol != "0") waits.wchan = *symbol;
       std::string text = "pid " + std::to_string(worker.pid) + " state " + waits.state;
       text += waits.call.empty() ? ", in no system call that could be read" : ", in " + waits.call + "()";
