@@ -1,0 +1,260 @@
+#include "probe/stacks.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "base/text.hpp"
+#include "probe/gap.hpp"
+#include "probe/namespaces.hpp"
+#include "probe/proc.hpp"
+#include "probe/python/walk.hpp"
+#include "probe/sock_diag.hpp"
+
+namespace probe {
+
+using namespace evidence;
+
+namespace {
+
+constexpr int most_rounds = 3;
+constexpr std::size_t most_scanned = 50'000;
+// glibc keeps the kernel's number of a thread here, in its struct pthread (nptl/descr.h; the same from 2.17 to 2.41 on x86-64), and a fork renews it,
+// which Python's own native_thread_id is not.
+constexpr std::uint64_t pthread_tid = 720;
+
+std::string task_path(int pid, int tid) { return "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/"; }
+
+/// What shows whether a thread ran meanwhile.
+struct Moment { char state = '?'; std::uint64_t switches = 0; int ns_tid = 0; };
+
+std::optional<Moment> moment_of(const source::Host& host, int pid, int tid) {
+  const auto status = host.read(task_path(pid, tid) + "status", 8192);
+  if (!status) return std::nullopt;
+  Moment moment;
+  for (const auto line : base::split(*status, '\n')) {
+    const auto colon = line.find(':');
+    if (colon == std::string_view::npos) continue;
+    const auto name = line.substr(0, colon), value = base::trim(line.substr(colon + 1));
+    if (name == "State" && !value.empty()) moment.state = value[0];
+    else if (name == "voluntary_ctxt_switches" || name == "nonvoluntary_ctxt_switches") moment.switches += static_cast<std::uint64_t>(base::read_number(value).value_or(0));
+    else if (name == "NSpid") moment.ns_tid = static_cast<int>(base::read_number(value.substr(value.find_last_of("\t ") == std::string_view::npos ? 0 : value.find_last_of("\t ") + 1)).value_or(0));
+  }
+  if (moment.ns_tid == 0) moment.ns_tid = tid;
+  return moment;
+}
+
+bool stands(char state) { return state != 'R' && state != '?'; }
+
+/// Python's threads of one read by the kernel's number as the process itself knows it.
+std::map<int, PythonThread> by_number(const Memory& memory, PythonThreads read, const std::set<int>& numbers, std::vector<PythonThread>& strays) {
+  std::map<int, PythonThread> known;
+  // A C library that keeps it elsewhere: where there is only one of each, they are the same.
+  const bool alone = read.threads.size() == 1 && numbers.size() == 1;
+  for (PythonThread& thread : read.threads) {
+    std::int32_t number = 0;
+    if (alone) number = *numbers.begin();
+    else if (!memory.read(thread.thread + pthread_tid, &number, sizeof number)) number = 0;
+    if (!numbers.contains(number)) {
+      strays.push_back(std::move(thread));
+      continue;
+    }
+    // A thread has one state in every interpreter that it has been in; the one that runs has frames.
+    const auto found = known.find(number);
+    if (found == known.end()) known.emplace(number, std::move(thread));
+    else if (found->second.frames.empty()) found->second = std::move(thread);
+  }
+  return known;
+}
+
+void take(ThreadStack& stack, PythonThread thread) {
+  stack.python = std::move(thread.frames);
+  stack.gil = thread.gil;
+  stack.beyond = thread.beyond;
+  stack.doubt = std::move(thread.doubt);
+}
+
+bool same_place(const StackFrame& a, const StackFrame& b) { return a.function == b.function && a.file == b.file; }
+
+class Reader {
+ public:
+  Reader(const source::Host& host, int pid, std::vector<Gap>& gaps) : host_(host), pid_(pid), memory_(pid), gaps_(gaps) {}
+
+  void stacks_of(ProcessDoing& process, const Interpreter& python) {
+    std::map<int, ThreadDoing*> open;
+    for (ThreadDoing& thread : process.threads) {
+      thread.stack.runtime = process.runtime;
+      open[thread.ns_tid] = &thread;
+    }
+    std::map<int, std::vector<std::vector<StackFrame>>> reads;
+    std::vector<PythonThread> strays;
+    std::string doubt;
+    const std::set<int> numbers = [&] { std::set<int> all; for (const auto& [number, thread] : open) all.insert(number); return all; }();
+    for (int round = 0; round < most_rounds && (!open.empty() || !doubt.empty()); ++round) {
+      std::map<int, Moment> before;
+      for (const auto& [number, thread] : open)
+        if (const auto moment = moment_of(host_, pid_, thread->tid)) before[number] = *moment;
+      PythonThreads read = read_python(memory_, python);
+      doubt = read.doubt;
+      strays.clear();
+      auto known = by_number(memory_, std::move(read), numbers, strays);
+      for (auto one = open.begin(); one != open.end();) {
+        const auto [number, thread] = *one;
+        const auto found = known.find(number), none = known.end();
+        const auto then = before.find(number);
+        const auto now = moment_of(host_, pid_, thread->tid);
+        const bool steady = then != before.end() && now && stands(then->second.state) && stands(now->state) && now->switches == then->second.switches;
+        thread->state = now ? now->state : thread->state;
+        if (found != none) {
+          reads[number].push_back(found->second.frames);
+          take(thread->stack, std::move(found->second));
+        }
+        // A thread that is none of Python's is looked for again only where the list broke off.
+        const bool settled = steady && (found == none ? doubt.empty() : thread->stack.doubt.empty());
+        thread->stack.how = steady ? (now->state == 'T' || now->state == 't' ? "stop" : "asleep") : "moving";
+        one = settled ? open.erase(one) : std::next(one);
+      }
+    }
+    for (const auto& [number, thread] : open)
+      if (thread->stack.how == "moving") settle_moving(thread->stack, reads[number]);
+    if (!doubt.empty()) gaps_.push_back({"some Python stacks of pid " + std::to_string(pid_), doubt, "look again", 1, {}});
+    for (PythonThread& stray : strays) {
+      if (stray.frames.empty()) continue;
+      ThreadDoing thread;
+      thread.stack.runtime = process.runtime;
+      thread.stack.how = "moving";
+      take(thread.stack, std::move(stray));
+      thread.stack.doubt = "which thread of the kernel this is could not be told, nor whether it ran meanwhile";
+      process.threads.push_back(std::move(thread));
+    }
+  }
+
+ private:
+  static void settle_moving(ThreadStack& stack, const std::vector<std::vector<StackFrame>>& reads) {
+    if (reads.empty()) return;
+    const std::size_t had = stack.python.size();
+    stack.python = agreed(reads);
+    const std::string lost = had > stack.python.size() ? "; inside of these it was somewhere else at every look" : "";
+    stack.doubt = "it ran meanwhile: these are the frames on which " + base::counted(reads.size(), "read") + " agree, with lines that move" + lost;
+  }
+
+  const source::Host& host_;
+  int pid_;
+  LiveMemory memory_;
+  std::vector<Gap>& gaps_;
+};
+
+ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTable& table, const Memory& memory, bool& refused) {
+  ThreadDoing thread;
+  thread.tid = tid;
+  thread.stack.tid = tid;
+  const std::string at = task_path(pid, tid);
+  if (const auto moment = moment_of(host, pid, tid)) {
+    thread.state = moment->state;
+    thread.ns_tid = moment->ns_tid;
+  }
+  if (const auto comm = host.read(at + "comm", 64)) thread.comm = base::trim(*comm);
+  if (const auto symbol = host.read(at + "wchan", 128); symbol && *symbol != "0") thread.wchan = *symbol;
+  const auto text = host.read(at + "syscall", 512);
+  if (!text) {
+    refused = true;
+    return thread;
+  }
+  if (const auto line = read_call_line(*text)) {
+    thread.call = call_of(host, pid, *line, table, &memory);
+    thread.sp = line->sp;
+    thread.pc = line->pc;
+    if (line->running) thread.state = 'R';
+  }
+  return thread;
+}
+
+}  // namespace
+
+std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads) {
+  if (reads.empty()) return {};
+  std::size_t same = SIZE_MAX;
+  const auto& last = reads.back();
+  for (const auto& read : reads) {
+    std::size_t here = 0;
+    while (here < read.size() && here < last.size() && same_place(read[read.size() - 1 - here], last[last.size() - 1 - here])) ++here;
+    same = std::min(same, here);
+  }
+  return {last.end() - static_cast<std::ptrdiff_t>(same), last.end()};
+}
+
+ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, std::vector<Gap>& gaps) {
+  ProcessDoing process;
+  process.pid = pid;
+  const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";
+  const auto tasks = host.list(at + "task");
+  if (!tasks) {
+    gaps.push_back(gap_of("what " + name + " is doing", tasks.error()));
+    return process;
+  }
+  if (const auto comm = host.read(at + "comm", 64)) process.comm = base::trim(*comm);
+  if (const auto words = host.read(at + "cmdline", 65536)) process.title = command_text(read_cmdline(*words));
+  std::vector<int> tids;
+  for (const auto& entry : *tasks)
+    if (const auto tid = base::read_number(entry.name); tid && *tid > 0) tids.push_back(static_cast<int>(*tid));
+  std::sort(tids.begin(), tids.end());
+  if (const auto main = std::find(tids.begin(), tids.end(), pid); main != tids.end()) std::rotate(tids.begin(), main, main + 1);
+  if (tids.size() > most_threads) {
+    process.left_out = tids.size() - most_threads;
+    tids.resize(most_threads);
+  }
+  const LiveMemory memory(pid);
+  bool refused = false;
+  for (const int tid : tids) process.threads.push_back(thread_now(host, pid, tid, table, memory, refused));
+  if (refused) gaps.push_back({"the system calls of " + name, "/proc/PID/syscall may not be read", "run as root, or grant CAP_SYS_PTRACE", 1, {}});
+  if (!process.threads.empty() && process.threads.front().state == 'Z') return process;
+  const auto python = interpreter_of(pid);
+  if (!python) {
+    // What runs no Python is no blind spot of ours.
+    if (python.error().kind != base::Kind::missing) gaps.push_back(gap_of("the Python stacks of " + name, python.error()));
+    return process;
+  }
+  process.runtime = python->name();
+  Reader(host, pid, gaps).stacks_of(process, *python);
+  if (process.left_out) gaps.push_back({"some threads of " + name, "it has more than " + std::to_string(most_threads), "", process.left_out, {}});
+  return process;
+}
+
+void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<Gap>& gaps) {
+  // The other end of a connection has our ends the other way round; a unix socket's is told by the kernel.
+  std::map<std::uint64_t, std::vector<ThreadDoing*>> wanted;
+  std::optional<std::map<std::uint64_t, std::uint64_t>> local;
+  for (ProcessDoing& process : all)
+    for (ThreadDoing& thread : process.threads) {
+      if (thread.call.inode == 0) continue;
+      for (const auto& [space, table] : tables) {
+        const auto own = table.find(thread.call.inode);
+        if (own == table.end() || own->second.listening) continue;
+        if (own->second.kind == Socket::Kind::local) {
+          if (!local) local = unix_peers(process.pid).value_or(std::map<std::uint64_t, std::uint64_t>{});
+          if (const auto peer = local->find(thread.call.inode); peer != local->end()) wanted[peer->second].push_back(&thread);
+          continue;
+        }
+        for (const auto& [inode, socket] : table)
+          if (socket.kind == own->second.kind && inode != thread.call.inode && !socket.local.empty() && socket.local == own->second.peer && socket.peer == own->second.local) wanted[inode].push_back(&thread);
+      }
+    }
+  if (wanted.empty()) return;
+  std::size_t left_out = 0;
+  for (const int pid : everybody(host, most_scanned, left_out)) {
+    if (wanted.empty()) return;
+    const auto descriptors = read_descriptors(host, pid);
+    if (!descriptors) continue;
+    for (const Descriptor& open : *descriptors) {
+      const auto inode = socket_inode(open.target);
+      const auto found = inode ? wanted.find(*inode) : wanted.end();
+      if (found == wanted.end()) continue;
+      const auto comm = host.read("/proc/" + std::to_string(pid) + "/comm", 64);
+      for (ThreadDoing* thread : found->second) thread->peer = "pid " + std::to_string(pid) + (comm ? " (" + std::string(base::trim(*comm)) + ")" : std::string());
+      wanted.erase(found);
+    }
+  }
+  if (left_out) gaps.push_back({"who is at the other end of some connections", "there are too many processes", "", left_out, {}});
+}
+
+}  // namespace probe
