@@ -9,6 +9,7 @@
 #include "explain.hpp"
 #include "look.hpp"
 #include "options.hpp"
+#include "stacks.hpp"
 #include "watch.hpp"
 
 namespace {
@@ -57,6 +58,7 @@ int main(int count, char** words) {
     case triage::Command::doctor: return triage::doctor({options.format});
     case triage::Command::bundle: return triage::bundle({options.output, triage::target_of(options), options.redact});
     case triage::Command::explain: return run_explain(options);
+    case triage::Command::stacks: return triage::stacks(options);
     case triage::Command::watch: return triage::watch(options);
     default: return triage::look(options);
   }

@@ -24,7 +24,7 @@ constexpr const char* look_footer =
     "                                  and since a bundle was made\n"
     "  triage 450 --syscalls           follows system calls for 5 s\n"
     "  triage --from logs --since 2h --format json --fail-on death.oom-cgroup\n"
-    "Commands: watch bundle doctor explain; lint timeouts repro server run the program triage-NAME beside this one.\n"
+    "Commands: watch stacks bundle doctor explain; lint timeouts repro server run the program triage-NAME beside this one.\n"
     "Exit: 0 nothing at or above --fail-on, 1 findings, 2 usage, 3 could not look.";
 
 // Figures: docs/decisions/0003, "What --syscalls costs".
@@ -184,10 +184,12 @@ Asked read_options(int count, char** words) {
       app.add_option("RULE", o.rule, "a rule id, such as death.timeout");
       break;
     case Command::stacks:
+      app.description("What every thread of a worker is doing, once: its system call and where that leads, its Python stack. Nothing is stopped, signalled or written to.");
+      app.add_option("TARGET", o.targets, "a pid, with all that it started; a systemd unit or pidfile; default: all servers");
+      app.footer("Examples:\n  triage stacks                   every server on this host\n  triage stacks 451               one process and its children, whatever it is\n  triage stacks web.service -v    every frame\n  triage stacks 451 --format json\nPython stacks of CPython 3.8 to 3.15. Of a thread that runs only the frames that stay are told.\nExit: 0 read, 1 with --strict and a gap, 2 usage, 3 nothing could be read.");
+      break;
     case Command::beside: break;
   }
-  if (o.command == Command::stacks)
-    return {std::nullopt, "triage: stacks is not part of this version yet; `triage watch` says what a worker's death looked like, `py-spy dump` prints stacks\n", 2};
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& stop) {

@@ -1,0 +1,272 @@
+#include "stacks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/text.hpp"
+#include "look.hpp"
+#include "probe/members.hpp"
+#include "probe/servers.hpp"
+#include "probe/stacks.hpp"
+#include "report/report.hpp"
+#include "rule/doing.hpp"
+#include "source/live_host.hpp"
+
+namespace triage {
+
+namespace {
+
+using base::printable;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t width = 80, most_processes = 256;
+
+/// One process that is asked about, and what it is there.
+struct Which { int pid = 0; std::string server, role; };
+
+struct Answer {
+  std::vector<Which> asked;                  // in step with `processes`
+  std::vector<probe::ProcessDoing> processes;
+  std::vector<evidence::Gap> gaps;
+  base::Instant at;
+};
+
+class Wanted {
+ public:
+  explicit Wanted(const source::Host& host) : host_(host) {}
+
+  void add(int pid, const std::string& server, const std::string& role) {
+    if (all_.size() < most_processes && known_.insert(pid).second) all_.push_back({pid, server, role});
+    else if (!known_.contains(pid)) ++left_out_;
+  }
+  void add_tree(int pid, const std::string& server, const std::string& role) {
+    add(pid, server, role);
+    std::vector<int> below = probe::children_of(host_, pid);
+    for (std::size_t i = 0; i < below.size() && i < most_processes; ++i) {
+      if (known_.contains(below[i])) continue;
+      add(below[i], server, "child");
+      for (const int child : probe::children_of(host_, below[i])) below.push_back(child);
+    }
+  }
+  std::vector<Which> take() { return std::move(all_); }
+  std::size_t left_out() const { return left_out_; }
+
+ private:
+  const source::Host& host_;
+  std::vector<Which> all_;
+  std::set<int> known_;
+  std::size_t left_out_ = 0;
+};
+
+void add_server(Wanted& wanted, const probe::FoundServer& server, bool master) {
+  if (master && server.master.pid) wanted.add(server.master.pid, server.flavour, "master");
+  for (const probe::Process& worker : server.workers) wanted.add(worker.pid, server.flavour, "worker");
+  for (const probe::Process& child : server.children) wanted.add(child.pid, server.flavour, "child");
+}
+
+// Named pids with all that they started; else the workers of the servers that are named, or of all.
+std::vector<Which> asked_for(const source::Host& host, const Options& options, std::vector<evidence::Gap>& gaps) {
+  Wanted wanted(host);
+  const probe::Target target = target_of(options);
+  const probe::Found found = probe::find(host);
+  for (const int pid : target.pids) {
+    for (const probe::FoundServer& server : found.servers) {
+      if (server.master.pid == pid) add_server(wanted, server, true);
+      for (const probe::Process& worker : server.workers)
+        if (worker.pid == pid) wanted.add_tree(pid, server.flavour, "worker");
+    }
+    wanted.add_tree(pid, "", "");
+  }
+  if (target.pids.empty() || !target.words.empty()) {
+    probe::Target rest = target;
+    rest.pids.clear();
+    for (const probe::FoundServer& server : target.words.empty() ? found.servers : probe::find_servers(host, rest)) add_server(wanted, server, true);
+  }
+  if (wanted.left_out()) gaps.push_back({"the stacks of some processes", "there are more than " + std::to_string(most_processes), "name one: triage stacks PID", wanted.left_out(), {}});
+  return wanted.take();
+}
+
+Answer read_all(const source::Host& host, std::vector<Which> asked, std::vector<evidence::Gap> gaps) {
+  Answer answer;
+  answer.at = host.now();
+  answer.gaps = std::move(gaps);
+  std::map<std::uint64_t, probe::NetTable> tables;
+  bool cut = false;
+  for (Which& one : asked) {
+    const auto space = probe::namespace_of(host, one.pid, "net");
+    if (!tables.contains(space)) tables.emplace(space, probe::read_net_table(host, one.pid, cut));
+    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), answer.gaps);
+    if (doing.threads.empty()) continue;
+    answer.processes.push_back(std::move(doing));
+    answer.asked.push_back(std::move(one));
+  }
+  probe::name_peers(host, answer.processes, tables, answer.gaps);
+  return answer;
+}
+
+// ---- text -----------------------------------------------------------------------------------------------------------
+void add_rows(std::string& out, std::string_view label, std::string_view text) {
+  std::string lead(label);
+  for (const auto& line : base::wrap(printable(text, 1000), width - label.size())) {
+    out += lead + line + "\n";
+    lead.assign(label.size(), ' ');
+  }
+}
+
+std::string state_word(const probe::ThreadDoing& thread) {
+  switch (thread.state) {
+    case 'R': return "runs";
+    case 'S': case 'I': return "waits";
+    case 'D': return "waits in the kernel (D)";
+    case 'T': return "stopped";
+    case 't': return "held by a tracer";
+    case 'Z': case 'X': return "has ended";
+    default: return "state " + std::string(1, thread.state);
+  }
+}
+
+std::string call_text(const probe::ThreadDoing& thread) {
+  std::string text = state_word(thread);
+  if (thread.call.name.empty()) return text + (thread.state == 'D' && !thread.wchan.empty() ? ", in " + thread.wchan : std::string());
+  text += " in " + thread.call.name + "(";
+  if (thread.call.fd) text += "fd " + std::to_string(*thread.call.fd) + (thread.call.arguments.empty() ? "" : ", ");
+  return text + thread.call.arguments + ")";
+}
+
+std::vector<std::string> frames_of(const probe::ThreadDoing& thread, bool whole) {
+  if (!whole) return rule::folded(thread.stack.python);
+  std::vector<std::string> lines;
+  for (const evidence::StackFrame& frame : thread.stack.python) lines.push_back(fmt::format("{} ({}:{})", frame.function.empty() ? "?" : frame.function, frame.file, frame.line));
+  return lines;
+}
+
+void add_thread(std::string& out, const probe::ThreadDoing& thread, const Options& options) {
+  out += "\n";
+  std::string name = thread.tid ? fmt::format("  thread {}", thread.tid) : "  a thread";
+  if (thread.ns_tid && thread.ns_tid != thread.tid) name += fmt::format(" (there {})", thread.ns_tid);
+  add_rows(out, name + "  ", call_text(thread) + (thread.stack.gil ? "; holds the GIL" : ""));
+  if (!thread.call.on.empty()) add_rows(out, "    on      ", thread.call.on + (thread.peer.empty() ? "" : ", " + thread.peer));
+  std::string label = "    python  ";
+  for (const std::string& line : frames_of(thread, options.verbose)) {
+    add_rows(out, label, line);
+    label.assign(label.size(), ' ');
+  }
+  if (thread.stack.beyond) add_rows(out, label, "and " + base::counted(thread.stack.beyond, "frame") + " outside of these");
+  label = "    native  ";
+  for (const evidence::StackFrame& frame : thread.stack.native) {
+    add_rows(out, label, (frame.function.empty() ? "?" : frame.function) + (frame.file.empty() ? "" : " (" + frame.file + ")"));
+    label.assign(label.size(), ' ');
+  }
+  if (!thread.stack.doubt.empty()) add_rows(out, "    doubt   ", thread.stack.doubt);
+}
+
+std::string as_text(const Answer& answer, const Options& options) {
+  std::string out;
+  for (std::size_t i = 0; i < answer.processes.size(); ++i) {
+    const probe::ProcessDoing& process = answer.processes[i];
+    const Which& asked = answer.asked[i];
+    std::string head = asked.server.empty() ? process.comm : asked.server + " " + asked.role;
+    head += fmt::format(" {}: {}", process.pid, base::counted(process.threads.size() + process.left_out, "thread"));
+    if (!process.runtime.empty()) head += ", " + process.runtime;
+    out += out.empty() ? "" : "\n";
+    add_rows(out, "", head);
+    if (options.verbose && !process.title.empty()) add_rows(out, "  ", process.title);
+    if (options.quiet) continue;
+    for (const probe::ThreadDoing& thread : process.threads) add_thread(out, thread, options);
+  }
+  if (!answer.gaps.empty()) out += "\nNOT SEEN\n";
+  for (const evidence::Gap& gap : answer.gaps) add_rows(out, "  ", gap.wanted + ": " + gap.reason + (gap.remedy.empty() ? "" : "; " + gap.remedy));
+  return out;
+}
+
+// ---- JSON -----------------------------------------------------------------------------------------------------------
+std::string clean(std::string_view text) { return printable(text, 4096); }
+Json or_null(std::string_view text) { return text.empty() ? Json() : Json(clean(text)); }
+Json or_null(int number) { return number == 0 ? Json() : Json(number); }
+
+Json frames_json(const std::vector<evidence::StackFrame>& frames) {
+  Json list = Json::array();
+  for (const auto& frame : frames) list.push_back({{"function", clean(frame.function)}, {"file", clean(frame.file)}, {"line", or_null(frame.line)}});
+  return list;
+}
+
+Json thread_json(const probe::ThreadDoing& thread) {
+  return {{"tid", or_null(thread.tid)},
+          {"ns_tid", or_null(thread.ns_tid)},
+          {"name", clean(thread.comm)},
+          {"state", std::string(1, thread.state)},
+          {"syscall", or_null(thread.call.name)},
+          {"arguments", or_null(thread.call.arguments)},
+          {"fd", thread.call.fd ? Json(*thread.call.fd) : Json()},
+          {"on", or_null(thread.call.on)},
+          {"peer", or_null(thread.peer)},
+          {"seconds", thread.call.seconds ? Json(*thread.call.seconds) : Json()},
+          {"wchan", or_null(thread.wchan)},
+          {"gil", thread.stack.gil},
+          {"how", or_null(thread.stack.how)},
+          {"doubt", or_null(thread.stack.doubt)},
+          {"python", frames_json(thread.stack.python)},
+          {"beyond", thread.stack.beyond},
+          {"native", frames_json(thread.stack.native)}};
+}
+
+Json process_json(const Which& asked, const probe::ProcessDoing& process) {
+  return {{"pid", process.pid}, {"server", or_null(asked.server)}, {"role", or_null(asked.role)}, {"name", clean(process.comm)}, {"command", clean(process.title)}, {"runtime", or_null(process.runtime)}};
+}
+
+Json gap_json(const evidence::Gap& gap) { return {{"wanted", clean(gap.wanted)}, {"reason", clean(gap.reason)}, {"remedy", or_null(gap.remedy)}, {"count", gap.count}}; }
+
+std::string as_json(const Answer& answer) {
+  Json processes = Json::array(), gaps = Json::array();
+  for (std::size_t i = 0; i < answer.processes.size(); ++i) {
+    Json process = process_json(answer.asked[i], answer.processes[i]);
+    process["threads"] = Json::array();
+    for (const auto& thread : answer.processes[i].threads) process["threads"].push_back(thread_json(thread));
+    process["left_out"] = answer.processes[i].left_out;
+    processes.push_back(std::move(process));
+  }
+  for (const evidence::Gap& gap : answer.gaps) gaps.push_back(gap_json(gap));
+  const Json whole{{"schema", "triage.stacks/1"}, {"tool", "triage " + std::string(report::tool_version)}, {"at", base::iso(answer.at)}, {"processes", std::move(processes)}, {"gaps", std::move(gaps)}};
+  return whole.dump(2) + "\n";
+}
+
+std::string as_lines(const Answer& answer) {
+  std::string out;
+  for (std::size_t i = 0; i < answer.processes.size(); ++i)
+    for (const auto& thread : answer.processes[i].threads) {
+      Json line{{"type", "thread"}};
+      line.update(process_json(answer.asked[i], answer.processes[i]));
+      line["thread"] = thread_json(thread);
+      out += line.dump() + "\n";
+    }
+  for (const evidence::Gap& gap : answer.gaps) {
+    Json line{{"type", "gap"}};
+    line.update(gap_json(gap));
+    out += line.dump() + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+int stacks(const Options& options) {
+  const source::LiveHost host;
+  std::vector<evidence::Gap> gaps;
+  std::vector<Which> asked = asked_for(host, options, gaps);
+  if (asked.empty()) {
+    const std::string what = options.targets.empty() ? "looking for servers on this host" : "looking for " + printable(options.targets.front(), 80);
+    std::fprintf(stderr, "triage: %s: no pre-fork server that I know is there; any process can be named by its pid: triage stacks PID\n", what.c_str());
+    return 3;
+  }
+  const Answer answer = read_all(host, std::move(asked), std::move(gaps));
+  const std::string text = options.format == "json" ? as_json(answer) : options.format == "jsonl" ? as_lines(answer) : as_text(answer, options);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (answer.processes.empty()) return 3;
+  return options.strict && !answer.gaps.empty() && !options.exit_zero ? 1 : 0;
+}
+
+}  // namespace triage
