@@ -1,0 +1,26 @@
+// What the command line asks for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace repro {
+
+enum class Command : std::uint8_t { run, list, what_if, shrink };
+
+struct Options {
+  Command command = Command::run;
+  std::vector<std::string> scenarios, set;
+  std::string server, format = "text", output, only;
+  std::uint64_t seed = 1;
+  double scale = 1;
+  int jobs = 0, repeat = 1;
+  bool keep = false, quiet = false, verbose = false;
+};
+
+struct Asked { std::optional<Options> options; std::string text; int code = 0; };
+Asked read_options(int count, char** words);
+
+}  // namespace repro

@@ -1,0 +1,115 @@
+#include "show.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "reproduce/expect.hpp"
+#include "reproduce/scale.hpp"
+
+namespace repro {
+
+using reproduce::Checked;
+using reproduce::Event;
+using reproduce::Run;
+using reproduce::Scenario;
+
+namespace {
+
+std::string xml(std::string_view text) {
+  std::string out;
+  for (const char c : base::printable(text, 4000)) {
+    if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '&') out += "&amp;";
+    else if (c == '"') out += "&quot;";
+    else out += c;
+  }
+  return out;
+}
+
+std::string indented(std::string_view text, std::size_t by) {
+  std::string out;
+  for (const std::string& line : base::wrap(base::printable(text, 2000), 79 - by)) out += std::string(by, ' ') + line + "\n";
+  return out;
+}
+
+std::string complaint(const Run& run) {
+  std::string text = run.error.empty() ? "" : run.error + "\n";
+  for (const Checked& check : run.checks)
+    if (!check.passed) text += "wanted: " + check.wanted + "; seen: " + check.seen + "\n";
+  for (const std::string& gap : run.gaps) text += "not seen: " + gap + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string list_text(const std::vector<Scenario>& scenarios) {
+  std::string text;
+  for (const Scenario& one : scenarios) {
+    std::string on;
+    for (const std::string& server : one.on) on += (on.empty() ? "" : ", ") + server;
+    text += one.name + "  (" + on + ")\n" + indented(one.proves, 4);
+  }
+  return text + base::counted(scenarios.size(), "scenario") + "\n";
+}
+
+std::string list_json(const std::vector<Scenario>& scenarios) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Scenario& one : scenarios) {
+    nlohmann::ordered_json expected = nlohmann::ordered_json::array();
+    for (const reproduce::Expect& expect : one.expects) expected.push_back(reproduce::wanted_text(expect));
+    all.push_back({{"name", one.name}, {"file", one.file}, {"proves", one.proves}, {"on", one.on}, {"scales", one.scales}, {"expected", expected}});
+  }
+  return all.dump(1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string run_text(const Run& run, bool verbose) {
+  const std::string who = run.scenario + " on " + (run.version.empty() ? run.server : run.version) + ", " + reproduce::number_text(std::max(0.1, run.took)) + " s";
+  std::string text = (run.skipped.empty() ? run.passed() ? "ok    " : "FAIL  " : "skip  ") + base::printable(run.skipped.empty() ? who : run.scenario + " on " + run.server + ": " + run.skipped, 200) + "\n";
+  if (!run.error.empty()) text += indented(run.error, 6);
+  for (const Checked& check : run.checks)
+    if (verbose || !check.passed) text += indented((check.passed ? "as expected: " : "not as expected: ") + check.wanted, 6) + indented("seen: " + check.seen, 8);
+  if (verbose || !run.passed())
+    for (const std::string& gap : run.gaps) text += indented("not seen: " + gap, 6);
+  if (!run.folder.empty()) text += indented("kept: " + run.folder, 6);
+  return text;
+}
+
+std::string summary_text(const std::vector<Run>& runs) {
+  std::size_t passed = 0, failed = 0, skipped = 0;
+  for (const Run& run : runs) ++(!run.skipped.empty() ? skipped : run.passed() ? passed : failed);
+  std::string text = base::counted(passed, "run") + " as expected";
+  if (failed > 0) text += ", " + std::to_string(failed) + " not";
+  if (skipped > 0) text += ", " + std::to_string(skipped) + " skipped";
+  return text + "\n";
+}
+
+std::string junit(const std::vector<Run>& runs) {
+  std::size_t failed = 0, skipped = 0;
+  double took = 0;
+  std::string cases;
+  for (const Run& run : runs) {
+    took += run.took;
+    cases += "  <testcase classname=\"triage-repro." + xml(run.server) + "\" name=\"" + xml(run.scenario) + "\" time=\"" + reproduce::number_text(run.took) + "\"";
+    if (!run.skipped.empty()) {
+      ++skipped;
+      cases += "><skipped message=\"" + xml(run.skipped) + "\"/></testcase>\n";
+    } else if (!run.passed()) {
+      ++failed;
+      cases += "><failure message=\"" + xml(run.error.empty() ? "not as expected" : run.error) + "\">" + xml(complaint(run)) + "</failure></testcase>\n";
+    } else cases += "/>\n";
+  }
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"triage-repro\" tests=\"" + std::to_string(runs.size()) + "\" failures=\"" + std::to_string(failed) + "\" skipped=\"" + std::to_string(skipped) +
+         "\" time=\"" + reproduce::number_text(took) + "\">\n" + cases + "</testsuite>\n";
+}
+
+std::string progress_text(const std::string& name, const Event& event) {
+  std::string text = name + " " + reproduce::number_text(event.at) + " s  " + event.what;
+  if (!event.who.empty()) text += " " + event.who;
+  if (event.pid != 0) text += " " + std::to_string(event.pid);
+  if (!event.text.empty()) text += ": " + event.text;
+  return base::printable(text, 79);
+}
+
+}  // namespace repro
