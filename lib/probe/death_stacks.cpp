@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "probe/python/line_table.hpp"
 #include "probe/system_calls.hpp"
+#include "source/live_host.hpp"
 
 namespace probe {
 
@@ -128,6 +129,18 @@ void DeathStacks::add(int pid, std::vector<Gap>& gaps) {
     return;
   }
   pythons_.insert_or_assign(pid, std::move(*python));
+}
+
+bool DeathStacks::add_fork(int pid, int of) {
+  const auto known = pythons_.find(of);
+  if (known == pythons_.end()) return false;
+  // The auxiliary vector holds addresses that every exec draws anew (AT_RANDOM, AT_BASE) and a fork keeps.
+  const source::LiveHost host;
+  const auto own = host.read("/proc/" + std::to_string(pid) + "/auxv", 4096), its = host.read("/proc/" + std::to_string(of) + "/auxv", 4096);
+  if (!own || !its || own->empty() || *own != *its || !bpf_.add(pid, for_bpf(known->second))) return false;
+  const Interpreter same = known->second;
+  pythons_.insert_or_assign(pid, same);
+  return true;
 }
 
 void DeathStacks::ended(int pid) {

@@ -22,6 +22,8 @@ class DeathStacks {
   int fd() const { return bpf_.fd(); }       // readable when a stack came
   /// A process that is watched from now on: what it runs, it and its forks. A Gap for a Python that is not known; none for what is no Python.
   void add(int pid, std::vector<evidence::Gap>& gaps);
+  /// The same of a process that runs what `of` runs, a fork of it or of what it was forked from; false when it does not.
+  bool add_fork(int pid, int of);
   bool knows(int pid) const { return pythons_.contains(pid); }
   void ended(int pid);
   /// What came since, in the order of its time.

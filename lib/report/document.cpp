@@ -127,6 +127,12 @@ Json because_json(const Report& report, const rule::Finding& finding) {
 
 std::size_t beyond(std::size_t count, std::size_t most) { return count > most ? count - most : 0; }
 
+Json frames_json(const std::vector<evidence::StackFrame>& frames) {
+  Json list = Json::array();
+  for (const evidence::StackFrame& frame : frames) list.push_back(Json{{"function", utf8(frame.function)}, {"file", utf8(frame.file)}, {"line", frame.line}});
+  return list;
+}
+
 }  // namespace
 
 Json finding_json(const Report& report, const rule::Finding& finding) {
@@ -158,7 +164,7 @@ Json finding_json(const Report& report, const rule::Finding& finding) {
       {"ruled_out", std::move(ruled_out)},
       {"missing", texts(finding.missing)},
       {"was_doing",
-       {{"request", text_or_null(doing.request)}, {"requests", text_or_null(doing.requests)}, {"syscall", text_or_null(doing.syscall)}, {"fd", doing.fd ? Json(*doing.fd) : Json()}, {"peer", text_or_null(doing.peer)}, {"python", texts(doing.python)}, {"native", texts(doing.native)}}},
+       {{"request", text_or_null(doing.request)}, {"requests", text_or_null(doing.requests)}, {"syscall", text_or_null(doing.syscall)}, {"fd", doing.fd ? Json(*doing.fd) : Json()}, {"peer", text_or_null(doing.peer)}, {"python", texts(doing.python)}, {"native", texts(doing.native)}, {"frames", frames_json(doing.frames)}}},
       {"prediction", text_or_null(finding.prediction)},
       {"fix", std::move(fix)},
       {"omitted", {{"because", beyond(finding.because.size(), most_because)}, {"members", beyond(finding.members.size(), most_members)}}},

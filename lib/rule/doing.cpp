@@ -143,7 +143,10 @@ void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
   if (telling_one != no_fact) {
     const auto& stack = *as<ThreadStack>(look.evidence.facts[telling_one]);
     tid = stack.tid;
-    if (doing.python.empty()) doing.python = folded(stack.python);
+    if (doing.python.empty()) {
+      doing.python = folded(stack.python);
+      doing.frames = stack.python;
+    }
     if (doing.native.empty())
       for (const StackFrame& frame : stack.native) doing.native.push_back(frame_text(frame));
     if (!doing.python.empty() && !stack.doubt.empty()) doing.python.push_back(stack.doubt);

@@ -32,7 +32,8 @@ struct Exclusion { std::string cause, because; };        // cause: a rule id; be
 struct Doing {
   std::string request, syscall, peer;
   std::optional<int> fd;
-  std::vector<std::string> python, native;
+  std::vector<std::string> python, native;               // python: the application's innermost frame first, others folded
+  std::vector<evidence::StackFrame> frames;              // the whole Python stack, innermost first
   std::string requests;                                  // over all repeats of the group: "17 of 19 were in GET /report"
   bool any() const { return !request.empty() || !requests.empty() || !syscall.empty() || !python.empty() || !native.empty(); }
 };

@@ -260,9 +260,9 @@ def copy_program(program, to):
 
 class Gunicorn:
     """A gunicorn with the faulty application. `packages`: a folder to take another version from than the installed one; `socket`: the path
-    of a unix socket to bind instead of a port; `app`: another module that lies in the folder."""
+    of a unix socket to bind instead of a port; `app`: another module that lies in the folder; `python`: what runs `packages`."""
 
-    def __init__(self, folder, *arguments, workers=2, packages=None, cgroup=None, ready=True, socket=None, app='faulty'):
+    def __init__(self, folder, *arguments, workers=2, packages=None, cgroup=None, ready=True, socket=None, app='faulty', python=PYTHON):
         self.folder, self.port = pathlib.Path(folder), str(socket) if socket else free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log, self.requests, self.wanted = self.folder / 'error.log', self.folder.parent / (self.folder.name + '.requests'), workers
@@ -271,7 +271,7 @@ class Gunicorn:
         environment.pop('GUNICORN_CMD_ARGS', None)
         if packages:
             environment['PYTHONPATH'] = str(packages)
-        command = [shutil.which('gunicorn', path='/usr/bin:/bin')] if not packages else [PYTHON, '-m', 'gunicorn']
+        command = [shutil.which('gunicorn', path='/usr/bin:/bin')] if not packages else [python, '-m', 'gunicorn']
         command += ['-b', f'unix:{socket}' if socket else f'{LOOPBACK}:{self.port}', '-w', str(workers), '--error-logfile', str(self.log), *arguments, app]
         self.command = command
         with open(self.folder / 'stdio.log', 'wb') as stdio:

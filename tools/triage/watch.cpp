@@ -214,7 +214,7 @@ void Session::add_stacks(const probe::FoundServer& server) {
   // Forks share their master's; a worker that became another program (uvicorn's) has its own, and workers may outlive their master.
   if (!stacks_->knows(server.pid())) stacks_->add(server.pid(), gaps);
   for (const probe::Process& worker : server.workers)
-    if (!stacks_->knows(worker.pid)) stacks_->add(worker.pid, gaps);
+    if (!stacks_->knows(worker.pid) && !stacks_->add_fork(worker.pid, server.pid())) stacks_->add(worker.pid, gaps);
   if (!gaps.empty()) scene_.miss(std::move(gaps.front()));
 }
 
@@ -365,10 +365,10 @@ int Session::run(int signals, bool stacks, std::vector<std::pair<std::string, do
   const auto servers = beside_.servers();
   looked_ = Steady::now();
   start.emplace_back("servers", ms_of(looked_ - began_));
-  attach_to(servers, true);
-  const auto attached = Steady::now();
+  const auto looked = Steady::now();
   follow_stacks(stacks);
-  for (const probe::FoundServer& server : servers) add_stacks(server);
+  const auto followed = Steady::now();
+  attach_to(servers, true);
   look_soon_ = true;
   gaps_of(watch_.gaps(), watch_gaps_);
   gaps_of(scene_.gaps(), scene_gaps_);
@@ -377,7 +377,7 @@ int Session::run(int signals, bool stacks, std::vector<std::pair<std::string, do
   if (options_.verbose) {
     std::string text = "start:";
     for (const auto& [step, ms] : start) text += fmt::format(" {} {:.1f} ms", step, ms);
-    note("start", text + fmt::format(" add {:.1f} ms stacks {:.1f} ms", ms_of(attached - looked_), ms_of(Steady::now() - attached)));
+    note("start", text + fmt::format(" add {:.1f} ms stacks {:.1f} ms", ms_of(Steady::now() - followed), ms_of(followed - looked)));
   }
   const auto end = options_.for_s ? began_ + std::chrono::nanoseconds(static_cast<std::int64_t>(*options_.for_s * 1e9)) : Steady::time_point::max();
   bool stop = false;
