@@ -122,7 +122,8 @@ class Sayer {
   void futex() {
     const auto what = argument(1) & FUTEX_CMD_MASK;
     if (what != FUTEX_WAIT && what != FUTEX_WAIT_BITSET && what != FUTEX_LOCK_PI) return;
-    add(argument(3) == 0 ? "for a lock, without a limit" : "for a lock, with a limit");
+    add(argument(3) == 0 ? "without a limit" : "with a limit");
+    call_.on = argument(1) & FUTEX_PRIVATE_FLAG ? own_lock : shared_lock;
   }
 
   void slept() {

@@ -23,6 +23,9 @@ struct CallLine {
 };
 std::optional<CallLine> read_call_line(std::string_view text);
 
+/// What a futex leads to: only this process's threads can wake it, or those of others, too (FUTEX_PRIVATE_FLAG).
+constexpr std::string_view own_lock = "a lock in its own memory", shared_lock = "a lock that processes share";
+
 struct ThreadCall {
   std::string name;                          // "recvfrom"; "system call 999"; "" none
   std::string arguments;                     // "fd 11, up to 8192 B"; "" none that are known

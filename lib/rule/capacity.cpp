@@ -45,8 +45,8 @@ Waiting waiting_of(const Look& look, const LiveProcess& worker, std::string* on)
   if (waits.call == "futex") return Waiting::lock;
   if (waits.call == "nanosleep" || waits.call == "clock_nanosleep") return Waiting::sleeping;
   if (one_of(waits.call, {"accept", "accept4"}) || base::starts_with(waits.on, "the listener ")) return Waiting::idle;
-  // epoll, poll and select name no peer: a loop that is idle looks like one that waits for somebody.
-  if (waits.on.empty() || !one_of(waits.call, {"recvfrom", "recvmsg", "read", "readv", "sendto", "sendmsg", "write", "writev", "connect", "sendfile"})) return Waiting::unknown;
+  // epoll, and poll and select on several, name no peer: a loop that is idle looks like one that waits for somebody.
+  if (waits.on.empty() || !one_of(waits.call, {"recvfrom", "recvmsg", "read", "readv", "sendto", "sendmsg", "write", "writev", "connect", "sendfile", "poll", "ppoll"})) return Waiting::unknown;
   for (const FactId id : worker.connections)
     if (std::get<ConnectionSeen>(look.evidence.facts[id].what).peer == waits.on) return Waiting::client;
   const bool socket = base::contains(waits.on, ":") || base::starts_with(waits.on, "a unix socket");

@@ -315,7 +315,7 @@ void advise_on_timeout(Draft& draft, const Case& c) {
     draft.first.push_back({"then", "put a proxy that reads the whole request first in front (nginx), or use gthread, where an idle connection holds no worker", "", "a restart", "threads = 4"});
   } else if (loop) {
     draft.own_steps = true;
-    draft.first.push_back({"now", "see what blocks the loop of those that live: py-spy dump --nonblocking --pid PID", "", "nothing", ""});
+    draft.first.push_back({"now", "see what blocks the loop of those that live: triage stacks PID", "", "nothing", ""});
     draft.first.push_back({"then", base::contains(kind, "gevent") || base::contains(kind, "eventlet")
                                        ? "the loop of this worker class was blocked, however short each request is: find the call that does not yield (C code, a driver that is not patched, CPU work) and take it out of the worker"
                                        : "the event loop was blocked, however short each request is: find the call without await and run it in a thread (asyncio.to_thread)",

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "rule/family.hpp"
 #include "rule/live.hpp"
+#include "rule/stuck.hpp"
 
 namespace rule {
 
@@ -88,7 +89,8 @@ const LiveProcess* live_process(const std::vector<LiveServer>& servers, int pid)
 
 void say_waiting(const Look& look, const LiveProcess* process, Draft& draft) {
   if (!process) return;
-  const std::string text = waiting_text(look, *process);
+  const auto cause = cause_of(look, *process);
+  const std::string text = cause ? cause->text : waiting_text(look, *process);
   if (text.empty()) return;
   const auto& waits = std::get<ProcessWaits>(look.evidence.facts[process->waits].what);
   draft.was_doing.syscall = waits.call;
@@ -96,6 +98,12 @@ void say_waiting(const Look& look, const LiveProcess* process, Draft& draft) {
   draft.was_doing.peer = base::printable(waits.on, 120);
   draft.values["detail"] = text + (draft.values["detail"].empty() ? "" : "; " + draft.values["detail"]);
   because(draft, process->waits);
+  tell_stack(look, *process, draft);
+  if (!cause) return;
+  draft.values["cause"] = cause->name;
+  // Workers that hang for different reasons are different findings.
+  draft.group += " " + cause->name + " " + (draft.was_doing.python.empty() ? std::string() : draft.was_doing.python.front());
+  for (const Step& step : cause->steps) draft.first.push_back(step);
 }
 
 // The heartbeat's age against the limit; and a worker that was never ready.

@@ -262,7 +262,7 @@ std::optional<Draft> gave_up(const Look& look) {
       draft.values["reason"] = fmt::format(": a request waited {:g} s for its answer, and a worker that has one is killed by {:g} s", chain.proxy.read.seconds, killed);
       draft.sure_because = fmt::format("with a worker timeout of {:g} s, at least {:g} s of the wait were in its queue", chain.server.worker.seconds, chain.proxy.read.seconds - killed);
       draft.subject.server = look.stack.servers[way->running.server].flavour;
-      draft.missing.push_back("what the workers were busy with: py-spy dump --nonblocking while it lasts");
+      draft.missing.push_back("what the workers were busy with: triage stacks while it lasts");
       return draft;
     }
   }
@@ -334,7 +334,7 @@ std::optional<Draft> saturated(const Look& look) {
   draft.sure_because = full.ids.empty() ? "requests on many paths timed out at once while the server lived" : "its listen queue was full while the server lived: no worker took from it";
   draft.subject.role = "server";
   draft.subject.server = alive->flavour;
-  draft.missing.push_back("what they were busy with: py-spy dump --nonblocking while it lasts");
+  draft.missing.push_back("what they were busy with: triage stacks while it lasts");
   return draft;
 }
 

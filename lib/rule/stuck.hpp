@@ -1,0 +1,21 @@
+// What a living worker that does not come back is doing, and the cause as far as it can be named: from its threads' stacks and calls, the connections
+// that it holds, and how many threads it has. Of facts alone, so a bundle says the same.
+#pragma once
+
+#include "rule/live.hpp"
+
+namespace rule {
+
+/// Fills was_doing with the call and the stack of the thread that tells most, as they were read of the living process. Nothing where none was.
+void tell_stack(const Look& look, const LiveProcess& process, Draft& draft);
+
+struct Cause {
+  std::string name;                          // "slow upstream": the word for it
+  std::string text;                          // "it waits for 10.0.0.2:5432 (PostgreSQL)": a clause
+  std::vector<Step> steps;                   // that fit this cause, before the card's
+};
+
+/// nullopt where the evidence allows none.
+std::optional<Cause> cause_of(const Look& look, const LiveProcess& process);
+
+}  // namespace rule

@@ -1,0 +1,143 @@
+#include "model/build.hpp"
+#include "rule/stuck.hpp"
+#include "support/catch.hpp"
+
+using namespace evidence;
+
+namespace {
+
+constexpr int pid = 451;
+
+struct Scene {
+  Evidence evidence;
+  rule::LiveProcess process;
+  SourceId source = 0;
+
+  Scene() {
+    Source live;
+    live.name = "/proc";
+    live.kind = SourceKind::proc;
+    live.live = true;
+    source = evidence.add_source(live);
+    process.pid = pid;
+  }
+  FactId add(What what) {
+    Fact fact;
+    fact.what = std::move(what);
+    fact.about.pid = pid;
+    fact.about.space = PidSpace::host;
+    fact.origin.source = source;
+    return evidence.add(std::move(fact));
+  }
+  void seen(std::uint64_t threads) {
+    ProcessSeen one;
+    one.threads = threads;
+    process.seen = add(std::move(one));
+  }
+  void waits(std::string state, std::string call, std::string on, std::string wchan = {}) {
+    ProcessWaits one;
+    one.state = std::move(state);
+    one.call = std::move(call);
+    one.on = std::move(on);
+    one.wchan = std::move(wchan);
+    process.waits = add(std::move(one));
+  }
+  void thread(int tid, std::vector<StackFrame> frames, std::string call = {}, std::string on = {}, bool gil = false) {
+    ThreadStack stack;
+    stack.tid = tid;
+    stack.how = "asleep";
+    stack.gil = gil;
+    stack.python = std::move(frames);
+    add(std::move(stack));
+    if (call.empty()) return;
+    TimeBlocked blocked;
+    blocked.tid = tid;
+    blocked.call = std::move(call);
+    blocked.on = std::move(on);
+    add(std::move(blocked));
+  }
+  std::string cause() {
+    const model::Stack stack = model::build(evidence);
+    const auto found = rule::cause_of(rule::look_at(stack, evidence), process);
+    return found ? found->name + ": " + found->text : "none";
+  }
+};
+
+const StackFrame own{"report", "/srv/app.py", 7}, server{"handle", "/usr/lib/python3/dist-packages/gunicorn/workers/sync.py", 134};
+
+}  // namespace
+
+TEST_CASE("the cause of a hang is named where the evidence allows it") {
+  Scene scene;
+  SECTION("an upstream") {
+    scene.waits("S", "recvfrom", "10.0.0.2:5432 (PostgreSQL)");
+    scene.thread(pid, {own, server}, "recvfrom", "10.0.0.2:5432 (PostgreSQL)");
+    CHECK(scene.cause() == "slow upstream: it waits in report (/srv/app.py:7) for 10.0.0.2:5432 (PostgreSQL), which does not answer");
+  }
+  SECTION("a client that sent nothing") {
+    scene.waits("S", "recvfrom", "10.0.0.9:40001");
+    scene.thread(pid, {server}, "recvfrom", "10.0.0.9:40001");
+    ConnectionSeen connection;
+    connection.peer = "10.0.0.9:40001";
+    connection.received = 0;
+    scene.process.connections.push_back(scene.add(connection));
+    CHECK(scene.cause() == "idle client: its client 10.0.0.9:40001 has sent nothing: an idle connection holds it");
+  }
+  SECTION("a client that does not read") {
+    scene.waits("S", "sendto", "10.0.0.9:40001");
+    ConnectionSeen connection;
+    connection.peer = "10.0.0.9:40001";
+    connection.received = 90;
+    scene.process.connections.push_back(scene.add(connection));
+    CHECK(scene.cause() == "slow client: its client 10.0.0.9:40001 does not read the answer");
+  }
+  SECTION("a lock that only itself could release") {
+    scene.seen(1);
+    scene.waits("S", "futex", "a lock in its own memory");
+    scene.thread(pid, {own, server}, "futex", "a lock in its own memory");
+    CHECK(scene.cause() == "deadlock: it waits in report (/srv/app.py:7) for a lock that nobody can release, for it is its only thread: held when it was forked, or taken twice");
+  }
+  SECTION("a lock that another thread may release") {
+    scene.seen(3);
+    scene.waits("S", "futex", "a lock in its own memory");
+    scene.thread(pid, {own, server}, "futex", "a lock in its own memory");
+    CHECK(scene.cause() == "lock: it waits in report (/srv/app.py:7) for a lock");
+  }
+  SECTION("the GIL held in C by another thread") {
+    scene.seen(2);
+    scene.waits("S", "futex", "a lock in its own memory");
+    scene.thread(pid, {server}, "futex", "a lock in its own memory");
+    scene.thread(460, {own}, "clock_nanosleep", "", true);
+    CHECK(scene.cause() == "GIL held in C: its thread 460 holds the GIL while it waits in clock_nanosleep(), called in report (/srv/app.py:7): no other thread of it can run");
+  }
+  SECTION("computing") {
+    scene.waits("R", "", "");
+    scene.thread(pid, {own, server});
+    CHECK(scene.cause() == "CPU: it computes in report (/srv/app.py:7)");
+  }
+  SECTION("a name that is not resolved") {
+    scene.waits("S", "poll", "10.0.0.53:53");
+    scene.thread(pid, {{"getaddrinfo", "/usr/lib/python3.11/socket.py", 962}, own, server}, "poll", "10.0.0.53:53");
+    CHECK(scene.cause() == "DNS: it waits in report (/srv/app.py:7) for a name to be resolved, by 10.0.0.53:53");
+  }
+  SECTION("a network file system") {
+    scene.waits("D", "read", "/mnt/share/x", "nfs4_wait_bit_killable");
+    scene.thread(pid, {own, server}, "read", "/mnt/share/x");
+    CHECK(scene.cause() == "network file system: it waits in report (/srv/app.py:7) inside the kernel for a network file system (nfs4_wait_bit_killable): no signal ends it");
+  }
+  SECTION("the thread of a pool, not the loop that waits for all of them") {
+    scene.seen(3);
+    scene.waits("S", "epoll_wait", "");
+    scene.thread(pid, {server}, "epoll_wait");
+    scene.thread(452, {own, server}, "recvfrom", "10.0.0.2:6379");
+    CHECK(scene.cause() == "slow upstream: it waits in report (/srv/app.py:7) for 10.0.0.2:6379, which does not answer");
+  }
+  SECTION("stopped is a finding of its own, and a free worker has no cause") {
+    scene.waits("T", "recvfrom", "10.0.0.2:5432");
+    CHECK(scene.cause() == "none");
+  }
+  SECTION("a loop of which nothing is known") {
+    scene.waits("S", "epoll_wait", "");
+    CHECK(scene.cause() == "none");
+  }
+}
