@@ -41,6 +41,13 @@ std::string temporary() {
 
 bool has(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+// The pid in a folder's name means something only in the pid namespace it was taken from: folders may be shared between containers.
+std::string whose_pids() {
+  char name[64];
+  const ssize_t size = ::readlink("/proc/self/ns/pid", name, sizeof name);
+  return std::string(name, static_cast<std::size_t>(size > 0 ? size : 0));
+}
+
 struct Controller { std::string folder, word; };
 
 std::vector<Controller> controllers() {
@@ -113,6 +120,7 @@ base::Result<Ground> make_folder(int number) {
   ground.folder = temporary() + "/" + std::string(mark) + std::to_string(::getpid()) + "-" + std::to_string(number);
   if (::mkdir(ground.folder.c_str(), 0755) != 0) return base::fail(base::from_errno(errno, "making the scratch folder " + ground.folder));
   ::chmod(ground.folder.c_str(), 0755);
+  write_file(ground.folder + "/owner", whose_pids());
   const std::string name(fs::path(ground.folder).filename());
   for (const Controller& one : controllers()) {
     ground.cgroups.push_back(one.folder + "/" + name);
@@ -195,7 +203,7 @@ std::vector<std::string> sweep_strays() {
     std::string_view rest = std::string_view(name).substr(mark.size());
     const auto owner = base::take_number(rest);
     if (!owner || *owner <= 0 || !rest.starts_with('-') || has("/proc/" + std::to_string(*owner))) continue;
-    if (has(entry.path().string() + "/kept")) continue;
+    if (has(entry.path().string() + "/kept") || read_file(entry.path().string() + "/owner") != whose_pids()) continue;
     Ground ground;
     ground.folder = entry.path();
     for (const Controller& one : controllers()) {
