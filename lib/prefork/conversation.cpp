@@ -176,6 +176,7 @@ void Conversation::answer_request() {
     if (alone_) signals::in_flight(fd_.get(), said_.method, said_.target);
   }
   const std::int64_t start = monotonic_ns();
+  worker_.announce(said_);
   std::string given;
   if (worker_.may_suffer()) {
     given = worker_.suffer(said_);
@@ -188,7 +189,6 @@ void Conversation::answer_request() {
       return;
     }
   }
-  worker_.announce(said_);
   if (given.empty()) worker_.app->handle(*this);
   else answer(200, "text/plain", given);
   reply_.finish(date_.now(), out_);

@@ -353,9 +353,9 @@ void Loop::run_app(Connection& connection, const Head& head, Spool* spool) {
   spool_ = spool;
   reply_.start(head, worker_.settings.keepalive > 0 && !signals::stopping(), worker_.logs_answer_fields);
   const std::int64_t start = now_;  // of the batch, or of the request before: a look at the clock saved
+  worker_.announce(said_);
   std::string given;
   if (worker_.may_suffer()) given = worker_.suffer(said_);
-  worker_.announce(said_);
   if (given.empty()) worker_.app->handle(*this);
   else answer(200, "text/plain", given);
   if (worker_.app->post_request) worker_.app->post_request(said_, reply_.status());

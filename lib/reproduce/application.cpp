@@ -60,6 +60,12 @@ def suffer(path):
         elif name == 'eat':
             while True:
                 kept.append(b'x' * (4 << 20))  # written, so that each page counts
+        elif name == 'eat_in_child':
+            child = os.fork()
+            if child == 0:
+                while True:
+                    kept.append(b'x' * (4 << 20))
+            os.waitpid(child, 0)
         elif name == 'fd_leak':
             kept.extend(os.dup(0) for _ in range(int(1 if value is None else value)))
         elif name == 'segfault':

@@ -139,9 +139,9 @@ class Play {
     note({0, "ready", site_.server, 0, 0, run_.version, 0, {}});
     prepare_loads();
     loop();
-    for (auto& one : clients_) one->end(now());
     if (gone()) return base::fail({base::Kind::refused, "running " + scenario_.name, "it was interrupted", "", 0});
     verdict(kernel);
+    for (auto& one : clients_) one->end(now());
     note({now(), "end", "", 0, 0, "", 0, {}});
     return {};
   }
@@ -268,7 +268,8 @@ class Play {
 
   bool satisfied() const {
     if (std::ranges::find(done_, false) != done_.end()) return false;
-    if (std::ranges::any_of(clients_, [](const auto& one) { return !one->over(); })) return false;
+    for (std::size_t i = 0; i < clients_.size(); ++i)
+      if (scenario_.loads[i].background ? !clients_[i]->begun() : !clients_[i]->over()) return false;
     if (watched_.master() != 0 && scenario_.server.ready == Server::Ready::workers && scenario_.replaced && (watched_.workers().size() < workers_wanted() || !std::ranges::all_of(watched_.workers(), serves))) return false;
     return std::ranges::all_of(wanted_, [&](const Expect& one) {
       if (one.kind == Expect::Kind::triage) return true;

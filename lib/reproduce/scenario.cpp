@@ -180,7 +180,7 @@ class Reader {
   }
 
   void server(const PlacedJson& json, Server& to) {
-    Known keys{"like", "app", "args", "gunicorn_args", "faults", "bind", "user", "config", "ready", "debug"};
+    Known keys{"like", "app", "args", "gunicorn_args", "faults", "own_faults", "bind", "user", "config", "ready", "debug"};
     for (const ServerSetting& setting : server_settings()) keys.push_back(setting.name);
     if (!object(json, "'server'", keys)) return;
     for (const JsonMember& member : json.members) {
@@ -190,6 +190,7 @@ class Reader {
       else if (member.key == "args") to.args = texts(value, "args");
       else if (member.key == "gunicorn_args") to.gunicorn_args = texts(value, "gunicorn_args");
       else if (member.key == "faults") each(value, "faults", [&](const PlacedJson& one) { to.faults.push_back(fault(one)); });
+      else if (member.key == "own_faults") each(value, "own_faults", [&](const PlacedJson& one) { to.own_faults.push_back(fault(one)); });
       else if (member.key == "bind") to.bind = one_of(value, "bind", {"tcp", "unix"});
       else if (member.key == "user") to.user = text(value, "user");
       else if (member.key == "config") to.config = path(value, "config");
@@ -213,7 +214,7 @@ class Reader {
   std::string fault(const PlacedJson& json) {
     const std::string spec = text(json, "fault");
     const std::string_view word = std::string_view(spec).substr(0, spec.find_first_of("=,"));
-    Known known{"eat", "refuse_term"};   // of the built-in Python application
+    Known known{"eat", "eat_in_child", "refuse_term"};   // of the built-in Python application
     if (std::ranges::find(known, word) != known.end()) return spec;
     for (const prefork::FaultRow& row : prefork::fault_rows()) known.push_back(row.name);
     if (!prefork::fault_row(word)) complain(json.place, "there is no fault '" + base::printable(word, 60) + "'" + base::did_you_mean(word, known), "`triage-server --list-faults` has them");
@@ -278,7 +279,7 @@ class Reader {
   Load load(const PlacedJson& json, std::size_t number_of) {
     Load to;
     to.name = "load" + std::to_string(number_of + 1);
-    if (!object(json, "a load", {"name", "method", "path", "to", "at", "after", "holding", "nth", "delay", "rate", "concurrency", "count", "lasts", "patience", "pause", "keep_alive", "idle", "body", "pieces", "gap", "retries"}))
+    if (!object(json, "a load", {"name", "method", "path", "to", "at", "after", "holding", "nth", "delay", "rate", "concurrency", "count", "lasts", "patience", "pause", "keep_alive", "idle", "body", "pieces", "gap", "retries", "background"}))
       return to;
     for (const JsonMember& member : json.members) {
       const PlacedJson& value = member.value;
@@ -298,6 +299,7 @@ class Reader {
       else if (member.key == "pieces") to.pieces = whole(value, "pieces", 1, 10'000);
       else if (member.key == "gap") to.gap = seconds(value, "gap");
       else if (member.key == "retries") to.retries = whole(value, "retries", 0, 20);
+      else if (member.key == "background") to.background = truth(value, "background");
       else moment(member, to.when);
     }
     if (to.body > (64u << 20)) complain(json.place, "'body' is larger than 64 MiB");
@@ -400,7 +402,7 @@ std::vector<StepAct> step_acts() {
 }
 
 std::vector<std::string_view> event_words() {
-  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "answered", "step", "log", "load-begins", "load-ends"};
+  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "taken", "answered", "step", "signalled", "log", "queue", "load-begins", "load-ends"};
 }
 
 const std::vector<ServerSetting>& server_settings() {

@@ -36,6 +36,7 @@ struct Server {
   Pairs settings;                  // as gunicorn names them; times in seconds, unscaled
   Words args;                      // more words of its command line
   Words gunicorn_args;             // of gunicorn's alone
+  Words own_faults;                // the same of triage-server alone: what gunicorn does by nature
   Words faults;                    // name[=value][,path=/x][,every=N], as triage-server's --fault
   std::string bind = "tcp";        // or "unix"
   std::string user;                // its workers' user
@@ -78,6 +79,7 @@ struct Load {
   bool keep_alive = false, idle = false;        // idle: connects and says nothing
   std::uint64_t body = 0; int pieces = 1; double gap = 0;   // an upload in pieces
   int retries = 0;                 // of a request that failed
+  bool background = false;         // the run does not wait for its end
 };
 inline constexpr int most_connections = 400, most_requests = 20'000;
 

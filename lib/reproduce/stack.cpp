@@ -66,7 +66,7 @@ std::optional<std::pair<unsigned, unsigned>> user_ids(const std::string& name) {
 }
 
 bool gunicorn_can(std::string_view fault) {
-  constexpr std::array can{"hang", "spin", "deadlock", "leak", "eat", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt", "refuse_term"};
+  constexpr std::array can{"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt", "refuse_term"};
   return std::ranges::find(can, fault) != can.end();
 }
 
@@ -128,7 +128,9 @@ base::Result<Command> server_command(const Scenario& scenario, const Site& site)
   }
   if (!server.user.empty()) words.insert(words.end(), {"--user", server.user});
   std::string faults;
-  for (const std::string& fault : server.faults) {
+  Words every_fault = server.faults;
+  if (own) every_fault.insert(every_fault.end(), server.own_faults.begin(), server.own_faults.end());
+  for (const std::string& fault : every_fault) {
     const std::string spec = site.fill(fault), name = spec.substr(0, spec.find_first_of("=,"));
     if (!own && !gunicorn_can(name)) return base::fail({base::Kind::unsupported, "making '" + name + "' on gunicorn", "its application cannot do that", "leave gunicorn out of 'on'", 0});
     faults += spec + "\n";
