@@ -79,7 +79,7 @@ Checked check(const Expect& expect, std::span<const Event> events, const Scale& 
   }
   out.passed = in_time >= expect.at_least && (expect.at_most < 0 || all <= expect.at_most);
   out.seen = all == 0 ? "none" : std::to_string(all) + (all == 1 ? ", at " + number_text(first) + " s" : ", at " + number_text(first) + " to " + number_text(last) + " s");
-  if (all > 0 && in_time < expect.at_least) out.seen += ", too late for " + number_text(scale.seconds(expect.within)) + " s";
+  if (all >= expect.at_least && in_time < expect.at_least) out.seen += ", too late for " + number_text(scale.seconds(expect.within)) + " s";
   if (!others.empty() && (!out.passed || all == 0)) {
     out.seen += all == 0 ? "; instead" : "; besides";
     std::size_t shown = 0;

@@ -35,7 +35,6 @@ namespace {
 constexpr double tick = 0.02, sample_every = 0.25;
 constexpr std::size_t most_events = 20'000, most_log_lines = 3'000;
 constexpr double ready_within = 40;             // on a machine with other work
-constexpr int usual_port = 8000, usual_front = 8080;   // in a network of its own
 
 /// A file that grows; told line by line.
 struct Tail {
@@ -108,8 +107,8 @@ class Play {
       if (one.on.empty() || one.on == site_.server) wanted_.push_back(one);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     space_ = make_space(scenario_, ground_, run_.gaps);
-    site_.back = scenario_.server.bind == "unix" ? Address{0, site_.folder + "/app.sock"} : Address{space_.own_net() ? usual_port : free_port(), ""};
-    site_.front = {space_.own_net() ? usual_front : free_port(), ""};
+    site_.back = scenario_.server.bind == "unix" ? Address{0, site_.folder + "/app.sock"} : Address{own_port(0), ""};
+    site_.front = {own_port(1), ""};
     if (auto done = lay_out(scenario_, site_); !done) return done;
     run_.version = version_of(site_.server);
     run_.versions.push_back(run_.version);
@@ -153,6 +152,9 @@ class Play {
     note({now(), "started", role == "proxy" ? "proxy" : "server", own_pid(pid), pid, shown(command), 0, {}});
     return {};
   }
+
+  // In a network of our own any would do; each run takes others, so that its addresses are its own in logs and reports, too.
+  int own_port(int number) const { return space_.own_net() ? 10'000 + 2 * (::getpid() % 10'000) + number : free_port(); }
 
   // Opened in the run's network.
   base::Fd dial(int family) const {
@@ -388,7 +390,7 @@ class Play {
       for (const int pid : pids) ::kill(pid, *base::signal_number(step.what));
       for (const int pid : pids) note({now(), "signalled", step.to, own_pid(pid), pid, base::signal_text(*base::signal_number(step.what)), 0, {}});
     } else if (step.act == "freeze" || step.act == "thaw") {
-      for (const int pid : watched_.everyone()) ::kill(pid, step.act == "freeze" ? SIGSTOP : SIGCONT);
+      for (const int pid : targets(step.what)) ::kill(pid, step.act == "freeze" ? SIGSTOP : SIGCONT);
     } else if (step.act == "fault" || step.act == "fault_off") {
       good = tell_server("fault " + std::string(step.act == "fault" ? "on " : "off ") + site_.fill(step.what));
     } else if (step.act == "edit") {

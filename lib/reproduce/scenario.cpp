@@ -308,6 +308,7 @@ class Reader {
   }
   Step step(const PlacedJson& json) {
     Step to;
+    const Known whom{"master", "worker", "workers", "newest", "oldest", "busy", "all", "proxy"};
     Known acts, keys{"at", "after", "holding", "nth", "delay", "to", "text", "mode", "on"};
     for (const StepAct& act : step_acts()) acts.push_back(act.name);
     keys.insert(keys.end(), acts.begin(), acts.end());
@@ -320,7 +321,8 @@ class Reader {
         to.what = text(value, member.key);
         if (to.act == "signal" && !base::signal_number(to.what)) complain(value.place, "there is no signal '" + base::printable(to.what, 40) + "'", "write HUP, TERM, KILL...");
         if (to.act == "fault") fault(value);
-      } else if (member.key == "to") to.to = one_of(value, "to", {"master", "worker", "workers", "newest", "oldest", "busy", "all", "proxy"});
+        if (to.act == "freeze" || to.act == "thaw") one_of(value, to.act, whom);
+      } else if (member.key == "to") to.to = one_of(value, "to", whom);
       else if (member.key == "text") to.text = lines(value, "text");
       else if (member.key == "mode") to.mode = mode(value);
       else if (member.key == "on") to.on = only(value);
@@ -397,7 +399,7 @@ std::vector<StepAct> step_acts() {
           {"mode", "gives this file `mode`"},
           {"steal", "binds this socket anew: what listened there is reached no more"},
           {"start", "starts a server like the first: restart"},
-          {"freeze", "stops every process of the stack as a suspend does"},
+          {"freeze", "stops these processes (all, master, workers...), as a suspend does"},
           {"thaw", "lets them go on"}};
 }
 
