@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""What `triage stacks` says of living processes: the same as faulthandler for every CPython of this machine, all threads; line tables against the
+interpreters' own; and that nobody notices being looked at: no system call is interrupted, nothing is stopped, a worker in state D included."""
+import argparse
+import functools
+import glob
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+from harness import HERE, PYTHON, Gunicorn, Process, Skip, alive, first_in_a_pid_namespace, report, run_cases, same, triage, wait_until, without_titles
+
+MINORS = range(8, 16)
+
+
+def pythons():
+    """[(version, path)] of what is here: pyenv's, the system's; one of each."""
+    found = {}
+    for path in [PYTHON, *sorted(glob.glob('/usr/bin/python3.*[0-9]')), *sorted(glob.glob('/root/.pyenv/versions/3.*/bin/python'))]:
+        got = subprocess.run([path, '-c', 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.abiflags)'], capture_output=True, text=True)
+        words = got.stdout.split()
+        if got.returncode == 0 and len(words) == 1 and int(words[0].split('.')[1]) in MINORS:
+            found.setdefault(words[0], path)
+    return sorted(found.items(), key=lambda one: [int(part) for part in one[0].split('.')])
+
+
+def shown(text):
+    """What base::printable and faulthandler write for what is not ASCII, as it was."""
+    return re.sub(r'\\(?:u\{([0-9a-f]+)\}|x([0-9a-f]{2})|u([0-9a-f]{4}))', lambda hit: chr(int(hit[1] or hit[2] or hit[3], 16)), text)
+
+
+def looked(asked, pid):
+    code, out = triage(asked.triage, 'stacks', pid, '--format', 'json')
+    same('exit', code, 0)
+    return next(one for one in json.loads(out)['processes'] if one['pid'] == pid)
+
+
+def stack_of(thread):
+    return [(shown(frame['file']), frame['line'], shown(frame['function']).rsplit('.', 1)[-1]) for frame in thread['python']]
+
+
+def standing_still(asked, pid, count):
+    """The process once all its threads stand where they will stay."""
+    def still():
+        seen = looked(asked, pid)
+        return seen if len(seen['threads']) == count and all(one['how'] == 'asleep' and not one['doubt'] for one in seen['threads']) else None
+    return wait_until('all threads stand still', still)
+
+
+def dumped(path):
+    """faulthandler's dump: one list of (file, line, name) for each thread."""
+    stacks = []
+    for line in path.read_text().splitlines():
+        if line.startswith(('Thread 0x', 'Current thread 0x')):
+            stacks.append([])
+        frame = re.fullmatch(r'  File "(.*)", line (\d+) in (.*)', line)
+        if frame:
+            stacks[-1].append((shown(frame[1]), int(frame[2]), shown(frame[3])))
+    return stacks
+
+
+class Standing:
+    def __init__(self, python, folder, *words):
+        self.dump = folder / 'dump'
+        self.process = Process([python, '-X', 'utf8', '-W', 'ignore', '-B', str(HERE / 'standing.py'), str(self.dump), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        line = self.process.process.stdout.readline()
+        if not line:
+            raise AssertionError(f'{python} did not start')
+        said = json.loads(line)
+        self.pid, self.threads = said['pid'], {int(number): name for number, name in said['threads'].items()}
+
+    def dumps(self):
+        os.kill(self.pid, signal.SIGUSR1)
+
+        def whole():
+            stacks = dumped(self.dump) if self.dump.exists() else []
+            return stacks if len(stacks) == len(self.threads) and stacks[-1] and stacks[-1][-1][2] == '<module>' else None
+        return wait_until('faulthandler has written all stacks', whole)
+
+    def stop(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.stop()
+
+
+def like_faulthandler(asked, version, python, folder, *words):
+    target = Standing(python, folder, *words)
+    try:
+        seen = standing_still(asked, target.pid, len(target.threads))
+        minor = '.'.join(version.split('.')[:2])
+        if not seen['runtime'].startswith('CPython ' + minor):
+            raise AssertionError(f'{seen["runtime"]} is not {version}')
+        same('kernel numbers', sorted(one['tid'] for one in seen['threads']), sorted(target.threads))
+        for thread in seen['threads']:
+            wanted = target.threads[thread['tid']]
+            names = [name for _, _, name in stack_of(thread)]
+            if wanted not in names:
+                raise AssertionError(f'thread {thread["tid"]}: {wanted} is not in {names}')
+        same('stacks', sorted(stack_of(one) for one in seen['threads']), sorted(target.dumps()))
+        if not alive(target.pid):
+            raise AssertionError('the target has ended')
+    finally:
+        target.stop()
+
+
+def lines_agree(asked, version, python, folder):
+    reader = pathlib.Path(asked.triage).with_name('line_reader')
+    if not reader.exists():
+        raise Skip('line_reader is not built')
+    subprocess.run([python, '-B', str(HERE / 'line_tables.py'), str(folder / 'tables')], check=True, timeout=120)
+    rows = (folder / 'tables').read_text().splitlines()
+    given, wanted = rows[::2], rows[1::2]
+    if len(given) < 500:
+        raise AssertionError(f'only {len(given)} code objects')
+    got = subprocess.run([str(reader)], input='\n'.join(given) + '\n', capture_output=True, text=True, timeout=120).stdout.splitlines()
+    same('answers', len(got), len(wanted))
+    wrong = [(table, mine, theirs) for table, mine, theirs in zip(given, got, wanted) if mine != theirs]
+    if wrong:
+        raise AssertionError(f'{len(wrong)} of {len(given)} code objects differ, the first: {wrong[0]}')
+    print(f'# CPython {version}: {len(given)} code objects, {sum(len(row.split()) for row in wanted)} code units, 0 mismatches', flush=True)
+
+
+# ---- nobody notices -------------------------------------------------------------------------------------------------
+SPAWNS = '''
+import os, sys
+def spawn_stuck():
+    child = os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 9, sys.argv[1], os.O_RDONLY, 0)])
+    return os.waitpid(child, 0)[1]
+print(os.getpid(), flush=True)
+sys.exit(spawn_stuck())
+'''
+
+
+def state_of(pid):
+    return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(') ')[2].split()[0]
+
+
+def in_state_d(asked, folder):
+    """A worker that waits for what it has vforked, where ptrace would hang and leave it stopped."""
+    fifo = folder / 'fifo'
+    os.mkfifo(fifo)
+    target = Process([PYTHON, '-c', SPAWNS, str(fifo)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        try:
+            wait_until('it is in state D', lambda: state_of(target.pid) == 'D', 10)
+        except AssertionError:
+            raise Skip('posix_spawn does not wait in state D here') from None
+        code, out = triage(asked.triage, 'stacks', target.pid, '--format', 'json', seconds=20)
+        same('exit', code, 0)
+        thread = next(one for one in json.loads(out)['processes'] if one['pid'] == target.pid)['threads'][0]
+        same('state', thread['state'], 'D')
+        same('innermost', thread['python'][0]['function'], 'spawn_stuck')
+        same('state afterwards', state_of(target.pid), 'D')
+        with open(fifo, 'w'):
+            pass
+        same('its own end', target.process.wait(20), 0)
+    finally:
+        target.stop()
+
+
+WAITS = '''
+import ctypes, os, socket, struct, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def told(name, result):
+    os.write(1, ('%s %d %d\\n' % (name, result, ctypes.get_errno())).encode())
+def epoll():
+    told('epoll_wait', libc.epoll_wait(libc.epoll_create1(0), ctypes.create_string_buffer(64), 4, 600000))
+def recv():
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 600, 0))
+    told('recv', libc.recv(ours.fileno(), ctypes.create_string_buffer(8), 8, 0))
+def signals():
+    mask = (ctypes.c_ulong * 16)(1 << 11)
+    told('sigtimedwait', libc.sigtimedwait(mask, None, (ctypes.c_long * 2)(600, 0)))
+def sem():
+    made = libc.semget(0, 1, 0o1600)
+    told('semop', libc.semop(made, (ctypes.c_short * 3)(0, -1, 0), 1))
+waits = [threading.Thread(target=run, daemon=True) for run in (epoll, recv, signals, sem)]
+for thread in waits: thread.start()
+os.write(1, b'begun\\n')
+sys.stdin.read()
+'''
+
+
+def no_eintr(asked, folder):
+    """Of calls that a stop would end with EINTR (it restarts neither of these) none ends."""
+    said = folder / 'said'
+    with open(said, 'wb') as out:
+        target = Process([PYTHON, '-c', WAITS], stdin=subprocess.PIPE, stdout=out)
+    try:
+        calls = {'epoll_wait', 'recvfrom', 'rt_sigtimedwait'}
+        wait_until('it waits in all of them', lambda: calls <= {one['syscall'] for one in looked(asked, target.pid)['threads']})
+        for _ in range(20):
+            looked(asked, target.pid)
+        same('what its calls came to', said.read_text(), 'begun\n')
+    finally:
+        target.stop()
+
+
+# ---- namespaces, servers --------------------------------------------------------------------------------------------
+INSIDE = '''
+import threading, sys
+def held_inside():
+    threading.Event().wait(600)
+held_inside()
+'''
+
+
+def in_a_pid_namespace(asked, folder):
+    outer, pid = first_in_a_pid_namespace(INSIDE)
+    try:
+        def stands():
+            threads = looked(asked, pid)['threads']
+            return threads if threads and any(frame['function'] == 'held_inside' for frame in threads[0]['python']) else None
+        thread = wait_until('it stands there', stands)[0]
+        same('numbers', (thread['tid'], thread['ns_tid']), (pid, 1))
+    finally:
+        outer.stop(1)
+
+
+SPINS = '''
+import sys
+def round_and_round():
+    while True:
+        sum(range(500))
+print('begun', flush=True)
+round_and_round()
+'''
+
+
+def running(asked, folder):
+    """Of what runs only what stays is told, and that it runs."""
+    target = Process([PYTHON, '-c', SPINS], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        target.process.stdout.readline()
+
+        def told():
+            thread = looked(asked, target.pid)['threads'][0]
+            return thread if any(frame['function'] == 'round_and_round' for frame in thread['python']) else None
+        thread = wait_until('its frames are told', told)
+        same('how', thread['how'], 'moving')
+        if 'it ran meanwhile' not in (thread['doubt'] or ''):
+            raise AssertionError(f'no doubt is said: {thread["doubt"]!r}')
+    finally:
+        target.stop()
+
+
+def not_known(asked, folder):
+    """A Python whose frames are not known is a gap with its name; what runs no Python is none."""
+    old = [path for path in glob.glob('/root/.pyenv/versions/3.[0-7].*/bin/python') if '/3.7' in path]
+    if not old:
+        raise Skip('no CPython 3.7 here')
+    target = Process([old[0], '-c', 'import time; print(1, flush=True); time.sleep(600)'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    other = Process(['sleep', '600'])
+    try:
+        target.process.stdout.readline()
+        code, out = triage(asked.triage, 'stacks', target.pid, '--format', 'json')
+        same('reasons', [gap['reason'] for gap in json.loads(out)['gaps']], ['reading Python stacks: where CPython 3.7 keeps its frames is not known'])
+        same('strict', triage(asked.triage, 'stacks', target.pid, '--strict')[0], 1)
+        wait_until('it sleeps', lambda: looked(asked, other.pid)['name'] == 'sleep')
+        code, out = triage(asked.triage, 'stacks', other.pid, '--format', 'json')
+        same('gaps', json.loads(out)['gaps'], [])
+        same('call', json.loads(out)['processes'][0]['threads'][0]['syscall'], 'clock_nanosleep')
+    finally:
+        target.stop()
+        other.stop()
+
+
+def in_the_verdict(asked, folder):
+    """A worker that hangs: the verdict names the function it is in, and what for."""
+    server = Gunicorn(folder / 'site', '--timeout', '15', '--graceful-timeout', '1', packages=without_titles(folder))
+    try:
+        server.ask('/sleep?s=40')
+
+        def hangs():
+            found = [one for one in report(asked.triage, server.pid)['findings'] if one['rule'] == 'worker.hung']
+            return found[0] if found else None
+        finding = wait_until('the worker hangs', hangs, 30)
+        doing = finding['was_doing']
+        if 'faulty.py:' not in doing['python'][0] or 'called by' not in ' '.join(doing['python'][1:]):
+            raise AssertionError(f'python: {doing["python"]}')
+        if 'it sleeps in ' not in finding['message'] or not any('do not sleep in a request' in step['text'] for step in finding['fix']):
+            raise AssertionError(f'no cause: {finding["message"]}')
+        code, out = triage(asked.triage, 'stacks', server.pid)
+        if 'waits in clock_nanosleep(' not in out or 'frames of gunicorn' not in out or max(map(len, out.splitlines())) > 80:
+            raise AssertionError(out)
+    finally:
+        server.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--triage', required=True)
+    asked = parser.parse_args()
+    if os.uname().machine != 'x86_64' or os.getuid() != 0:
+        print('1..0 # SKIP wants x86-64, and root to read the memory of others')
+        return 77
+    here = pythons()
+    cases = []
+    for version, python in here:
+        cases.append((f'CPython {version}: as faulthandler', functools.partial(like_faulthandler, asked, version, python)))
+        cases.append((f'CPython {version}: its line tables', functools.partial(lines_agree, asked, version, python)))
+    missing = [minor for minor in MINORS if not any(version.startswith(f'3.{minor}.') for version, _ in here)]
+    for minor in missing:
+        def absent(folder, minor=minor):
+            raise Skip(f'no CPython 3.{minor} on this machine')
+        cases.append((f'CPython 3.{minor}', absent))
+    if here:
+        cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, not_known, in_the_verdict):
+        cases.append((case.__name__, functools.partial(case, asked)))
+    return run_cases(cases, 2)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
