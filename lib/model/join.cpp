@@ -330,7 +330,7 @@ void join_named(Stack& stack, const Evidence& evidence) {
       if (!life) continue;
       if (as<ThreadStack>(fact)) life->stacks.push_back(id);
       else if (as<TimeBlocked>(fact)) life->blocked.push_back(id);
-      else life->request = id;
+      else life->requests.push_back(id);
     } else if (as<SignalSent>(fact) || as<OomMarked>(fact)) {
       Life* life = life_by_host_pid(stack, by_host, fact.about.pid);
       if (!life) continue;

@@ -60,8 +60,7 @@ struct Life {
   FactId boot_failed = no_fact;                          // its "Exception in worker process", or an exit with 3 or 4 before it was ready
   FactId aborted_in = no_fact;                           // AppFailed by_abort: what the timeout interrupted
   FactId oom = no_fact, crash = no_fact, unit_kill = no_fact, userspace_kill = no_fact, sent = no_fact, exited = no_fact, container = no_fact;
-  std::vector<FactId> stacks, blocked;                   // ThreadStack and TimeBlocked of its threads, as they were read
-  FactId request = no_fact;                              // RequestServed, the last
+  std::vector<FactId> stacks, blocked, requests;         // ThreadStack, TimeBlocked, RequestServed of its threads, as they were read
   Join oom_join = Join::none, crash_join = Join::none;
 
   std::optional<int> signal, exit_code;                  // how it ended, where a line or a wait status says

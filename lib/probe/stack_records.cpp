@@ -1,14 +1,10 @@
 #include "probe/stack_records.hpp"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 
-#include "probe/net_table.hpp"
+#include "probe/lead.hpp"
 
 namespace probe {
 
@@ -32,29 +28,6 @@ void append_utf8(std::string& into, char32_t c) {
     into += static_cast<char>(0x80 | (c >> 6 & 0x3f));
     into += static_cast<char>(0x80 | (c & 0x3f));
   }
-}
-
-/// Where a descriptor leads, in the words that probes/waits.cpp has for it.
-std::string lead_of(const stack_end& end) {
-  if (end.mode == 0) return {};
-  const std::string path(end.path, strnlen(end.path, sizeof(end.path)));
-  if (S_ISFIFO(end.mode)) return "a pipe";
-  if (!S_ISSOCK(end.mode)) return path;
-  if (end.family == AF_UNIX) {
-    if (!path.empty()) return "unix:" + path;
-    // An abstract name begins with 0; its end is not told, and it may hold zeros.
-    const std::string rest(end.path + 1, strnlen(end.path + 1, sizeof(end.path) - 1));
-    return rest.empty() ? "a unix socket" : "unix:@" + rest;
-  }
-  if (end.family != AF_INET && end.family != AF_INET6) return "a socket";
-  if (end.port == 0) return "the listener on port " + std::to_string(end.lport);
-  char text[INET6_ADDRSTRLEN] = {};
-  const bool mapped = end.family == AF_INET6 && std::all_of(end.address, end.address + 10, [](unsigned char byte) { return byte == 0; }) && end.address[10] == 0xff && end.address[11] == 0xff;
-  if (end.family == AF_INET || mapped) ::inet_ntop(AF_INET, end.address + (mapped ? 12 : 0), text, sizeof text);
-  else ::inet_ntop(AF_INET6, end.address, text, sizeof text);
-  const std::string address = (end.family == AF_INET6 && !mapped ? "[" + std::string(text) + "]" : std::string(text)) + ":" + std::to_string(ntohs(end.port));
-  const auto service = service_at(address);
-  return service.empty() ? address : address + " (" + std::string(service) + ")";
 }
 
 }  // namespace
@@ -112,7 +85,7 @@ std::optional<DyingThread> StackRecords::step(std::string_view record) {
   thread.flags = end.flags;
   thread.call = static_cast<long>(end.call);
   thread.fd = end.fd == STACK_NONE ? -1 : static_cast<int>(end.fd);
-  thread.on = lead_of(end);
+  thread.on = lead_text(end.lead, {end.path, sizeof(end.path)});
   if (const auto found = open_.find(end.tid); found != open_.end()) {
     if (found->second.at == end.at) thread.frames = std::move(found->second.frames);
     open_.erase(found);

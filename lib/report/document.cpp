@@ -164,7 +164,7 @@ Json finding_json(const Report& report, const rule::Finding& finding) {
       {"ruled_out", std::move(ruled_out)},
       {"missing", texts(finding.missing)},
       {"was_doing",
-       {{"request", text_or_null(doing.request)}, {"requests", text_or_null(doing.requests)}, {"syscall", text_or_null(doing.syscall)}, {"fd", doing.fd ? Json(*doing.fd) : Json()}, {"peer", text_or_null(doing.peer)}, {"python", texts(doing.python)}, {"native", texts(doing.native)}, {"frames", frames_json(doing.frames)}}},
+       {{"request", text_or_null(doing.request)}, {"requests", text_or_null(doing.requests)}, {"syscall", text_or_null(doing.syscall)}, {"fd", doing.fd ? Json(*doing.fd) : Json()}, {"peer", text_or_null(doing.peer)}, {"python", texts(doing.python)}, {"native", texts(doing.native)}, {"waits", texts(doing.waits)}, {"frames", frames_json(doing.frames)}}},
       {"prediction", text_or_null(finding.prediction)},
       {"fix", std::move(fix)},
       {"omitted", {{"because", beyond(finding.because.size(), most_because)}, {"members", beyond(finding.members.size(), most_members)}}},

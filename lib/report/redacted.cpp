@@ -56,7 +56,7 @@ void clean_finding(rule::Finding& finding, Cleaner& clean, Facts& facts) {
   }
   finding.notes = std::move(notes);
   for (std::string* text : {&finding.sure_because, &finding.message, &finding.prediction, &finding.was_doing.request, &finding.was_doing.requests, &finding.was_doing.syscall, &finding.was_doing.peer}) clean(*text);
-  for (std::vector<std::string>* texts : {&finding.missing, &finding.was_doing.python, &finding.was_doing.native}) clean(*texts);
+  for (std::vector<std::string>* texts : {&finding.missing, &finding.was_doing.python, &finding.was_doing.native, &finding.was_doing.waits}) clean(*texts);
   for (evidence::StackFrame& frame : finding.was_doing.frames) {
     clean(frame.function);
     clean(frame.file);

@@ -13,10 +13,14 @@ using namespace evidence;
 
 namespace {
 
-constexpr std::size_t most_lines = 24;
+constexpr std::size_t most_lines = 24, most_others = 3;
 // SIGABRT, then SIGKILL a loop of the master later; a fault's handler may dump for a while. What is older belongs to no death.
 constexpr std::int64_t one_death_ns = 60 * base::second_ns;
 constexpr std::int64_t one_signal_ns = base::second_ns;      // delivered to all threads
+
+constexpr std::size_t most_waits = 4;
+
+std::string span_text(double seconds) { return base::duration_text(static_cast<std::int64_t>(seconds * 1e9)); }
 
 std::string frame_text(const StackFrame& frame) {
   std::string text = frame.function.empty() ? "?" : frame.function;
@@ -109,10 +113,8 @@ std::vector<std::string> folded(const std::vector<StackFrame>& frames) {
   std::vector<std::string> lines;
   const auto innermost = std::find_if(frames.begin(), frames.end(), of_application);
   if (innermost == frames.end()) {
-    for (const StackFrame& frame : frames) {
-      if (lines.size() >= most_lines) break;
-      lines.push_back(frame_text(frame));
-    }
+    for (std::size_t i = 0; i < frames.size() && i < most_others; ++i) lines.push_back(frame_text(frames[i]));
+    if (frames.size() > most_others) lines.push_back("called by " + run_text(frames, most_others, frames.size()));
     return lines;
   }
   const auto own = static_cast<std::size_t>(innermost - frames.begin());
@@ -130,18 +132,28 @@ std::vector<std::string> folded(const std::vector<StackFrame>& frames) {
   return lines;
 }
 
+FactId served_by(const Look& look, const model::Life& life) {
+  if (life.requests.empty()) return no_fact;
+  const FactId stack = telling(look, life);
+  const int tid = stack == no_fact ? 0 : as<ThreadStack>(look.evidence.facts[stack])->tid;
+  for (const FactId id : life.requests)
+    if (as<RequestServed>(look.evidence.facts[id])->tid == tid) return id;
+  return life.requests.back();
+}
+
 void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
-  if (life.request != no_fact) {
-    const auto& served = *as<RequestServed>(look.evidence.facts[life.request]);
+  const FactId stacked = telling(look, life), request = served_by(look, life);
+  int tid = life.host_pid ? life.host_pid : life.pid;
+  if (request != no_fact) {
+    const auto& served = *as<RequestServed>(look.evidence.facts[request]);
+    tid = served.tid;
     doing.request = served.line;
     if (!served.headers.empty()) doing.request += ", " + served.headers;
-    if (served.seconds >= 0.05) doing.request += ", for " + base::duration_text(static_cast<std::int64_t>(served.seconds * 1e9));
+    if (served.seconds >= 0.05) doing.request += ", for " + span_text(served.seconds);
     if (!served.peer.empty()) doing.request += ", from " + served.peer;
   }
-  const FactId telling_one = telling(look, life);
-  int tid = life.host_pid ? life.host_pid : life.pid;
-  if (telling_one != no_fact) {
-    const auto& stack = *as<ThreadStack>(look.evidence.facts[telling_one]);
+  if (stacked != no_fact) {
+    const auto& stack = *as<ThreadStack>(look.evidence.facts[stacked]);
     tid = stack.tid;
     if (doing.python.empty()) {
       doing.python = folded(stack.python);
@@ -151,19 +163,30 @@ void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
       for (const StackFrame& frame : stack.native) doing.native.push_back(frame_text(frame));
     if (!doing.python.empty() && !stack.doubt.empty()) doing.python.push_back(stack.doubt);
   }
-  if (!doing.syscall.empty()) return;
-  // The call it was in; of calls that are over, the one that took longest.
-  const TimeBlocked* best = nullptr;
+  std::vector<const TimeBlocked*> over;
+  const TimeBlocked* now = nullptr;                      // the call it was in
+  std::string on;
   for (const FactId id : life.blocked) {
     const auto* blocked = as<TimeBlocked>(look.evidence.facts[id]);
-    if (blocked->tid != tid || blocked->ended) continue;
-    if (!best || blocked->seconds >= best->seconds) best = blocked;
+    if (blocked->tid != tid) continue;
+    if (blocked->ended) {
+      over.push_back(blocked);
+      continue;
+    }
+    if (on.empty()) on = blocked->on;                    // whoever told the time may not have told where it leads
+    if (!now || blocked->seconds >= now->seconds) now = blocked;
   }
-  if (!best) return;
-  doing.syscall = best->call;
-  if (best->seconds >= 0.05) doing.syscall += " for " + base::duration_text(static_cast<std::int64_t>(best->seconds * 1e9));
-  doing.fd = best->fd;
-  doing.peer = best->on;
+  if (now && doing.syscall.empty()) {
+    doing.syscall = now->call;
+    if (now->seconds >= 0.05) doing.syscall += " for " + span_text(now->seconds);
+    doing.fd = now->fd;
+    doing.peer = now->on.empty() ? on : now->on;
+  }
+  std::stable_sort(over.begin(), over.end(), [](const TimeBlocked* a, const TimeBlocked* b) { return a->seconds > b->seconds; });
+  for (const TimeBlocked* blocked : over) {
+    if (blocked->seconds < 0.05 || doing.waits.size() >= most_waits) break;
+    doing.waits.push_back("before that " + span_text(blocked->seconds) + " in " + blocked->call + (blocked->on.empty() ? "" : " on " + blocked->on) + (blocked->count > 1 ? ", " + base::counted(blocked->count, "time") : ""));
+  }
 }
 
 }  // namespace rule

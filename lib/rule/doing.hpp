@@ -9,11 +9,14 @@ namespace rule {
 /// read. What comes from outside stays raw but for its length.
 void tell_doing(const Look& look, const model::Life& life, Doing& doing);
 
+/// The request that it was serving: that of the thread whose stack is told, else the longest; no_fact where none was seen.
+evidence::FactId served_by(const Look& look, const model::Life& life);
+
 /// Whose code a file is: "" the application's own, "python" the standard library, else the package ("gunicorn", "django"). By its path alone.
 std::string owner_of(std::string_view file);
 
 /// A stack for people: the innermost frame of the application first, then where it led inside, then who called it, with runs of other people's
-/// frames folded into one line. Without a frame of the application: as it stands, innermost first.
+/// frames folded into one line. Without a frame of the application: the three innermost, the rest folded.
 std::vector<std::string> folded(const std::vector<evidence::StackFrame>& frames);
 
 }  // namespace rule

@@ -108,8 +108,8 @@ Draft draft_about(const Look& look, std::string rule, const Life& life) {
   if (life.core) draft.values["core"] = "a core was dumped";
   if (const auto age = seconds_between(life.started, life.ended); age && *age >= 0) draft.values["age"] = base::duration_text(static_cast<std::int64_t>(*age * 1e9));
   if (life.ended) draft.values["when"] = base::clock_text(*life.ended);
-  if (life.request != no_fact) {
-    draft.values["request"] = as<RequestServed>(look.evidence.facts[life.request])->line;
+  if (const FactId served = served_by(look, life); served != no_fact) {
+    draft.values["request"] = as<RequestServed>(look.evidence.facts[served])->line;
   } else if (const auto request = request_of(look, life)) {
     if (request->idle) draft.values["request"] = "no request yet (an idle connection)";
     else draft.values["request"] = request->line;

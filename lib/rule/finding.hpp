@@ -33,6 +33,7 @@ struct Doing {
   std::string request, syscall, peer;
   std::optional<int> fd;
   std::vector<std::string> python, native;               // python: the application's innermost frame first, others folded
+  std::vector<std::string> waits;                        // "before that 0.3 s in recvfrom on 10.0.0.2:5432, 4 times", the longest first
   std::vector<evidence::StackFrame> frames;              // the whole Python stack, innermost first
   std::string requests;                                  // over all repeats of the group: "17 of 19 were in GET /report"
   bool any() const { return !request.empty() || !requests.empty() || !syscall.empty() || !python.empty() || !native.empty(); }

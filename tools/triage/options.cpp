@@ -33,6 +33,11 @@ constexpr const char* calls_help =
     "Never on by default: it costs every system call of this machine about 30 ns, reads of whoever is watched 130 ns while a connection is shared "
     "(1.5 % of a processor at 9,000 requests a second of gunicorn, 1.9 %)";
 
+constexpr const char* requests_help =
+    "follow the requests that workers serve through BPF, so that a death names the one it interrupted, and for what it waited: request line, Host and "
+    "X-Request-Id, without values of the query. Never on by default: it costs every system call of the servers that are watched (at most 7 % of "
+    "gunicorn's requests a second; see docs/decisions/0003)";
+
 void common(CLI::App& app, Options& o) {
   app.add_option("--format", o.format, "text plain json jsonl sarif github gitlab gcc junit html md")->capture_default_str();
   app.add_option("--color", o.colour, "auto, always or never (NO_COLOR and CLICOLOR_FORCE are obeyed)")->check(CLI::IsMember({"auto", "always", "never"}));
@@ -165,8 +170,9 @@ Asked read_options(int count, char** words) {
       app.add_option("TARGET", o.targets, "pid, systemd unit or pidfile; default: all servers");
       app.add_option("--for", more.span, "stop after this long: 10m");
       app.add_flag("--syscalls", o.syscalls, calls_help);
+      app.add_flag("--requests", o.requests, requests_help);
       app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd,kmsg,stacks (for tests)")->group("");
-      app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch 450 --syscalls --for 30s\n  triage watch --fail-on death.oom-cgroup");
+      app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch 450 --syscalls --for 30s\n  triage watch 450 --requests\n  triage watch --fail-on death.oom-cgroup");
       break;
     case Command::bundle:
       app.description("Collects the evidence into one tar.zst, with secrets redacted. `triage --from FILE` reads it.");

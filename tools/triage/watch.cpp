@@ -21,6 +21,7 @@
 #include "model/build.hpp"
 #include "probe/death_stacks.hpp"
 #include "probe/gap.hpp"
+#include "probe/requests_bpf.hpp"
 #include "probe/servers.hpp"
 #include "probe/watch.hpp"
 #include "report/redacted.hpp"
@@ -150,6 +151,7 @@ class Session {
   void find_servers();
   void follow_calls();
   void follow_stacks(bool wanted);
+  void follow_requests();
   void add_stacks(const probe::FoundServer& server);
   void drain();
   void say_calls(bool all);
@@ -168,11 +170,12 @@ class Session {
   Scene scene_;
   std::optional<WatchedCalls> calls_;
   std::optional<probe::DeathStacks> stacks_;
+  std::optional<probe::RequestsBpf> requests_;
   Steady::time_point began_, looked_{}, judged_{};
   Steady::duration judging_{};
   std::list<Death> deaths_;
   std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
-  std::uint64_t lost_told_ = 0, calls_lost_told_ = 0, stacks_lost_told_ = 0;
+  std::uint64_t lost_told_ = 0, calls_lost_told_ = 0, stacks_lost_told_ = 0, requests_lost_told_ = 0;
   bool failed_ = false, news_ = false, look_soon_ = false;
 };
 
@@ -206,6 +209,14 @@ void Session::follow_stacks(bool wanted) {
   auto stacks = wanted ? probe::DeathStacks::open(*watch_.bpf()) : base::fail({base::Kind::refused, "reading stacks", "switched off with --without stacks", "leave --without away", 0});
   if (stacks) stacks_ = std::move(*stacks);
   else scene_.miss(probe::gap_of("the Python stack of a worker as it is killed", stacks.error()));
+}
+
+void Session::follow_requests() {
+  const std::string wanted = "the requests that workers serve (--requests)";
+  if (!watch_.bpf()) return scene_.miss({wanted, "they are seen through BPF only, and it is refused", "run as root, or grant CAP_BPF and CAP_PERFMON", 1, {}});
+  auto requests = probe::RequestsBpf::open(*watch_.bpf());
+  if (requests) requests_ = std::move(*requests);
+  else scene_.miss(probe::gap_of(wanted, requests.error()));
 }
 
 void Session::add_stacks(const probe::FoundServer& server) {
@@ -275,6 +286,10 @@ void Session::take(const probe::Event& event) {
   if (event.what != probe::Event::What::exit) return;
   if (calls_) calls_->ended(event.pid);
   if (stacks_) stacks_->ended(event.pid);
+  if (requests_) {
+    for (evidence::Fact& fact : probe::facts_of(event.pid, requests_->of(event.pid), event.at_ns, wall_minus_boot())) scene_.take(std::move(fact));
+    requests_->ended(event.pid);
+  }
   const bool master = scene_.is_master(event.pid), worker = scene_.master_of(event.pid) != 0;
   const bool killed = !event.status_known || (event.status & 0x7f) != 0;
   if (master) look_soon_ = true;
@@ -367,6 +382,7 @@ int Session::run(int signals, bool stacks, std::vector<std::pair<std::string, do
   start.emplace_back("servers", ms_of(looked_ - began_));
   const auto looked = Steady::now();
   follow_stacks(stacks);
+  if (options_.requests) follow_requests();
   const auto followed = Steady::now();
   attach_to(servers, true);
   look_soon_ = true;
@@ -412,6 +428,10 @@ int Session::run(int signals, bool stacks, std::vector<std::pair<std::string, do
     if (const std::uint64_t lost = stacks_ ? stacks_->lost() : 0; lost != stacks_lost_told_) {
       note("lost", base::counted(lost - stacks_lost_told_, "frame") + " of stacks lost: stacks of this moment are missing or cut");
       stacks_lost_told_ = lost;
+    }
+    if (const std::uint64_t lost = requests_ ? requests_->lost() : 0; lost != requests_lost_told_) {
+      note("lost", base::counted(lost - requests_lost_told_, "connection") + " not followed, for there are too many: some deaths will name no request");
+      requests_lost_told_ = lost;
     }
     if (look_soon_ && at - looked_ > 300ms) {
       look_soon_ = false;

@@ -38,6 +38,7 @@ std::string doing_text(const rule::Doing& doing) {
   std::vector<std::string> rows;
   for (const std::string& row : {doing.requests.empty() ? doing.request : doing.requests, call})
     if (!row.empty()) rows.push_back(row);
+  rows.insert(rows.end(), doing.waits.begin(), doing.waits.end());
   const auto frames = [&](const std::vector<std::string>& of) {
     for (std::size_t i = 0; i < of.size() && i < most_frames; ++i) rows.push_back(of[i]);
     if (of.size() > most_frames) rows.push_back("and " + base::counted(of.size() - most_frames, "line") + " more");

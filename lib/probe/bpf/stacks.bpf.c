@@ -2,28 +2,15 @@
  * on 6.1 and 6.12. A raw tracepoint for the reason that deaths.bpf.c gives. bpf_loop needs 5.17; an older kernel refuses the object, and the death
  * watch, an object of its own, goes on. Nothing is written to the process and nothing waits: a page that is not there is a failed read.
  * clang 14: no signed division; and a mask that it can prove needless it removes, which the verifier cannot, hence bounded(). */
+#include "words.bpf.h"
 #include "stacks.event.h"
-
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef int s32;
-typedef long long s64;
-/* bpf_helper_defs.h wants these names. */
-typedef unsigned char __u8;
-typedef unsigned short __u16, __be16, __sum16;
-typedef short __s16;
-typedef unsigned int __u32, __be32, __wsum;
-typedef int __s32;
-typedef unsigned long long __u64, __be64;
-typedef long long __s64;
 
 enum bpf_map_type { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_RINGBUF = 27 };
 enum { BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include "lead.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 #if defined(__TARGET_ARCH_x86)
@@ -33,30 +20,11 @@ struct thread_struct { unsigned long fsbase; };
 struct pt_regs { u64 regs[31]; u64 orig_x0; s32 syscallno; };
 struct thread_struct { u64 fault_address; };
 #endif
-struct inode { u16 i_mode; };
-struct qstr { const unsigned char *name; };
-struct dentry { struct qstr d_name; };
-struct path { struct dentry *dentry; };
-struct file { struct inode *f_inode; void *private_data; struct path f_path; };
-struct fdtable { unsigned int max_fds; struct file **fd; };
-struct files_struct { struct fdtable *fdt; };
-struct in6_addr { u8 in6_u[16]; };
-struct sock_common { u32 skc_daddr; u16 skc_dport, skc_num, skc_family; struct in6_addr skc_v6_daddr; };
-struct sock { struct sock_common __sk_common; };
-struct socket { struct sock *sk; };
-struct sockaddr_un { u16 sun_family; char sun_path[108]; };
-struct unix_address { int len; struct sockaddr_un name[0]; };
-struct unix_sock { struct unix_address *addr; struct sock *peer; };
 struct task_struct { int pid, tgid; struct task_struct *real_parent, *group_leader; u64 start_boottime; struct thread_struct thread; struct files_struct *files; };
 #pragma clang attribute pop
 
 struct bpf_raw_tracepoint_args { u64 args[0]; };
 
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
 #define SIGKILL 9
 #define MARKS 65536
 #define ANCESTORS 4 /* a worker's own subprocess forked twice is still told */
@@ -281,38 +249,6 @@ static __always_inline void walk(struct scratch *s, struct task_struct *task) {
   if (s->frame) s->flags |= stack_more;
 }
 
-/* What the descriptor leads to. */
-static __always_inline void lead(struct stack_end *end, struct task_struct *task) {
-  struct file *file = 0;
-  struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-  struct file **files = BPF_CORE_READ(table, fd);
-  u32 fd = end->fd;
-  if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) || !file) return;
-  end->mode = BPF_CORE_READ(file, f_inode, i_mode);
-  if ((end->mode & S_IFMT) != S_IFSOCK) {
-    bpf_probe_read_kernel_str(end->path, sizeof(end->path), BPF_CORE_READ(file, f_path.dentry, d_name.name));
-    return;
-  }
-  struct socket *socket = BPF_CORE_READ(file, private_data);
-  struct sock *sock = BPF_CORE_READ(socket, sk);
-  end->family = BPF_CORE_READ(sock, __sk_common.skc_family);
-  if (end->family == AF_INET || end->family == AF_INET6) {
-    end->port = BPF_CORE_READ(sock, __sk_common.skc_dport);
-    end->lport = BPF_CORE_READ(sock, __sk_common.skc_num);
-    if (end->family == AF_INET) {
-      u32 address = BPF_CORE_READ(sock, __sk_common.skc_daddr);
-      __builtin_memcpy(end->address, &address, sizeof(address));
-    } else {
-      BPF_CORE_READ_INTO(&end->address, sock, __sk_common.skc_v6_daddr);
-    }
-  } else if (end->family == AF_UNIX) {
-    struct unix_sock *peer = (void *)BPF_CORE_READ((struct unix_sock *)sock, peer);
-    struct unix_address *address = BPF_CORE_READ(peer, addr);
-    if (!address) address = BPF_CORE_READ((struct unix_sock *)sock, addr); /* the server's side */
-    if (address) bpf_core_read(end->path, 108, &address->name[0].sun_path);
-  }
-}
-
 static __always_inline void call_of(struct stack_end *end, struct task_struct *task) {
   end->call = -1;
   end->fd = STACK_NONE;
@@ -328,7 +264,7 @@ static __always_inline void call_of(struct stack_end *end, struct task_struct *t
   }
   if (first > 1 << 20) return;
   end->fd = (u32)first;
-  lead(end, task);
+  lead_of(BPF_CORE_READ(task, files), end->fd, &end->lead, end->path);
 #endif
 }
 

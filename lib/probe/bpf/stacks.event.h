@@ -4,6 +4,8 @@
 #ifndef TRIAGE_STACKS_EVENT_H
 #define TRIAGE_STACKS_EVENT_H
 
+#include "lead.event.h"
+
 #define STACK_FRAMES 64      /* innermost ones; what is beyond is only said */
 #define STACK_THREADS 1024   /* thread states that are looked through */
 #define STACK_FILE 256       /* bytes of a file's name: the last ones */
@@ -56,11 +58,7 @@ struct stack_end {
   unsigned int frames;      /* that were put into the ring */
   unsigned int flags;       /* enum stack_flag */
   unsigned int fd;          /* the descriptor that the call is on; STACK_NONE */
-  unsigned short mode;      /* st_mode of what it leads to; 0 none */
-  unsigned short family;    /* of a socket */
-  unsigned short port;      /* of its peer, network byte order; 0 none */
-  unsigned short lport;     /* its own, host byte order */
-  unsigned char address[16];
+  struct lead lead;         /* where that descriptor leads */
   char path[STACK_PATH];    /* last name of a file; sun_path of a unix peer, which may begin with 0 */
 };
 

@@ -173,6 +173,7 @@ void was_doing(Screen& screen, const Style& style, const rule::Finding& finding)
     for (std::size_t i = 0; i < stack.size() && i < most; ++i) screen.row(i ? std::string(11, ' ') : fmt::format("  {:<9}", label), printable(stack[i], 200));
     if (stack.size() > most) screen.row(std::string(11, ' '), fmt::format("and {} more frames: -v", stack.size() - most));
   };
+  frames("waits", doing.waits);
   frames("python", doing.python);
   frames("native", doing.native);
 }

@@ -186,11 +186,11 @@ TEST_CASE("a descriptor is told by where it leads") {
   stack_end end = end_record(451, 5);
   end.call = SYS_recvfrom;
   end.fd = 11;
-  end.mode = S_IFSOCK | 0777;
-  end.family = AF_INET;
-  end.port = htons(9999);
-  end.address[0] = 10;
-  end.address[3] = 2;
+  end.lead.mode = S_IFSOCK | 0777;
+  end.lead.family = AF_INET;
+  end.lead.port = htons(9999);
+  end.lead.address[0] = 10;
+  end.lead.address[3] = 2;
   CHECK(records.step(bytes_of(end))->on == "10.0.0.2:9999");
   const auto facts = facts_of(*records.step(bytes_of(end)), nullptr, 0);
   REQUIRE(facts.size() == 1);
@@ -198,20 +198,20 @@ TEST_CASE("a descriptor is told by where it leads") {
   REQUIRE(blocked);
   CHECK(blocked->call == "recvfrom");
   CHECK(blocked->fd == 11);
-  end.family = AF_INET6;
-  std::memset(end.address, 0, sizeof(end.address));
-  end.address[0] = 0x20;
-  end.address[1] = 1;
+  end.lead.family = AF_INET6;
+  std::memset(end.lead.address, 0, sizeof(end.lead.address));
+  end.lead.address[0] = 0x20;
+  end.lead.address[1] = 1;
   CHECK(records.step(bytes_of(end))->on == "[2001::]:9999");
-  end.family = AF_UNIX;
+  end.lead.family = AF_UNIX;
   std::memcpy(end.path, "/run/db.sock", 12);
   CHECK(records.step(bytes_of(end))->on == "unix:/run/db.sock");
   std::memcpy(end.path, "\0abstract", 9);
   std::memset(end.path + 9, 0, 8);
   CHECK(records.step(bytes_of(end))->on == "unix:@abstract");
-  end.mode = S_IFIFO;
+  end.lead.mode = S_IFIFO;
   CHECK(records.step(bytes_of(end))->on == "a pipe");
-  end.mode = 0;
+  end.lead.mode = 0;
   CHECK(records.step(bytes_of(end))->on.empty());
 }
 
