@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 
 #include "base/text.hpp"
@@ -160,7 +161,11 @@ std::string proxy_conf(const Scenario& scenario, const Site& site) {
   for (int i = 0; i < proxy.peers; ++i) text += "    server " + (site.back.path.empty() ? "127.0.0." + std::to_string(i + 1) + ":" + std::to_string(site.back.port) : address_text(site.back)) + ";\n";
   for (const std::string& line : proxy.upstream) text += "    " + site.fill(line) + "\n";
   text += "  }\n  server {\n    listen 127.0.0.1:" + std::to_string(site.front.port) + ";\n    location / {\n      proxy_pass http://app;\n";
-  for (const auto& [name, value] : proxy.set) text += "      " + name + " " + site.fill(value) + ";\n";
+  for (const auto& [name, value] : proxy.set) {
+    // A time of the incident, as somebody would write it there: it scales with the others.
+    const auto seconds = base::contains(name, "timeout") && !value.empty() && (value.back() < '0' || value.back() > '9') ? read_seconds(value) : std::nullopt;
+    text += "      " + name + " " + (seconds ? std::to_string(std::max(1L, std::lround(1000 * site.scale.seconds(*seconds)))) + "ms" : site.fill(value)) + ";\n";
+  }
   return text + "    }\n  }\n}\n";
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "reproduce/compare.hpp"
 #include "reproduce/expect.hpp"
 #include "reproduce/scale.hpp"
 
@@ -102,6 +103,36 @@ std::string junit(const std::vector<Run>& runs) {
   }
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"triage-repro\" tests=\"" + std::to_string(runs.size()) + "\" failures=\"" + std::to_string(failed) + "\" skipped=\"" + std::to_string(skipped) +
          "\" time=\"" + reproduce::number_text(took) + "\">\n" + cases + "</testsuite>\n";
+}
+
+std::string what_if_text(const std::vector<Run>& before, const std::vector<Run>& after, const std::vector<std::string>& set) {
+  if (before.empty()) return "";
+  std::string text = before.front().scenario + " on " + (before.front().version.empty() ? before.front().server : before.front().version) + ", what if";
+  for (const std::string& one : set) text += " " + one;
+  text = base::printable(text, 200) + "\n";
+  text += "  " + base::counted(before.size(), "run") + " each, in turn; * differs\n\n";
+  const auto row = [&](std::string what, const std::string& first, const std::string& second, bool mark) {
+    what = base::printable(what, 52);
+    text += std::string(mark ? "* " : "  ") + what + std::string(what.size() < 54 ? 54 - what.size() : 1, ' ');
+    text += first + std::string(first.size() < 10 ? 10 - first.size() : 1, ' ') + second + "\n";
+  };
+  row("", "before", "after", false);
+  std::size_t changed = 0;
+  for (const reproduce::Shown& one : reproduce::compared(before, after)) {
+    changed += reproduce::differs(one);
+    row(one.what, reproduce::counts_text(one.before), reproduce::counts_text(one.after), reproduce::differs(one));
+  }
+  return text + "\n" + (changed == 0 ? "Nothing changed.\n" : base::counted(changed, "outcome") + " changed.\n");
+}
+
+std::string what_if_json(const std::vector<Run>& before, const std::vector<Run>& after, const std::vector<std::string>& set) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array(), first = nlohmann::ordered_json::array(), second = nlohmann::ordered_json::array();
+  for (const reproduce::Shown& one : reproduce::compared(before, after)) rows.push_back({{"what", one.what}, {"before", one.before}, {"after", one.after}, {"differs", reproduce::differs(one)}});
+  for (const auto& [runs, into] : {std::pair{&before, &first}, {&after, &second}})
+    for (const Run& run : *runs) into->push_back(nlohmann::ordered_json::parse(reproduce::json_line_of(run), nullptr, false));
+  const nlohmann::ordered_json all{{"schema", "triage.what-if/1"}, {"scenario", before.empty() ? "" : before.front().scenario}, {"server", before.empty() ? "" : before.front().server},
+                                   {"set", set}, {"outcomes", rows}, {"before", first}, {"after", second}};
+  return all.dump(1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string progress_text(const std::string& name, const Event& event) {
