@@ -194,7 +194,7 @@ class Play {
   std::string last_words() const {
     std::string text = read_file(site_.folder + "/server.out") + read_file(site_.folder + "/error.log") + read_file(site_.folder + "/nginx.out");
     if (text.size() > 600) text.erase(0, text.size() - 600);
-    return base::printable(text, 700);
+    return std::string(base::trim(text));
   }
 
   std::size_t workers_wanted() const {

@@ -51,7 +51,7 @@ base::Result<std::string> ask_triage(const std::vector<std::string>& words) {
   const auto got = probe::run(argv, 60'000, most_report);
   if (!got) return base::fail(got.error());
   if (got->late) return base::fail({base::Kind::busy, "asking triage", "it gave no answer within 60 s", "", 0});
-  if (got->out.empty()) return base::fail({base::Kind::refused, "asking triage", base::printable(got->err, 300), "", 0});
+  if (got->out.empty()) return base::fail({base::Kind::refused, "asking triage", std::string(base::trim(std::string_view(got->err).substr(0, 300))), "", 0});
   return got->out;
 }
 

@@ -43,8 +43,8 @@ std::vector<reproduce::Run> run_all(const Options& options, const std::vector<re
 }
 
 int code_of(const std::vector<reproduce::Run>& runs) {
-  if (std::ranges::any_of(runs, [](const reproduce::Run& run) { return run.skipped.empty() && !run.passed(); })) return 1;
-  return std::ranges::all_of(runs, [](const reproduce::Run& run) { return !run.skipped.empty(); }) ? 3 : 0;
+  if (std::ranges::none_of(runs, [](const reproduce::Run& run) { return run.skipped.empty() && run.error.empty(); })) return 3;
+  return std::ranges::any_of(runs, [](const reproduce::Run& run) { return run.skipped.empty() && !run.passed(); }) ? 1 : 0;
 }
 
 }  // namespace

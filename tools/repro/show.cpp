@@ -31,7 +31,8 @@ std::string xml(std::string_view text) {
 
 std::string indented(std::string_view text, std::size_t by) {
   std::string out;
-  for (const std::string& line : base::wrap(base::printable(text, 2000), 79 - by)) out += std::string(by, ' ') + line + "\n";
+  for (const std::string_view part : base::split(text.substr(0, 2000), '\n'))
+    for (const std::string& line : base::wrap(base::printable(part, 2000), 79 - by)) out += std::string(by, ' ') + line + "\n";
   return out;
 }
 
