@@ -153,7 +153,7 @@ def waits_for_a_peer(asked, folder):
         _, pid = server.ask(f'/peer?port={peer.port}')
         finding = until(asked, server, 'worker.hung')
         same('who', finding['subject']['host_pid'], pid)
-        says(finding, f'it waits in recvfrom() for 127.0.0.1:{peer.port}', 'its master')
+        says(finding, 'it waits in application (', f') for 127.0.0.1:{peer.port}, which does not answer', 'its master')
         same('what it does', finding['was_doing']['syscall'], 'recvfrom')
     finally:
         server.stop()
