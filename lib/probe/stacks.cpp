@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "probe/gap.hpp"
 #include "probe/namespaces.hpp"
+#include "probe/native/unwind.hpp"
 #include "probe/proc.hpp"
 #include "probe/python/walk.hpp"
 #include "probe/sock_diag.hpp"
@@ -18,7 +19,7 @@ using namespace evidence;
 namespace {
 
 constexpr int most_rounds = 3;
-constexpr std::size_t most_scanned = 50'000;
+constexpr std::size_t most_scanned = 50'000, most_unwound = 128;
 // glibc keeps the kernel's number of a thread here, in its struct pthread (nptl/descr.h; the same from 2.17 to 2.41 on x86-64), and a fork renews it,
 // which Python's own native_thread_id is not.
 constexpr std::uint64_t pthread_tid = 720;
@@ -144,14 +145,18 @@ class Reader {
   std::vector<Gap>& gaps_;
 };
 
-ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTable& table, const Memory& memory, bool& refused) {
+/// A thread's native stack, copied while it did not run.
+struct Kept { std::size_t thread = 0; StackCopy copy; };
+
+ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTable& table, const Memory& memory, bool& refused, std::optional<StackCopy>* native) {
   ThreadDoing thread;
   thread.tid = tid;
   thread.stack.tid = tid;
   const std::string at = task_path(pid, tid);
-  if (const auto moment = moment_of(host, pid, tid)) {
-    thread.state = moment->state;
-    thread.ns_tid = moment->ns_tid;
+  const auto before = moment_of(host, pid, tid);
+  if (before) {
+    thread.state = before->state;
+    thread.ns_tid = before->ns_tid;
   }
   if (const auto comm = host.read(at + "comm", 64)) thread.comm = base::trim(*comm);
   if (const auto symbol = host.read(at + "wchan", 128); symbol && *symbol != "0") thread.wchan = *symbol;
@@ -162,11 +167,26 @@ ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTabl
   }
   if (const auto line = read_call_line(*text)) {
     thread.call = call_of(host, pid, *line, table, &memory);
-    thread.sp = line->sp;
-    thread.pc = line->pc;
     if (line->running) thread.state = 'R';
+    if (!native || line->sp == 0 || !before || !stands(before->state)) return thread;
+    StackCopy copy = copy_stack(pid, line->sp, line->pc);
+    const auto after = moment_of(host, pid, tid);
+    if (after && stands(after->state) && after->switches == before->switches) *native = std::move(copy);
   }
   return thread;
+}
+
+void unwind(int pid, Native native, const std::vector<Kept>& kept, ProcessDoing& process, std::vector<Gap>& gaps) {
+  if (kept.empty()) return;
+  auto unwinder = Unwinder::open(pid);
+  if (!unwinder) {
+    gaps.push_back(gap_of("the native stacks of pid " + std::to_string(pid), unwinder.error()));
+    return;
+  }
+  for (const Kept& one : kept) {
+    auto frames = unwinder->frames(one.copy);
+    process.threads[one.thread].stack.native = native == Native::all ? std::move(frames) : before_python(std::move(frames));
+  }
 }
 
 }  // namespace
@@ -183,7 +203,7 @@ std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads
   return {last.end() - static_cast<std::ptrdiff_t>(same), last.end()};
 }
 
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, std::vector<Gap>& gaps) {
+ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, Native native, std::vector<Gap>& gaps) {
   ProcessDoing process;
   process.pid = pid;
   const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";
@@ -205,7 +225,14 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& tab
   }
   const LiveMemory memory(pid);
   bool refused = false;
-  for (const int tid : tids) process.threads.push_back(thread_now(host, pid, tid, table, memory, refused));
+  std::vector<Kept> kept;
+  for (const int tid : tids) {
+    std::optional<StackCopy> copy;
+    process.threads.push_back(thread_now(host, pid, tid, table, memory, refused, native == Native::none || kept.size() >= most_unwound ? nullptr : &copy));
+    process.threads.back().stack.how = copy ? "asleep" : "moving";
+    if (copy) kept.push_back({process.threads.size() - 1, std::move(*copy)});
+  }
+  unwind(pid, native, kept, process, gaps);
   if (refused) gaps.push_back({"the system calls of " + name, "/proc/PID/syscall may not be read", "run as root, or grant CAP_SYS_PTRACE", 1, {}});
   if (!process.threads.empty() && process.threads.front().state == 'Z') return process;
   const auto python = interpreter_of(pid);

@@ -23,7 +23,6 @@ struct ThreadDoing {
   std::string comm, wchan;
   ThreadCall call;
   std::string peer;                          // the process at the other end, where it is on this machine: "pid 812 (postgres)"
-  std::uint64_t sp = 0, pc = 0;              // where it left for the kernel; 0 not told
   evidence::ThreadStack stack;
 };
 
@@ -37,8 +36,11 @@ struct ProcessDoing {
 
 constexpr std::size_t most_threads = 512;
 
+/// none: not read; to_python: those inside of the interpreter's own, for the rest is Python's stack; all.
+enum class Native : std::uint8_t { none, to_python, all };
+
 /// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace.
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, std::vector<evidence::Gap>& gaps);
+ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, Native native, std::vector<evidence::Gap>& gaps);
 
 /// Names the processes at the other end of local connections: one pass over all descriptors for all of these. `tables`: by network namespace.
 void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<evidence::Gap>& gaps);

@@ -272,6 +272,31 @@ def not_known(asked, folder):
         other.stop()
 
 
+def native_frames(asked, folder):
+    """Down to where the process began, by nothing but the stack pointer; and only those inside of Python's where its own stack tells the rest."""
+    target = Process([PYTHON, '-c', 'import sys, zlib, threading; print(1, flush=True); sys.stdin.buffer.raw.read(1)'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other = Process(['sleep', '600'])
+    try:
+        target.process.stdout.readline()
+        if json.loads(triage(asked.triage, 'stacks', target.pid, '--format', 'json')[1])['gaps']:
+            raise Skip('this build is without libdw')
+
+        def read_in():
+            thread = json.loads(triage(asked.triage, 'stacks', target.pid, '-v', '--format', 'json')[1])['processes'][0]['threads'][0]
+            return thread if thread['syscall'] == 'read' and thread['how'] == 'asleep' else None
+        whole = wait_until('it reads', read_in)
+        names = [frame['function'] for frame in whole['native']]
+        if 'read' not in (names or [''])[0] or '__libc_start_main' not in names or not any('python' in frame['file'] for frame in whole['native']):
+            raise AssertionError(f'native: {whole["native"]}')
+        inner = looked(asked, target.pid)['threads'][0]['native']
+        if not inner or any('python' in frame['file'] for frame in inner):
+            raise AssertionError(f'inside of Python: {inner}')
+        wait_until('it sleeps', lambda: '__libc_start_main' in [frame['function'] for frame in looked(asked, other.pid)['threads'][0]['native']])
+    finally:
+        target.stop()
+        other.stop()
+
+
 def in_the_verdict(asked, folder):
     """A worker that hangs: the verdict names the function it is in, and what for."""
     server = Gunicorn(folder / 'site', '--timeout', '15', '--graceful-timeout', '1', packages=without_titles(folder))
@@ -313,7 +338,7 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, not_known, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, not_known, native_frames, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
     return run_cases(cases, 2)
 

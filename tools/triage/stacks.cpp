@@ -90,7 +90,7 @@ std::vector<Which> asked_for(const source::Host& host, const Options& options, s
   return wanted.take();
 }
 
-Answer read_all(const source::Host& host, std::vector<Which> asked, std::vector<evidence::Gap> gaps) {
+Answer read_all(const source::Host& host, std::vector<Which> asked, bool whole, std::vector<evidence::Gap> gaps) {
   Answer answer;
   answer.at = host.now();
   answer.gaps = std::move(gaps);
@@ -99,7 +99,7 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, std::vector<
   for (Which& one : asked) {
     const auto space = probe::namespace_of(host, one.pid, "net");
     if (!tables.contains(space)) tables.emplace(space, probe::read_net_table(host, one.pid, cut));
-    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), answer.gaps);
+    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), whole ? probe::Native::all : probe::Native::to_python, answer.gaps);
     if (doing.threads.empty()) continue;
     answer.processes.push_back(std::move(doing));
     answer.asked.push_back(std::move(one));
@@ -137,11 +137,22 @@ std::string call_text(const probe::ThreadDoing& thread) {
   return text + thread.call.arguments + ")";
 }
 
-std::vector<std::string> frames_of(const probe::ThreadDoing& thread, bool whole) {
-  if (!whole) return rule::folded(thread.stack.python);
+std::string frame_text(const evidence::StackFrame& frame) { return fmt::format("{} ({}:{})", frame.function.empty() ? "?" : frame.function, frame.file, frame.line); }
+
+// Whole, or with other people's frames folded into a count.
+std::vector<std::string> frames_of(const std::vector<evidence::StackFrame>& frames, bool whole) {
   std::vector<std::string> lines;
-  for (const evidence::StackFrame& frame : thread.stack.python) lines.push_back(fmt::format("{} ({}:{})", frame.function.empty() ? "?" : frame.function, frame.file, frame.line));
+  const bool own = std::any_of(frames.begin(), frames.end(), [](const evidence::StackFrame& frame) { return rule::owner_of(frame.file).empty(); });
+  if (!whole && own) return rule::folded(frames);
+  const std::size_t shown = whole ? frames.size() : std::min<std::size_t>(frames.size(), 2);
+  for (std::size_t i = 0; i < shown; ++i) lines.push_back(frame_text(frames[i]));
+  if (frames.size() > shown) lines.push_back("called by " + base::counted(frames.size() - shown, "frame") + ", none of the application");
   return lines;
+}
+
+// Of the C library alone: it only says again which call it is.
+bool tells_more(const std::vector<evidence::StackFrame>& native) {
+  return std::any_of(native.begin(), native.end(), [](const evidence::StackFrame& frame) { return !frame.file.starts_with("libc.so") && !frame.file.starts_with("libpthread"); });
 }
 
 void add_thread(std::string& out, const probe::ThreadDoing& thread, const Options& options) {
@@ -150,17 +161,18 @@ void add_thread(std::string& out, const probe::ThreadDoing& thread, const Option
   if (thread.ns_tid && thread.ns_tid != thread.tid) name += fmt::format(" (there {})", thread.ns_tid);
   add_rows(out, name + "  ", call_text(thread) + (thread.stack.gil ? "; holds the GIL" : ""));
   if (!thread.call.on.empty()) add_rows(out, "    on      ", thread.call.on + (thread.peer.empty() ? "" : ", " + thread.peer));
-  std::string label = "    python  ";
-  for (const std::string& line : frames_of(thread, options.verbose)) {
+  std::string label = "    native  ";
+  for (const evidence::StackFrame& frame : thread.stack.native) {
+    if (!options.verbose && !tells_more(thread.stack.native)) break;
+    add_rows(out, label, (frame.function.empty() ? "?" : frame.function) + (frame.file.empty() ? "" : " (" + frame.file + ")"));
+    label.assign(label.size(), ' ');
+  }
+  label = "    python  ";
+  for (const std::string& line : frames_of(thread.stack.python, options.verbose)) {
     add_rows(out, label, line);
     label.assign(label.size(), ' ');
   }
   if (thread.stack.beyond) add_rows(out, label, "and " + base::counted(thread.stack.beyond, "frame") + " outside of these");
-  label = "    native  ";
-  for (const evidence::StackFrame& frame : thread.stack.native) {
-    add_rows(out, label, (frame.function.empty() ? "?" : frame.function) + (frame.file.empty() ? "" : " (" + frame.file + ")"));
-    label.assign(label.size(), ' ');
-  }
   if (!thread.stack.doubt.empty()) add_rows(out, "    doubt   ", thread.stack.doubt);
 }
 
@@ -262,7 +274,7 @@ int stacks(const Options& options) {
     std::fprintf(stderr, "triage: %s: no pre-fork server that I know is there; any process can be named by its pid: triage stacks PID\n", what.c_str());
     return 3;
   }
-  const Answer answer = read_all(host, std::move(asked), std::move(gaps));
+  const Answer answer = read_all(host, std::move(asked), options.verbose, std::move(gaps));
   const std::string text = options.format == "json" ? as_json(answer) : options.format == "jsonl" ? as_lines(answer) : as_text(answer, options);
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (answer.processes.empty()) return 3;

@@ -17,7 +17,7 @@ namespace {
 
 using namespace evidence;
 
-constexpr std::size_t most_stuck = 24, most_told = 32;   // workers; threads of each
+constexpr std::size_t most_stuck = 24, most_told = 32, most_unwound = 8;   // workers; threads of each; workers with native stacks, which take longer
 constexpr double answered_s = 1.0, beaten_s = 5.0;       // a request or a loop that takes less is nothing to look at
 
 struct Signs { double beat_s = 0, silent_s = -1; const ProcessWaits* waits = nullptr; };
@@ -74,14 +74,15 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
       const auto space = namespace_of(host, worker.pid, "net");
       if (!tables.contains(space)) tables.emplace(space, read_net_table(host, worker.pid, cut));
       std::vector<Gap> gaps;
-      const ProcessDoing doing = what_it_does(host, worker.pid, tables.at(space), gaps);
+      const ProcessDoing doing = what_it_does(host, worker.pid, tables.at(space), looked <= most_unwound ? Native::to_python : Native::none, gaps);
       for (Gap& gap : gaps) {
         gap.wanted = "what the stuck workers of " + name_of(server) + " are doing";
         evidence.gap(std::move(gap));
       }
+      const bool native_only = doing.runtime.empty();
       std::size_t told = 0;
       for (const ThreadDoing& thread : doing.threads) {
-        if (thread.stack.python.empty() || ++told > most_told) continue;
+        if ((thread.stack.python.empty() && (!native_only || thread.stack.native.empty())) || ++told > most_told) continue;
         if (!source) source = add_live_source(evidence, "process memory", SourceKind::proc, host);
         auto stack = seen(thread.stack, worker.pid, *source, host);
         stack.about.unit = server.cgroup.unit;
