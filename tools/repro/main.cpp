@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "from_bundle.hpp"
 #include "options.hpp"
 #include "reproduce/library.hpp"
 #include "show.hpp"
@@ -15,6 +16,7 @@ int main(int count, char** words) {
   const repro::Options& options = *asked.options;
   if (options.command == repro::Command::what_if) return repro::what_if(options);
   if (options.command == repro::Command::shrink) return repro::shrink(options);
+  if (options.command == repro::Command::from_bundle) return repro::from_bundle(options);
   std::vector<reproduce::Scenario> scenarios;
   for (const std::string& name : options.scenarios.empty() ? reproduce::scenario_names() : options.scenarios) {
     if (name.find(options.only) == std::string::npos) continue;

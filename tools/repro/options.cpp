@@ -14,6 +14,7 @@ constexpr const char* footer =
     "  triage repro run mine.json --scale 10       its times divided by ten\n"
     "  triage repro run --server gunicorn --format junit > runs.xml\n"
     "  triage repro run oom-worker --keep          keeps its folder: logs, run.json\n"
+    "  triage repro from-bundle incident.tar.zst -o again\n"
     "  triage repro what-if worker-timeout --set server.timeout=60\n"
     "Exit: 0 everything was seen as expected, 1 something was not, 2 usage,\n"
     "3 nothing could be run.";
@@ -62,6 +63,10 @@ Asked read_options(int count, char** words) {
   common(*shrink, o);
   shrink->add_option("-o,--output", o.output, "write it there instead");
   shrink->callback([&] { o.command = Command::shrink; });
+  CLI::App* from_bundle = app.add_subcommand("from-bundle", "write a scenario that makes the verdict of a bundle (or of logs and configuration) appear");
+  from_bundle->add_option("PATH", o.scenarios, "as `triage --from` takes them")->required();
+  from_bundle->add_option("-o,--output", o.output, "the folder to write scenario.json into")->required()->type_name("DIR");
+  from_bundle->callback([&] { o.command = Command::from_bundle; });
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& stop) {

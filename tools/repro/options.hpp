@@ -8,7 +8,7 @@
 
 namespace repro {
 
-enum class Command : std::uint8_t { run, list, what_if, shrink };
+enum class Command : std::uint8_t { run, list, what_if, shrink, from_bundle };
 
 struct Options {
   Command command = Command::run;

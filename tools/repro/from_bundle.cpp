@@ -1,0 +1,53 @@
+#include "from_bundle.hpp"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/text.hpp"
+#include "probe/child.hpp"
+#include "reproduce/child.hpp"
+#include "reproduce/from_report.hpp"
+#include "reproduce/scenario.hpp"
+#include "reproduce/verdict.hpp"
+
+namespace repro {
+
+namespace {
+
+int fail(const base::Error& error, int code) {
+  std::fprintf(stderr, "triage-repro: %s\n", base::printable(base::sentence(error), 2000).c_str());
+  return code;
+}
+
+// nginx's limits as they count for a request; nothing where the paths hold no configuration.
+std::string chain_of(const std::vector<std::string>& paths) {
+  const std::string program = reproduce::program("triage-timeouts");
+  if (program.empty()) return {};
+  std::vector<std::string> words{program, "--format", "json"};
+  words.insert(words.end(), paths.begin(), paths.end());
+  const auto got = probe::run(words, 60'000, 8 << 20);
+  return got && !got->late ? got->out : std::string();
+}
+
+}  // namespace
+
+int from_bundle(const Options& options) {
+  std::vector<std::string> words{"--from"};
+  words.insert(words.end(), options.scenarios.begin(), options.scenarios.end());
+  const auto report = reproduce::ask_triage(words);
+  if (!report) return fail(report.error(), 3);
+  const auto made = reproduce::scenario_of(*report, chain_of(options.scenarios), options.scenarios.front());
+  if (!made) return fail(made.error(), 3);
+  const std::string path = options.output + "/scenario.json";
+  if (const auto read = reproduce::read_scenario(made->text, path); !read) return fail(read.error(), 4);
+  if (::mkdir(options.output.c_str(), 0755) != 0 && errno != EEXIST) return fail(base::from_errno(errno, "making the folder " + options.output), 3);
+  if (!reproduce::write_file(path, made->text)) return fail(base::from_errno(errno, "writing " + path), 3);
+  std::printf("%s: %s, after %s\n", base::printable(path, 300).c_str(), made->rule.c_str(), made->base.c_str());
+  for (const std::string& one : made->assumed) std::printf("  assumed: %s\n", base::printable(one, 300).c_str());
+  std::printf("  to see it happen: triage-repro run %s\n", base::printable(path, 300).c_str());
+  return 0;
+}
+
+}  // namespace repro
