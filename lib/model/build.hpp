@@ -17,6 +17,9 @@ void step(Stack& stack, const evidence::Evidence& evidence, FactId id);
 /// Kernel, service manager, container, process list and watcher: joined to lives by pid, pid map, or elimination.
 void join_witnesses(Stack& stack, const evidence::Evidence& evidence);
 
+/// The cgroup that a running server was seen in; "" when it was not, or is the machine's own.
+std::string cgroup_of(const Stack& stack, const evidence::Evidence& evidence, const Server& server);
+
 /// Is this a name the kernel would print for a process of this server: "gunicorn", "gunicorn: worke", "python3.11"?
 bool plausible_comm(const Server& server, std::string_view comm);
 

@@ -203,10 +203,13 @@ void join_oom(Stack& stack, const Evidence& evidence) {
       Life& life = stack.lives[id];
       if (died_of(life, 9) && life.timed_out == no_fact && life.oom == no_fact && life.asked == Asked::nobody && life.host_pid == 0) deaths.push_back(&life);
     }
+    // Seen running, it has a cgroup, and kills in others are none of its own.
+    const std::string cgroup = cgroup_of(stack, evidence, server);
     std::vector<Kill> own;
     std::set<std::string> cgroups;
     for (const Kill& kill : rest) {
       if (!plausible_comm(server, kill.what->comm)) continue;
+      if (!cgroup.empty() && !kill.what->task_memcg.empty() && kill.what->task_memcg != cgroup) continue;  // many at once, and the kernel prints no cgroup
       own.push_back(kill);
       cgroups.insert(kill.what->task_memcg);
     }
@@ -375,6 +378,18 @@ void lives_from_watch(Stack& stack, const Evidence& evidence) {
 }
 
 }  // namespace
+
+std::string cgroup_of(const Stack& stack, const Evidence& evidence, const Server& server) {
+  std::string found;
+  for (const FactId id : evidence.ids_of<ProcessSeen>()) {
+    const Fact& fact = evidence.facts[id];
+    const int host = fact.about.pid;
+    const bool own = (server.host_master && host == server.host_master) || std::any_of(server.lives.begin(), server.lives.end(), [&](LifeId life) { return stack.lives[life].host_pid == host; });
+    const std::string& cgroup = as<ProcessSeen>(fact)->cgroup;
+    if (own && cgroup.size() > 1) found = cgroup;
+  }
+  return found;
+}
 
 bool plausible_comm(const Server& server, std::string_view comm) {
   if (const flavour::Flavour* const known = flavour::flavour(server.flavour); known && !known->comms.empty()) {

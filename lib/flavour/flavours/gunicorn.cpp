@@ -123,7 +123,8 @@ Kin kin(std::string_view args) {
   return base::starts_with(args, "gunicorn: worker [") ? Kin::worker : Kin::either;
 }
 
-constexpr std::string_view comms[] = {"gunicorn", "python", "uvicorn", "pypy"};
+// triage-server --like gunicorn-23 writes gunicorn's log, and the kernel calls it by its own name.
+constexpr std::string_view comms[] = {"gunicorn", "python", "uvicorn", "pypy", "triage-server"};
 
 // The arbiter polls once a second (arbiter.py:486-505@20.1.0): kills of sync workers came 0.1 to 1.0 s after the timeout in 12 of 12 runs, and up to
 // 1 s more for code in C. Workers with a loop touch their heartbeat once a second (gthread, gevent, tornado, asgi), so a blocked loop may be a second

@@ -67,8 +67,28 @@ void exclude_timeout(Draft& draft, const Case& c) {
   rule_out(draft, "death.timeout", std::move(why));
 }
 
+// The counter of OOM kills of the cgroup that the server was seen in.
+FactId own_counter(const Case& c) {
+  const std::string cgroup = model::cgroup_of(c.look.stack, c.look.evidence, c.server);
+  FactId found = no_fact;
+  for (const FactId id : c.look.evidence.ids_of<evidence::CgroupMemory>())
+    if (const auto* memory = as<evidence::CgroupMemory>(c.look.evidence.facts[id]); memory && memory->oom_kills && !cgroup.empty() && memory->path == cgroup) found = id;
+  return found;
+}
+
+// In a container, with its host pid unknown: one of the kills that the kernel tells of may be this one.
+bool may_be_a_kill(const Case& c) {
+  if (!c.server.namespaced || c.life.host_pid != 0) return false;
+  if (const FactId counter = own_counter(c); counter != no_fact && *std::get<evidence::CgroupMemory>(fact_of(c, counter).what).oom_kills == 0) return false;
+  const std::string cgroup = model::cgroup_of(c.look.stack, c.look.evidence, c.server);
+  return std::any_of(c.look.stack.unjoined.begin(), c.look.stack.unjoined.end(), [&](const model::Unjoined& other) {
+    const auto* kill = as<OomKill>(fact_of(c, other.fact));
+    return kill && model::plausible_comm(c.server, kill->comm) && (cgroup.empty() || kill->task_memcg.empty() || kill->task_memcg == cgroup);
+  });
+}
+
 void exclude_oom(Draft& draft, const Case& c) {
-  if (c.life.oom != no_fact) return;
+  if (c.life.oom != no_fact || may_be_a_kill(c)) return;
   FactId counter = no_fact;
   if (counters_clear(c, counter)) {
     const auto before = std::get<evidence::CgroupMemory>(fact_of(c, counter).what).oom_kills_before.value_or(0);
@@ -591,6 +611,27 @@ std::optional<Draft> by_unheard(const Case& c) {
   return draft;
 }
 
+// In a container whose pids nothing maps: the kernel killed processes of this kind, and the server's own cgroup counts a kill for each of its deaths
+// by SIGKILL. The counter is as old as the cgroup, and what else runs in it counts, too: an indirect witness.
+std::optional<Draft> by_container(const Case& c) {
+  if (c.life.signal != 9 || c.life.timed_out != no_fact || c.life.asked != Asked::nobody || !may_be_a_kill(c)) return std::nullopt;
+  const FactId counter = own_counter(c);
+  if (counter == no_fact) return std::nullopt;
+  const auto& memory = std::get<evidence::CgroupMemory>(fact_of(c, counter).what);
+  const auto killed = std::count_if(c.look.stack.lives.begin(), c.look.stack.lives.end(), [&](const Life& other) { return other.server == c.life.server && other.signal == 9 && other.timed_out == no_fact && other.asked == Asked::nobody; });
+  if (memory.limit == 0 || *memory.oom_kills < static_cast<std::uint64_t>(killed)) return std::nullopt;
+  Draft draft = draft_about(c.look, "death.oom-cgroup", c.life);
+  draft.sure = Confidence::likely;
+  draft.sure_because = fmt::format("its cgroup counts {} and it lost {} by SIGKILL; the kernel's line is there, but names the pids of outside", base::counted(*memory.oom_kills, "OOM kill"), base::counted(static_cast<std::uint64_t>(killed), "worker"));
+  draft.values["cgroup"] = base::printable(memory.path, 120);
+  draft.values["limit"] = base::bytes_text(memory.limit);
+  because(draft, counter);
+  because(draft, c.life.reaped, hint_note(c));
+  draft.missing.push_back("the host pid of this worker: triage watch on the host");
+  exclude_timeout(draft, c);
+  return draft;
+}
+
 std::optional<Draft> by_signal(const Case& c) {
   if (!c.life.signal || *c.life.signal == 9 || is_fault(*c.life.signal) || sent_by_master(c, *c.life.signal)) return std::nullopt;
   // manage_workers repeats SIGTERM, and the second one may meet the interpreter at its end (gunicorn PR #2908): the worker had been asked,
@@ -645,10 +686,7 @@ std::optional<Draft> by_sigkill(const Case& c) {
   FactId counter = no_fact;
   const bool clear = counters_clear(c, counter);
   const bool timeout_seen = c.life.role == Role::master || would_log(c.server, flavour::Ending::timeout_abort).value_or(false);
-  bool possible_oom = false;
-  if (c.server.namespaced && c.life.host_pid == 0)   // with both its pids known, a kill of another pid is none of it
-    for (const model::Unjoined& other : c.look.stack.unjoined)
-      if (const auto* kill = as<OomKill>(fact_of(c, other.fact)); kill && model::plausible_comm(c.server, kill->comm)) possible_oom = true;
+  const bool possible_oom = may_be_a_kill(c);
   if ((covered || clear) && timeout_seen && !possible_oom) {
     draft.sure = Confidence::likely;
     draft.sure_because = covered ? "SIGKILL without a timeout, and the kernel log covers this moment without a hole and names no kill of it" : "SIGKILL without a timeout, and the cgroup counts no OOM kill";
@@ -863,7 +901,7 @@ Draft by_heir(const Look& look, const Server& server, const Life& heir) {
 }
 
 using Cause = std::optional<Draft> (*)(const Case&);
-constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_own_handler, by_stop, by_unheard, by_signal, by_counter, by_sigkill, by_exit, by_plain_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
+constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_own_handler, by_stop, by_unheard, by_signal, by_counter, by_container, by_sigkill, by_exit, by_plain_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
 
 // A master's end without a direct witness of a killer is the business of the master check, which reads its last words.
 bool left_to_master_check(const Life& life) {

@@ -4,6 +4,10 @@
 
 #include "support/catch.hpp"
 
+#if CATCH_VERSION_MAJOR >= 3
+using Catch::Approx;
+#endif
+
 namespace {
 
 using namespace model;

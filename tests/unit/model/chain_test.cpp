@@ -7,6 +7,10 @@
 #include "source/recorded_host.hpp"
 #include "support/catch.hpp"
 
+#if CATCH_VERSION_MAJOR >= 3
+using Catch::Approx;
+#endif
+
 namespace {
 
 using namespace model;
