@@ -24,7 +24,10 @@ scene::Scene leaky() {
   auto& f = s.findings[0];
   f.message = f.sure_because = f.prediction = secret;
   f.missing = {secret};
-  f.was_doing = {secret, secret, secret, 11, {secret}, {secret}, secret};
+  f.was_doing.request = f.was_doing.syscall = f.was_doing.peer = f.was_doing.requests = secret;
+  f.was_doing.fd = 11;
+  f.was_doing.python = f.was_doing.native = {secret};
+  f.was_doing.frames = {{secret, secret, 1}};
   for (auto& [id, note] : f.notes) note = secret;
   for (auto& exclusion : f.ruled_out) exclusion.because = secret;
   for (auto& step : f.fix) step.text = step.expect = step.loses = step.edit = secret;

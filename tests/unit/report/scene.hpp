@@ -100,7 +100,10 @@ inline Scene attacked() {
   f.subject.also = {hostile};
   f.subject.server = hostile;
   f.missing = {hostile};
-  f.was_doing = {hostile, hostile, hostile, 11, {hostile}, {hostile}, hostile};
+  f.was_doing.request = f.was_doing.syscall = f.was_doing.peer = f.was_doing.requests = hostile;
+  f.was_doing.fd = 11;
+  f.was_doing.python = f.was_doing.native = {hostile};
+  f.was_doing.frames = {{hostile, hostile, 1}};
   for (auto& [id, note] : f.notes) note = hostile;
   for (auto& exclusion : f.ruled_out) exclusion.because = hostile;
   for (auto& step : f.fix) step.text = step.expect = step.loses = step.edit = hostile;
