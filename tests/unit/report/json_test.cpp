@@ -89,7 +89,7 @@ TEST_CASE("the JSON report says what the contract names") {
   const Json& finding = document["findings"][0];
   CHECK(finding["subject"].dump() == R"~({"pid":14,"host_pid":31989,"server":"gunicorn","role":"worker","where":null,"also":[]})~");
   CHECK(finding["because"][2].dump() == R"~({"id":"E3","source":"server log","where":"error.log:7","when":"2026-11-22T11:01:26Z","text":"Worker with pid 14 was terminated due to signal 9","note":"gunicorn 20.1.0 names no cause"})~");
-  CHECK(finding["was_doing"].dump() == R"~({"request":"GET /eat","requests":null,"syscall":null,"fd":null,"peer":null,"python":[],"native":[]})~");
+  CHECK(finding["was_doing"].dump() == R"~({"request":"GET /eat","requests":null,"syscall":null,"fd":null,"peer":null,"python":[],"native":[],"waits":[],"frames":[]})~");
   CHECK(finding["fix"][2].dump() == R"~({"when":"check","text":"triage watch --for 10m --fail-on death.oom-cgroup","expect":"exit 0","loses":null,"edit":null})~");
   CHECK(document["gaps"].dump() == R"~([{"wanted":"what worker 14 ran","reason":"it was dead before I looked","remedy":"triage watch (needs CAP_BPF, CAP_PERFMON)","count":1}])~");
   CHECK(document["events"].empty());
