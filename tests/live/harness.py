@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -256,6 +257,12 @@ def without_titles(folder):
 def copy_program(program, to):
     """By a process of its own: while we write it ourselves another thread may fork, and its child holds the file open until it execs (ETXTBSY)."""
     subprocess.run(['cp', os.path.realpath(program), str(to)], check=True)
+
+
+def gunicorn_version():
+    """(20, 1, 0) of the installed one."""
+    told = subprocess.run([shutil.which('gunicorn', path='/usr/bin:/bin') or 'gunicorn', '--version'], capture_output=True, text=True).stdout
+    return tuple(int(part) for part in re.findall(r'\d+', told)[:3])
 
 
 class Gunicorn:

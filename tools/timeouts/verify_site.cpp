@@ -108,7 +108,7 @@ constexpr const char* ruby_application = R"(run(lambda { |env|
   finish = clock.call + asked['d'].to_f
   sleep([0.05, finish - clock.call].min) while clock.call < finish
   note.call('end')
-  [200, { 'Content-Type' => 'text/plain', 'Content-Length' => '3' }, ["ok\n"]]
+  [200, { 'content-type' => 'text/plain', 'content-length' => '3' }, ["ok\n"]]
 })
 )";
 
