@@ -94,6 +94,8 @@ struct Flavour {
   std::string_view places = {};
   /// The name of its Python distribution, whose metadata tells the version.
   std::string_view distribution = {};
+  /// A part of the path of its library, where nothing but that tells whose the processes are ("/_bjoern.").
+  std::string_view module = {};
   std::span<const Advice> advice = {};
 };
 

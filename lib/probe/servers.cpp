@@ -5,8 +5,11 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/command.hpp"
 #include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
+#include "probe/net_table.hpp"
+#include "probe/settings.hpp"
 
 namespace probe {
 
@@ -54,6 +57,102 @@ void complete(const source::Host& host, FoundServer& server) {
   server.environment = read_environment(host, one->pid, kept_names);
   server.cgroup = read_cgroup(one->cgroup);
   server.root = other_root(host, *one);
+}
+
+std::set<std::uint64_t> sockets_of(const source::Host& host, int pid) {
+  std::set<std::uint64_t> sockets;
+  if (const auto descriptors = read_descriptors(host, pid, 256))
+    for (const auto& open : *descriptors)
+      if (const auto inode = socket_inode(open.target)) sockets.insert(*inode);
+  return sockets;
+}
+
+// Whose workers multiprocessing spawned: their command line is the same for all that do so, and what is installed beside them tells.
+std::string_view spawner_of(const source::Host& host, const Process& process) {
+  std::string_view found;
+  for (const flavour::Flavour* const known : flavour::flavours()) {
+    if (known->distribution.empty() || known->kin || known->name == "celery") continue;   // titled ones were told already
+    FoundServer asked;
+    asked.flavour = known->name;
+    asked.master = process;
+    std::string where;
+    if (!version_of(host, asked, {command_text(process.argv), {}, "", 0}, where).empty()) found = found.empty() ? known->name : found == "uvicorn" ? found : known->name;
+  }
+  return found;
+}
+
+// Applications that fork by themselves and serve with a library in C: a Python process with children of its own command line, by what it has mapped.
+void add_by_module(const source::Host& host, ProcessTable& table, Found& found, std::set<int>& placed) {
+  for (auto& [pid, process] : table.all) {
+    if (placed.contains(pid) || process.state == 'Z' || !may_be_python(process)) continue;
+    std::vector<int> forked;
+    for (const auto& [child, other] : table.all)
+      if (other.ppid == pid && !placed.contains(child) && (other.argv == process.argv || (other.state == 'Z' && other.comm == process.comm))) forked.push_back(child);
+    const flavour::Flavour* own = nullptr;
+    if (forked.empty() || flavour::kin_of(command_text(process.argv), own) != flavour::Kin::none) continue;
+    const auto maps = host.read("/proc/" + std::to_string(pid) + "/maps", 1 << 20);
+    if (!maps) continue;
+    for (const flavour::Flavour* const known : flavour::flavours()) {
+      if (known->module.empty() || !base::contains(*maps, known->module)) continue;
+      FoundServer server;
+      server.flavour = known->name;
+      read_more(host, process);
+      server.master = process;
+      placed.insert(pid);
+      for (const int child : forked) {
+        read_more(host, table.all.at(child));
+        server.workers.push_back(table.all.at(child));
+        placed.insert(child);
+      }
+      found.servers.push_back(std::move(server));
+      break;
+    }
+  }
+}
+
+// Workers that keep their master's command line (Apache's), or carry none of their server (uvicorn's, hypercorn's), and go on without it: two or
+// more that share a socket, below nobody of their kind.
+void add_untitled_orphans(const source::Host& host, ProcessTable& table, Found& found, std::set<int>& placed) {
+  std::map<std::string, std::vector<int>> groups;
+  for (const auto& [pid, process] : table.all) {
+    if (process.argv.empty() || placed.contains(pid) || process.state == 'Z') continue;
+    const std::string args = command_text(process.argv);
+    const auto parent = table.all.find(process.ppid);
+    const std::string above = parent == table.all.end() ? std::string() : command_text(parent->second.argv);
+    const flavour::Flavour* known = nullptr;
+    const bool spawned = flavour::spawned_child(args);
+    if (!spawned && flavour::kin_of(args, known) != flavour::Kin::either) continue;
+    if (known && (known->like_gunicorn || known->on_master_death != flavour::OnMasterDeath::workers_serve)) continue;
+    // A spawned child whose parent runs Python is somebody's (a task queue's, a script's).
+    if (spawned ? parent != table.all.end() && may_be_python(parent->second) : above == args) continue;
+    groups[(spawned ? "spawned " : args + " ") + process.cgroup + " " + std::to_string(process.pid_namespace)].push_back(pid);
+  }
+  for (const auto& [key, pids] : groups) {
+    if (pids.size() < 2 || pids.size() > 1000) continue;
+    std::set<std::uint64_t> common = sockets_of(host, pids.front());
+    for (std::size_t i = 1; i < pids.size() && !common.empty(); ++i) {
+      const auto own = sockets_of(host, pids[i]);
+      std::erase_if(common, [&](std::uint64_t inode) { return !own.contains(inode); });
+    }
+    bool cut = false;
+    const NetTable table_of_net = common.empty() ? NetTable{} : read_net_table(host, pids.front(), cut);
+    std::erase_if(common, [&](std::uint64_t inode) { const auto socket = table_of_net.find(inode); return socket == table_of_net.end() || !socket->second.listening; });
+    if (common.empty()) continue;
+    const Process& first = table.all.at(pids.front());
+    const flavour::Flavour* known = nullptr;
+    flavour::kin_of(command_text(first.argv), known);
+    const std::string_view name = known ? known->name : spawner_of(host, first);
+    if (name.empty()) continue;
+    FoundServer server;
+    server.flavour = name;
+    for (const int pid : pids) {
+      read_more(host, table.all.at(pid));
+      server.workers.push_back(table.all.at(pid));
+      server.orphans.push_back(pid);
+      placed.insert(pid);
+    }
+    found.servers.push_back(std::move(server));
+  }
 }
 
 // The servers that their command lines or titles tell (flavour::kin_of): a master, and its children that serve. One without any worker is a single
@@ -119,6 +218,8 @@ void add_others(const source::Host& host, ProcessTable& table, Found& found, std
     server.orphans.push_back(pid);
     placed.insert(pid);
   }
+  add_by_module(host, table, found, placed);
+  add_untitled_orphans(host, table, found, placed);
 }
 
 // Everything below `pids` in the tree that is not itself one of `known`.

@@ -17,6 +17,10 @@ bool gunicorn(const ProcessSeen& process) {
   return std::any_of(flavours.begin(), flavours.end(), [&](const flavour::Flavour* known) { return known->like_gunicorn && known->recognise(process.args); });
 }
 
+// Of another server: its workers are those of its children that serve, by their title, their master's command line or as multiprocessing spawned
+// them.
+void add_others(const Look& look, Seen& seen);
+
 const Server* server_of(const Look& look, int master) {
   for (const Server& server : look.stack.servers) {
     if (server.stopped != no_fact || server.crashed != no_fact) continue;
@@ -24,6 +28,28 @@ const Server* server_of(const Look& look, int master) {
     if (master == (host ? host : server.namespaced ? 0 : server.master)) return &server;
   }
   return nullptr;
+}
+
+void add_others(const Look& look, Seen& seen) {
+  struct Told { const flavour::Flavour* flavour = nullptr; flavour::Kin kin = flavour::Kin::none; };
+  const auto told = [&](int pid) {
+    Told one;
+    if (const auto row = seen.rows.find(pid); row != seen.rows.end()) one.kin = flavour::kin_of(row->second.what->args, one.flavour);
+    return one;
+  };
+  for (const auto& [pid, row] : seen.rows) {
+    const Told master = told(pid);
+    if (!master.flavour || master.flavour->like_gunicorn || master.flavour->name == "nginx" || (master.kin != flavour::Kin::master && master.kin != flavour::Kin::either)) continue;
+    if (const Told above = told(row.what->ppid); above.flavour == master.flavour && above.kin != flavour::Kin::aside) continue;
+    Family family{pid, server_of(look, pid), {}, master.flavour->name};
+    for (const int child : seen.children[pid]) {
+      const Told one = told(child);
+      const bool serves = one.flavour == master.flavour && (one.kin == flavour::Kin::worker || one.kin == flavour::Kin::either);
+      const std::string& args = seen.rows.at(child).what->args;
+      if (serves || (!one.flavour && base::contains(args, "multiprocessing.spawn") && base::contains(args, "spawn_main"))) family.workers.push_back(child);
+    }
+    if (!family.workers.empty()) seen.families.push_back(std::move(family));
+  }
 }
 
 }  // namespace
@@ -41,6 +67,7 @@ Seen seen_in(const Look& look) {
       if (gunicorn(*seen.rows.at(child).what)) family.workers.push_back(child);
     seen.families.push_back(std::move(family));
   }
+  add_others(look, seen);
   return seen;
 }
 
@@ -49,7 +76,8 @@ char state_of(const Row& row) { return row.what->state.empty() ? '?' : row.what-
 Draft draft_about(const Look& look, std::string rule, const Family& family, const Row& row, int pid, std::string role) {
   Draft draft = family.server ? draft_about(look, rule, *family.server) : Draft{};
   draft.rule = std::move(rule);
-  draft.subject.server = family.server ? family.server->flavour : "gunicorn";
+  draft.subject.server = family.server ? family.server->flavour : std::string(family.flavour);
+  if (!family.server) draft.values["server"] = draft.subject.server;
   draft.subject.role = std::move(role);
   draft.subject.pid = row.what && row.what->ns_pid ? row.what->ns_pid : pid;
   draft.subject.host_pid = pid;

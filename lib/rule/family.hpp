@@ -13,7 +13,7 @@ namespace rule {
 struct Row { FactId id = evidence::no_fact; const evidence::ProcessSeen* what = nullptr; };
 
 // A server's processes by host pid, from the latest list that names each.
-struct Family { int master = 0; const Server* server = nullptr; std::vector<int> workers; };
+struct Family { int master = 0; const Server* server = nullptr; std::vector<int> workers; std::string_view flavour = "gunicorn"; };
 
 struct Seen {
   std::map<int, Row> rows;

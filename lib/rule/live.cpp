@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/flavour.hpp"
 #include "model/settings.hpp"
 
 namespace rule {
@@ -27,6 +28,24 @@ const Server* run_of(const Look& look, int master) {
     if (same && server.stopped == no_fact && server.crashed == no_fact) found = &server;
   }
   return found;
+}
+
+std::string_view args_of(const Look& look, const LiveProcess& process) {
+  const auto* seen = process.seen == no_fact ? nullptr : as<ProcessSeen>(look.evidence.facts[process.seen]);
+  return seen ? std::string_view(seen->args) : std::string_view();
+}
+
+std::string flavour_of(const Look& look, const LiveServer& live) {
+  if (live.server) return live.server->flavour;
+  const flavour::Flavour* known = nullptr;
+  flavour::kin_of(args_of(look, live.master), known);
+  for (const LiveProcess& worker : live.workers)
+    if (!known) flavour::kin_of(args_of(look, worker), known);
+  if (known) return std::string(known->name);
+  // Orphans of a spawning server carry no name: the look that found them says whose they are.
+  for (const FactId id : look.evidence.ids_of<SettingRead>())
+    if (const auto* read = as<SettingRead>(look.evidence.facts[id]); read->name == "server.flavour" && !live.workers.empty() && (look.evidence.facts[id].about.pid == live.workers.front().pid || look.evidence.facts[id].about.pid == live.master.pid)) return read->value;
+  return "gunicorn";
 }
 
 }  // namespace
@@ -72,6 +91,7 @@ std::vector<LiveServer> live_servers(const Look& look) {
   std::vector<LiveServer> all;
   for (auto& [master, live] : by_master) {
     if (master) live.server = run_of(look, master);
+    live.flavour = flavour_of(look, live);
     for (const FactId id : listeners) {
       const auto& holders = std::get<ListenerSeen>(look.evidence.facts[id].what).holders;
       const bool ours = (master && holds(holders, master)) || std::any_of(live.workers.begin(), live.workers.end(), [&](const LiveProcess& worker) { return holds(holders, worker.pid); });
@@ -87,8 +107,8 @@ Draft draft_about(const Look& look, std::string rule, const LiveServer& live) {
   if (live.server) draft = draft_about(look, std::move(rule), *live.server);
   else {
     draft.rule = std::move(rule);
-    draft.subject.server = "gunicorn";
-    draft.values["server"] = "gunicorn";
+    draft.subject.server = live.flavour;
+    draft.values["server"] = live.flavour;
     if (live.master.pid) draft.values["master"] = std::to_string(live.master.pid);
   }
   draft.subject.role = "server";
@@ -110,6 +130,23 @@ Draft draft_about(const Look& look, std::string rule, const LiveServer& live, co
   draft.values["role"] = draft.subject.role;
   draft.values["pid"] = std::to_string(draft.subject.pid);
   return draft;
+}
+
+std::optional<std::size_t> places_of(const Look& look, const LiveServer& live) {
+  const flavour::Flavour* const known = flavour::flavour(live.flavour);
+  if (!known || known->like_gunicorn || known->places.empty()) return std::nullopt;
+  if (known->places == "1") return 1;
+  if (live.server)
+    if (const auto number = model::number_setting(*live.server, known->places); number && *number >= 1) return static_cast<std::size_t>(*number);
+  // Its log was not found: then its command line tells, where it names no file.
+  const std::string_view args = args_of(look, live.master);
+  for (const flavour::OptionRead& read : flavour::options_of(*known, args))
+    if (read.setting == known->places) return static_cast<std::size_t>(base::read_number(read.value).value_or(1));
+  const bool named = !known->configs_named || !known->configs_named(args).empty() || !known->config_defaults.empty();
+  if (named || live.server) return std::nullopt;
+  for (const flavour::Default& one : known->defaults)
+    if (one.name == known->places) return static_cast<std::size_t>(base::read_number(one.value).value_or(1));
+  return std::nullopt;
 }
 
 std::string worker_class(const Look& look, const LiveServer& live) {

@@ -14,6 +14,7 @@ struct LiveProcess {
 };
 
 struct LiveServer {
+  std::string flavour = "gunicorn";           // by its log, else by its processes' command lines and titles
   const Server* server = nullptr;             // the run of it that lives; null where nothing but its processes is known
   LiveProcess master;                         // pid 0: it is gone
   std::vector<LiveProcess> workers;           // living ones; zombies are not
@@ -27,6 +28,9 @@ std::vector<LiveServer> live_servers(const Look& look);
 Draft draft_about(const Look& look, std::string rule, const LiveServer& live);
 /// The same about one of its processes.
 Draft draft_about(const Look& look, std::string rule, const LiveServer& live, const LiveProcess& process);
+
+/// Of a server that is not gunicorn: how many requests one of its workers works on at once; nullopt where there is no such number, or it is not known.
+std::optional<std::size_t> places_of(const Look& look, const LiveServer& live);
 
 /// The worker class as it runs, "" unknown.
 std::string worker_class(const Look& look, const LiveServer& live);

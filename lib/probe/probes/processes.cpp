@@ -4,6 +4,8 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "flavour/command.hpp"
+#include "flavour/flavour.hpp"
 #include "probe/look.hpp"
 #include "probe/probe.hpp"
 #include "parse/settings/server.hpp"
@@ -77,7 +79,13 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     if (server.master.pid) add(server.master, unit, source, host, evidence);
     for (const auto& worker : server.workers) add(worker, unit, source, host, evidence);
     for (const auto& child : server.children) add(child, unit, source, host, evidence);
-    if (!server.master.pid) continue;
+    if (const flavour::Flavour* const known = flavour::flavour(server.flavour); server.master.pid && known && !known->module.empty())
+      evidence.add(seen(evidence::SettingRead{"server.flavour", server.flavour, "default", "", true}, server.master.pid, source, host));
+    if (!server.master.pid) {
+      if (!server.workers.empty() && flavour::spawned_child(command_text(server.workers.front().argv)))
+        evidence.add(seen(evidence::SettingRead{"server.flavour", server.flavour, "default", "", true}, server.workers.front().pid, source, host));
+      continue;
+    }
     const Command command = command_of(host, server);
     // Never executed: literals and simple expressions are read.
     if (const auto config = config_path(host, server, settings_of(server, command)); !config.empty()) parse::read(host, {server.path(config)}, {}, evidence);

@@ -33,7 +33,7 @@ void orphaned(const Look& look, const LiveServer& live, std::vector<Draft>& draf
   }
   Draft draft = run ? draft_about(look, "master.gone", *run) : Draft{};
   draft.rule = "master.gone";
-  draft.subject.server = run ? run->flavour : "gunicorn";
+  draft.subject.server = run ? run->flavour : live.flavour;
   draft.subject.role = "master";
   draft.values["server"] = draft.subject.server;
   draft.values["pid"] = run && run->master ? std::to_string(run->master) : "";
@@ -44,14 +44,21 @@ void orphaned(const Look& look, const LiveServer& live, std::vector<Draft>& draf
     pids += (pids.empty() ? "" : " ") + std::to_string(worker.pid);
     if (draft.because.size() < 2) because(draft, worker.seen);
   }
-  draft.values["detail"] = fmt::format("{} {} on without it{}", base::counted(live.workers.size(), "worker"), live.workers.size() == 1 ? "lives" : "live", live.listeners.empty() ? "" : live.workers.size() == 1 ? " and holds its socket" : " and hold its socket");
+  const flavour::Flavour* const known = flavour::flavour(draft.subject.server);
+  const auto does = known ? flavour::kind_of(*known, run ? run->worker_class : "").on_master_death : flavour::OnMasterDeath::unknown;
+  const bool one = live.workers.size() == 1, serve = does == flavour::OnMasterDeath::workers_serve;
+  draft.values["detail"] = fmt::format("{} {} on without it{}", base::counted(live.workers.size(), "worker"), serve ? one ? "serves" : "serve" : one ? "lives" : "live", live.listeners.empty() ? "" : one ? " and holds its socket" : " and hold its socket");
   draft.values["reason"] = "nobody is left to say why";
   draft.when = look.evidence.facts[live.workers.front().seen].when;
   for (const FactId id : live.listeners)
     if (draft.because.size() < 3) because(draft, id);
   for (const FactId id : look.evidence.ids_of<PidFileSeen>())
     if (const auto* file = as<PidFileSeen>(look.evidence.facts[id]); file && file->state == "dead" && look.evidence.facts[id].about.pid == live.workers.front().pid) because(draft, id, "its pid file was left behind");
-  draft.first.push_back({"now", "end the orphans, then start the server anew: kill -TERM " + pids, "", "their running requests are finished first", ""});
+  // TERM ends a worker of gunicorn, uvicorn and hypercorn when its request is over; of the others it is QUIT that does, or nothing.
+  const bool quits = known && (known->name == "php-fpm" || known->name == "unicorn" || known->name == "nginx");
+  const bool cuts = known && (known->name == "uwsgi" || known->name == "apache");
+  draft.first.push_back({"now", fmt::format("end the orphans, then start the server anew: kill -{} {}", quits ? "QUIT" : "TERM", pids), "", cuts ? "their running requests" : "their running requests are finished first", ""});
+  if (serve) draft.first.push_back({"then", fmt::format("workers of {} never notice that their master is gone: let the service manager end the whole group with it (KillMode=mixed or control-group)", draft.subject.server), "", "nothing", ""});
   draft.missing.push_back("who ended the master: the kernel log of that moment, and the shell or unit that it was started from");
   drafts.push_back(std::move(draft));
 }

@@ -234,7 +234,7 @@ std::vector<Draft> look_at(const Look& look) {
   for (const Family& family : seen.families) {
     frozen(look, seen, family, drafts);
     heartbeats(look, seen, family, servers, drafts);
-    childless(look, seen, family, drafts);
+    if (family.flavour == "gunicorn") childless(look, seen, family, drafts);
   }
   return drafts;
 }

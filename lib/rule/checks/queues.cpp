@@ -54,9 +54,12 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   }
   // A loop worker has no number of places. One of threads takes connections off the queue before it has a thread for them, and keeps idle
   // ones for `keepalive`: those that are older wait for a thread.
-  const std::string kind = worker_class(look, live);
+  const bool other = !flavour::like_gunicorn(live.flavour);
+  const auto told = other ? places_of(look, live) : std::nullopt;
+  if (other && !told) return std::nullopt;
+  const std::string kind = other ? "sync" : worker_class(look, live);
   if (!kind.empty() && kind != "sync" && kind != "gthread") return std::nullopt;
-  std::size_t places = 1;
+  std::size_t places = told.value_or(1);
   double settled = settled_s;
   if (live.server && kind == "gthread") {
     // Where the setting is not known: it starts a thread when all it has are busy, so it never has more than were needed (gunicorn facts 8).
