@@ -65,6 +65,50 @@ RACK = '''run lambda { |env|
 }
 '''
 
+TASKS = '''import ctypes, os, time
+from celery import Celery
+app = Celery('tasks', broker=os.environ['BROKER'], backend=os.environ['BROKER'])
+
+@app.task
+def run(path):
+    if path == '/sleep':
+        time.sleep(60)
+    elif path == '/crash':
+        ctypes.string_at(0)
+    elif path == '/exit':
+        os._exit(3)
+    elif path == '/oom':
+        kept = []
+        while True:
+            kept.append(b'x' * (1 << 20))
+    return 'ok'
+'''
+
+APACHE = '''ServerRoot {folder}
+PidFile {folder}/apache.pid
+Mutex file:{folder} default
+Listen {host}:{port}
+ServerName localhost
+LoadModule mpm_prefork_module {modules}/mod_mpm_prefork.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule wsgi_module {modules}/mod_wsgi.so
+StartServers 2
+MinSpareServers 1
+MaxSpareServers 2
+MaxRequestWorkers 2
+User www-data
+Group www-data
+ErrorLog {folder}/error.log
+LogLevel warn wsgi:info
+WSGISocketPrefix {folder}/wsgi
+WSGIScriptAlias / {folder}/app.wsgi
+WSGIApplicationGroup %{{GLOBAL}}
+{daemon}
+<Directory {folder}>
+Require all granted
+</Directory>
+'''
+
 PHP = '''<?php
 $path = $_SERVER['REQUEST_URI'];
 if ($path === '/sleep') { sleep(60); }
@@ -108,14 +152,15 @@ class Server:
     """One server with two workers. `fit`: is this command line a worker's? The log is everything it wrote, `text` what was said so far."""
 
     def __init__(self, kind, folder, cgroup=None, broken=False):
-        self.kind, self.folder, self.port = kind, folder / 'site', free_port()
+        self.kind, self.folder, self.port, self.broker = kind, folder / 'site', free_port(), None
+        self.environment = dict(os.environ, LC_ALL='C.UTF-8', PYTHONDONTWRITEBYTECODE='1')
         self.folder.mkdir()
         os.chmod(folder, 0o755)
         self.log = self.folder / 'error.log'
         self.fit = lambda line: True
         command = getattr(self, kind)(broken)
         with open(self.log, 'ab') as out:
-            self.process = Process(command, cgroup, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ, LC_ALL='C.UTF-8', PYTHONDONTWRITEBYTECODE='1'))
+            self.process = Process(command, cgroup, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environment)
         self.pid = self.process.pid
         self.command = ' '.join(map(str, command))
 
@@ -138,6 +183,37 @@ class Server:
         self.fit = lambda line: 'spawn_main' in line
         return [PYTHON, '-m', 'uvicorn', 'app:app', '--workers', '2', '--host', LOOPBACK, '--port', str(self.port)] if program('uvicorn') else []
 
+    def hypercorn(self, broken):
+        (self.folder / 'app.py').write_text('import nosuchmodule\n' if broken else ASGI)
+        program('hypercorn')
+        self.fit = lambda line: 'resource_tracker' not in line
+        return [PYTHON, '-m', 'hypercorn', 'app:app', '--workers', '2', '--bind', f'{LOOPBACK}:{self.port}']
+
+    def celery(self, broken):
+        if subprocess.run([PYTHON, '-c', 'import celery, redis'], capture_output=True).returncode:
+            raise Skip('python3-celery or python3-redis is not installed')
+        store = next((found for found in map(shutil.which, ('redis-server', 'valkey-server')) if found), None)
+        if not store:
+            raise Skip('no redis-server or valkey-server here')
+        self.broker = Process([store, '--port', str(self.port), '--bind', LOOPBACK, '--save', '', '--appendonly', 'no'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        (self.folder / 'tasks.py').write_text('import nosuchmodule\n' if broken else TASKS)
+        self.environment['BROKER'] = f'redis://{LOOPBACK}:{self.port}/0'
+        return [PYTHON, '-m', 'celery', '-A', 'tasks', 'worker', '-c', '2', '-l', 'INFO', '--time-limit', '2', '--without-mingle', '--without-gossip']
+
+    def apache(self, broken, daemon='WSGIDaemonProcess site processes=2 threads=1 request-timeout=2 shutdown-timeout=1 display-name=%{GROUP}\nWSGIProcessGroup site'):
+        modules = next((folder for folder in map(pathlib.Path, ('/usr/lib/apache2/modules',)) if (folder / 'mod_wsgi.so').exists()), None)
+        if not modules:
+            raise Skip('apache2-bin or libapache2-mod-wsgi-py3 is not installed')
+        (self.folder / 'app.wsgi').write_text('import nosuchmodule\n' if broken else WSGI)
+        (self.folder / 'apache.conf').write_text(APACHE.format(folder=self.folder, host=LOOPBACK, port=self.port, modules=modules, daemon=daemon))
+        if daemon:
+            self.fit = lambda line: line.startswith('(wsgi:')
+        return [program('apache2'), '-f', str(self.folder / 'apache.conf'), '-DFOREGROUND']
+
+    def embedded(self, broken):
+        """mod_wsgi in Apache's own children."""
+        return self.apache(broken, '')
+
     def phpfpm(self, broken):
         php = next((found for found in (shutil.which(f'php-fpm{version}', path='/usr/sbin') for version in ('8.2', '8.4', '8.3')) if found), None)
         if not php:
@@ -149,6 +225,9 @@ class Server:
         return [php, '-F', '-y', str(self.folder / 'fpm.conf')]
 
     def ask(self, path):
+        if self.kind == 'celery':
+            done = subprocess.run([PYTHON, '-c', f'import tasks; tasks.run.delay({path!r}).get(timeout=20)'], cwd=self.folder, env=self.environment, capture_output=True)
+            return 200 if done.returncode == 0 else 'closed'
         return fastcgi(self.port, self.folder / 'index.php', path) if self.kind == 'phpfpm' else get(self.port, path)
 
     def workers(self):
@@ -163,6 +242,8 @@ class Server:
         def answer():
             if self.process.process.poll() is not None:
                 raise AssertionError(f'{self.kind} ended: {self.text()[-800:]}')
+            if self.kind == 'celery' and ' ready.' not in self.text():
+                return False
             return len(self.workers()) == 2 and self.ask('/ok') == 200
         wait_until(f'{self.kind} answers', answer, 40)
 
@@ -177,6 +258,8 @@ class Server:
         if self.process.process.poll() is None and self.kind == 'uwsgi':
             self.process.process.send_signal(signal.SIGINT)
         self.process.stop(4)
+        if self.broker:
+            self.broker.stop(2)
 
 
 class Watching:
@@ -258,7 +341,11 @@ def dies(kind, fault, live, files, asked, folder):
 
 def does_not_boot(kind, asked, folder):
     with Server(kind, folder, broken=True) as server:
+        asking = kind == 'apache'   # mod_wsgi loads the application for its first request
+
         def told():
+            if asking:
+                server.ask('/ok')
             if not server.log.exists():
                 return False
             found = report(asked.triage, '--from', server.folder)
@@ -276,6 +363,48 @@ def full(asked, folder):
         found = report(asked.triage, '--from', server.folder)
         if not any(one['rule'] == 'worker.saturated' and one['sure'] == 'certain' for one in found['findings']):
             raise AssertionError(f'not told: {[one["rule"] for one in found["findings"]]}')
+
+
+def busy(kind, asked, folder):
+    """Every worker at a request, more of them in the queue: told by a look at the living processes, whatever the log says."""
+    with Server(kind, folder) as server:
+        server.wait_ready()
+        for _ in range(6):
+            threading.Thread(target=server.ask, args=('/sleep',), daemon=True).start()
+
+        def told():
+            found = report(asked.triage, str(server.pid))
+            return [one['sure'] for one in found['findings'] if one['rule'] == 'worker.saturated']
+        wait_until('it is told', told, 12)
+
+
+def masterless(kind, asked, folder):
+    """The master is killed; its workers go on, as they do with this server, and are found."""
+    with Server(kind, folder) as server:
+        server.wait_ready()
+        workers = server.workers()
+        os.kill(server.pid, signal.SIGKILL)
+        server.process.process.wait()
+        try:
+            def told():
+                found = report(asked.triage)
+                gone = [one for one in found['findings'] if one['rule'] == 'master.gone' and any(str(workers[0]) in row.get('text', '') for row in one.get('because', []))]
+                return gone and gone[0]['sure'] == 'certain' and gone[0]['subject']['server'] == {'phpfpm': 'php-fpm', 'embedded': 'apache'}.get(kind, kind)
+            wait_until('its orphans are found', told, 15)
+        finally:
+            for pid in workers:
+                if alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def settings(asked, folder):
+    """What a running php-fpm is set to is read from the file that its title names."""
+    with Server('phpfpm', folder) as server:
+        server.wait_ready()
+        hops = [hop for hop in report(asked.triage, str(server.pid), '--show', 'stack')['stack']['hops'] if hop.get('flavour') == 'php-fpm']
+        read = {name: (hops[0]['settings'].get(name) or {}).get('value') for name in ('timeout', 'workers', 'graceful_timeout')} if hops else {}
+        if read != {'timeout': 2, 'workers': 2, 'graceful_timeout': 0}:
+            raise AssertionError(f'settings: {read}')
 
 
 def nginx_worker(asked, folder):
@@ -303,11 +432,18 @@ def main():
         ('unicorn', '/exit', 'death.exited', {'death.exited'}), ('unicorn', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
         ('puma', signal.SIGSTOP, 'death.timeout', {'death.timeout'}), ('puma', killed, 'death.killed-by-other', unknown), ('puma', '/crash', 'death.crashed', unknown | {'death.crashed'}),
         ('puma', '/exit', 'death.exited', unknown), ('puma', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('hypercorn', killed, 'death.killed-by-other', unknown), ('hypercorn', '/crash', 'death.crashed', unknown | {'death.crashed'}), ('hypercorn', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('celery', '/sleep', 'death.timeout', {'death.timeout'}), ('celery', killed, 'death.killed-by-other', unknown | {'death.killed-by-other'}), ('celery', '/exit', 'death.exited', {'death.exited'}), ('celery', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
+        ('apache', '/sleep', 'death.timeout', {'death.timeout'}), ('apache', killed, 'death.killed-by-other', unknown | {'death.killed-by-other'}), ('apache', '/crash', 'death.crashed', unknown | {'death.crashed'}), ('apache', '/exit', 'death.exited', unknown),
+        ('apache', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}), ('embedded', killed, 'death.killed-by-other', unknown), ('embedded', '/crash', 'death.crashed', {'death.crashed'}),
         ('uvicorn', killed, 'death.killed-by-other', unknown), ('uvicorn', '/crash', 'death.crashed', unknown | {'death.crashed'}), ('uvicorn', '/oom', 'death.oom-cgroup', {'death.oom-cgroup'}),
     ]
     word = lambda fault: fault.strip('/') if isinstance(fault, str) else signal.Signals(fault).name
     cases = [(f'{kind}: {word(fault)} is {live}', functools.partial(dies, kind, fault, live, files, asked)) for kind, fault, live, files in rows]
-    cases += [(f'{kind}: does not boot', functools.partial(does_not_boot, kind, asked)) for kind in ('uwsgi', 'phpfpm', 'unicorn', 'puma', 'uvicorn')]
+    cases += [(f'{kind}: does not boot', functools.partial(does_not_boot, kind, asked)) for kind in ('uwsgi', 'phpfpm', 'unicorn', 'puma', 'uvicorn', 'hypercorn', 'celery', 'apache')]
+    cases += [(f'{kind}: no worker is free', functools.partial(busy, kind, asked)) for kind in ('unicorn', 'embedded')]
+    cases += [(f'{kind}: workers without their master', functools.partial(masterless, kind, asked)) for kind in ('phpfpm', 'uvicorn', 'hypercorn', 'embedded')]
+    cases.append(('php-fpm: its settings', functools.partial(settings, asked)))
     cases.append(('php-fpm: all children busy', functools.partial(full, asked)))
     cases.append(('nginx: a worker of its own crashes', functools.partial(nginx_worker, asked)))
     return run_cases(cases)

@@ -87,8 +87,10 @@ void close(Reading& state, Sink& sink) {
   state.script = 0;
 }
 
-bool wsgi(Reading& state, std::string_view text, const Said& say) {
+bool wsgi(Reading& state, std::string_view text, const Said& said) {
   const int pid = number_after(text, "mod_wsgi (pid=");
+  // What a process says of itself is no master's word.
+  const Said say{said.record, said.sink, said.when, said.by == pid ? 0 : said.by};
   const std::size_t colon = text.find("): ");
   if (!pid || colon == std::string_view::npos) return false;
   text.remove_prefix(colon + 3);

@@ -259,7 +259,7 @@ bool message(const Message& m) {
       if (text == "Shutting down" && m.header.usual) return m.worker(WorkerDraining{"shutdown"});
       if (is("Socket error processing request.")) return fails_in(m, "request");
       if (is("SIGWINCH ignored.")) return m.master(MasterSignalled{"winch", true});
-      return pid_between(text, "Started server process [", "]") != 0;
+      return m.header.usual && pid_between(text, "Started server process [", "]") != 0;  // else it is uvicorn's own log
     case 'U':
       if (is("Using worker: ")) return m.master(ServerUses{some(after("Using worker: "), 200)});
       if (is("Unhandled exception in main loop")) {

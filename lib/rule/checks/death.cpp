@@ -900,6 +900,27 @@ Draft by_heir(const Look& look, const Server& server, const Life& heir) {
   return draft;
 }
 
+// What this server makes of a worker's end, and of the signal that its master ended by: what else is to be done about it.
+void say_consequences(Draft& draft, const Case& c) {
+  const flavour::Flavour* const known = flavour::flavour(c.server.flavour);
+  if (!known || gunicorn(c) || draft.level == Level::note) return;
+  if (c.life.role == Role::worker) {
+    const auto then = flavour::on_worker_death(*known, c.server.family);
+    if (then == flavour::OnWorkerDeath::left_dead)
+      draft.first.push_back({"now", fmt::format("start the server anew: {} puts no other worker in the place of one that ended", server_text(c.server)), "", "running requests", ""});
+    else if (then == flavour::OnWorkerDeath::ends_server)
+      draft.first.push_back({"then", fmt::format("let the service manager start it again whatever its exit status: {} stops as a whole when one worker ends", server_text(c.server)), "", "nothing", "[Service]\nRestart=always"});
+    return;
+  }
+  if (c.life.role != Role::master || !c.life.signal) return;
+  const std::string name = base::signal_text(*c.life.signal);   // "SIGHUP"
+  const flavour::Kind kind = flavour::kind_of(*known, c.server.worker_class);
+  const flavour::Meaning* const meaning = flavour::meaning_of(kind.signals, std::string_view(name).substr(name.starts_with("SIG") ? 3 : 0));
+  if (meaning && !meaning->pitfall.empty()) draft.first.push_back({"then", fmt::format("know what {} makes of {}: it {}; {}", c.server.flavour, name, meaning->does, meaning->pitfall), "", "nothing", ""});
+  if (kind.on_master_death == flavour::OnMasterDeath::workers_serve)
+    draft.first.push_back({"now", fmt::format("look for its workers: those of {} serve on without it and hold its socket (triage finds them; end them, then start it anew)", c.server.flavour), "", "their running requests", ""});
+}
+
 using Cause = std::optional<Draft> (*)(const Case&);
 constexpr Cause causes[] = {by_oom, by_watch, by_timeout, by_force, by_userspace, by_supervisor, by_last_words, by_fault, by_leave_untold, by_own_handler, by_stop, by_unheard, by_signal, by_counter, by_container, by_sigkill, by_exit, by_plain_exit, by_quiet_exit, by_halt, by_silence, by_bare_word, by_leaving};
 
@@ -935,6 +956,7 @@ std::vector<Draft> look_at(const Look& look) {
     for (const Cause cause : causes) {
       if (auto draft = cause(c)) {
         advise_upgrade(*draft, c.server);
+        say_consequences(*draft, c);
         drafts.push_back(std::move(*draft));
         break;
       }

@@ -238,8 +238,11 @@ std::optional<Draft> gave_up(const Look& look) {
   std::optional<double> limit;
   for (const Server& server : look.stack.servers)
     if (const auto text = model::text_setting(server, "timeout")) {
-      draft.values["timeout"] = *text + " s";
       limit = model::number_setting(server, "timeout");
+      // 0 is off, and the timeouts of some servers (Puma's, uvicorn's) do not end a request.
+      const auto* const known = flavour::flavour(server.flavour);
+      const bool ends_requests = !known || known->like_gunicorn || known->timeout.scope == flavour::Scope::request || known->timeout.scope == flavour::Scope::average;
+      if (limit != 0 && ends_requests) draft.values["timeout"] = *text + " s";
     }
   const auto way = way_of_all(look, rows);
   if (way) {
