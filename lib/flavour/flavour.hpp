@@ -92,6 +92,8 @@ struct Flavour {
   std::span<const std::string_view> config_defaults = {};
   /// How many requests one worker works on at once: "1", the name of a setting here, or "" where there is no such number (a loop).
   std::string_view places = {};
+  /// What its workers run: "Python" "Ruby" "PHP" "" (several, or none). Steps of a card that name tools of Python are for Python alone.
+  std::string_view language = "Python";
   /// The name of its Python distribution, whose metadata tells the version.
   std::string_view distribution = {};
   /// A part of the path of its library, where nothing but that tells whose the processes are ("/_bjoern.").

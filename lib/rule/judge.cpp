@@ -23,6 +23,12 @@ bool for_gunicorn(std::string_view text) {
   return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return base::contains(text, word); });
 }
 
+// Tools of Python, for a server that runs none, or need not.
+bool for_python(std::string_view text) {
+  static constexpr std::string_view words[] = {"py-spy", "faulthandler", "PYTHON", "asyncio", "greenlet", "import time"};
+  return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return base::contains(text, word); });
+}
+
 std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
   const std::string& server = draft.subject.server;
@@ -35,7 +41,8 @@ std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   }
   if (card) {
     for (const Step& step : card->fix) {
-      if (other && (for_gunicorn(step.text) || for_gunicorn(step.edit) || for_gunicorn(step.expect))) continue;
+      if (other && (for_gunicorn(step.text) || for_gunicorn(step.edit) || for_gunicorn(step.expect) || base::starts_with(step.edit, "timeout ="))) continue;
+      if (other && other->language != "Python" && (for_python(step.text) || for_python(step.edit))) continue;
       if (own && step.when != "check" && !base::starts_with(step.text, "collect a bundle")) continue;
       std::string text = fill(step.text, draft.values);
       // "{upgrade|}": a step for some cases only.

@@ -55,6 +55,9 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.hung", "now", "see where it is: py-spy dump --pid PID for mod_wsgi, gdb or mod_status's URL column for others", "nothing", ""},
+    {"worker.hung", "now", "end it, if nobody waits for it any more: kill -TERM PID", "its request", ""},
+    {"worker.hung", "then", "Apache has no timeout for a request: with mod_wsgi's daemon mode set request-timeout, and give what the request waits for its own deadline", "a reload", "WSGIDaemonProcess ... request-timeout=60"},
     {"death.timeout", "now", "mod_wsgi wrote the Python stacks of that moment into the log, under \"Dumping stack trace\": see what was waited for", "nothing", ""},
     {"death.timeout", "then", "give what the request waits for its own deadline; request-timeout counts the sum of all running requests over all threads", "the slow requests fail early, with an error of yours", ""},
     {"death.unknown", "then", "set LogLevel wsgi:info: without it mod_wsgi logs neither deaths nor timeouts", "a reload", "LogLevel warn wsgi:info"},
@@ -83,6 +86,7 @@ extern const Flavour apache = {
     .options = options,
     .configs_named = configs_named,
     .config_defaults = config_defaults,
+    .language = "",
     .advice = advice,
 };
 

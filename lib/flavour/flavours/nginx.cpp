@@ -40,6 +40,7 @@ extern const Flavour nginx = {
     .tells = Tells::status,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
+    .language = "",
 };
 
 }  // namespace flavours_of

@@ -38,6 +38,7 @@ extern const Flavour passenger = {
     .timeout = {},   // max_request_time is Enterprise
     .tells = Tells::end,
     .on_master_death = OnMasterDeath::workers_leave,
+    .language = "",
     .advice = advice,
 };
 

@@ -55,6 +55,9 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.hung", "now", "see where it is: phpspy -p PID, or gdb; the slowlog writes the PHP stack of the next one (request_slowlog_timeout)", "nothing", ""},
+    {"worker.hung", "now", "end it, if nobody waits for it any more: kill -TERM PID", "its request", ""},
+    {"worker.hung", "then", "set request_terminate_timeout above what a request may rightly take: without it nobody ends one (max_execution_time counts CPU time alone)", "a reload", "request_terminate_timeout = 60s"},
     {"death.timeout", "now", "see where it was: request_slowlog_timeout and slowlog write the PHP stack of slow requests", "a reload", "request_slowlog_timeout = 5s"},
     {"death.timeout", "then", "give what the request waits for its own deadline (database, HTTP client), shorter than request_terminate_timeout", "the slow requests fail early, with an error of yours", ""},
     {"death.timeout", "then", "if requests are rightly that slow, take them out of the pool (a queue, php-cli), or give them a pool of their own; raise request_terminate_timeout last", "a reload", ""},
@@ -86,6 +89,7 @@ extern const Flavour php_fpm = {
     .options = options,
     .configs_named = configs_named,
     .places = "1",
+    .language = "PHP",
     .advice = advice,
 };
 

@@ -49,6 +49,9 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.hung", "now", "see where its threads are: rbspy dump --pid PID, or kill -INFO of the worker (kill -PWR on Linux: Puma prints the backtraces)", "nothing", ""},
+    {"worker.hung", "now", "end it, if nobody waits for it any more: kill -TERM PID of the worker", "its request", ""},
+    {"worker.hung", "then", "give requests a deadline of their own (rack-timeout, the database's statement timeout): Puma has none for a request", "the slow requests fail early, with an error of yours", ""},
     {"boot.dependency", "then", "add the gem to the Gemfile, bundle install in the build, and start it by bundle exec, so that it finds what was installed", "nothing: it does not run", ""},
     {"death.timeout", "now", "look for what holds the interpreter's lock: C code of an extension, or a process that was stopped; a slow request alone never does", "nothing", ""},
     {"death.timeout", "then", "give requests a deadline of their own: worker_timeout is none for a request, only for a process that answers no more", "the slow requests fail early, with an error of yours", ""},
@@ -79,6 +82,7 @@ extern const Flavour puma = {
     .configs_named = configs_named,
     .config_defaults = config_defaults,
     .places = "threads",
+    .language = "Ruby",
     .advice = advice,
 };
 

@@ -44,6 +44,9 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.hung", "now", "see where it is: rbspy dump --pid PID", "nothing", ""},
+    {"worker.hung", "now", "end it, if nobody waits for it any more: kill -KILL PID", "its request", ""},
+    {"worker.hung", "then", "look why its master did not end it at timeout; give what the request waits for its own deadline", "the slow requests fail early, with an error of yours", ""},
     {"boot.dependency", "then", "add the gem to the Gemfile, bundle install in the build, and start it by bundle exec, so that it finds what was installed", "nothing: it does not run", ""},
     {"death.timeout", "now", "see what the living workers are stuck in, before they are killed too: rbspy dump --pid PID", "nothing", ""},
     {"death.timeout", "then", "give what the request waits for its own deadline (database, HTTP client, lock), shorter than the worker timeout", "the slow requests fail early, with an error of yours", ""},
@@ -74,6 +77,7 @@ extern const Flavour unicorn = {
     .options = options,
     .configs_named = configs_named,
     .places = "1",
+    .language = "Ruby",
     .advice = advice,
 };
 

@@ -77,6 +77,9 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.hung", "now", "see where it is: py-spy dump --nonblocking --pid PID, or uwsgi --connect-and-read of the stats socket where there is one", "nothing", ""},
+    {"worker.hung", "now", "end it, if nobody waits for it any more: kill -KILL PID", "its request", ""},
+    {"worker.hung", "then", "set harakiri above what a request may rightly take: without it nobody ends one", "a reload", "harakiri = 60"},
     {"death.timeout", "now", "see where it was: harakiri-verbose = true prints the system call and what the kernel waits in", "a reload", "harakiri-verbose = true"},
     {"death.timeout", "then", "give what the request waits for its own deadline (database, HTTP client, lock), shorter than harakiri", "the slow requests fail early, with an error of yours", ""},
     {"death.timeout", "then", "if requests are rightly that slow, move them to a mule or the spooler; raise harakiri last: each stuck request then holds a worker for longer", "a reload", ""},
