@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import watch_live
-from harness import HERE, LOOPBACK, Cgroup, Gunicorn, Process, PYTHON, Skip, run_cases, same, triage, wait_until
+from harness import HERE, LOOPBACK, Cgroup, Gunicorn, Process, PYTHON, Skip, get, run_cases, same, wait_until
 
 MIB = 1 << 20
 SOURCE = (HERE / 'doomed.py').read_text().splitlines()
@@ -35,11 +35,11 @@ class Doomed(Gunicorn):
 
 
 class Site:
-    def __init__(self, asked, folder, *arguments, without='', **more):
+    def __init__(self, asked, folder, *arguments, without='', requests=False, **more):
         self.server = Doomed(folder / 'site', *arguments, **more)
         try:
-            self.watch = watch_live.Watch(asked, without, self.server.pid)
-            refused = [line for line in self.watch.lines if line['type'] == 'gap' and 'as it is killed' in line['wanted']]
+            self.watch = watch_live.Watch(asked, without, self.server.pid, arguments=['--requests'] if requests else [])
+            refused = [line for line in self.watch.lines if line['type'] == 'gap' and ('as it is killed' in line['wanted'] or '--requests' in line['wanted'])]
             if refused and not without:
                 raise Skip(f'no stacks here: {refused[0]["reason"]}')
         except BaseException:
@@ -132,6 +132,53 @@ def in_a_worker_of_threads(site, folder):
         expect(on.doing(pid, 'death.killed-by-other'), ('Report.slow', 'slow'), ('numbers', 'numbers'))
 
 
+def with_its_request(site, folder):
+    """The request that the death interrupted, of whom, for how long; nothing of its query's values, and not the one before it."""
+    with site(folder, '--timeout', '4', requests=True) as on:
+        for _ in range(8):
+            same('before', get(on.server.port, '/ok?secret=hush'), 200)
+        request, pid = on.server.ask('/slow?user=hush&page=hush')
+        doing = on.doing(pid, 'death.timeout')
+        found = re.fullmatch(rf'GET /slow\?user=\.\.\.&page=\.\.\. HTTP/1\.1, Host: \S+, for (\d+(?:\.\d+)?) s, from {LOOPBACK}:\d+', doing['request'])
+        if not found:
+            raise AssertionError(f'the request: {doing}')
+        # The master looks once in a second, or later on a loaded machine; never before the timeout.
+        if not 3.5 < float(found[1]) < 30:
+            raise AssertionError(f'for how long: {doing}')
+        found = re.fullmatch(r'clock_nanosleep for (\d+(?:\.\d+)?) s', doing['syscall'])
+        if not found or not 3.5 < float(found[1]) < 30:
+            raise AssertionError(f'the call that it waits in: {doing}')
+        if 'hush' in json.dumps(on.watch.lines):
+            raise AssertionError('values of a query are told')
+
+
+def request_of_a_thread(site, folder):
+    """Of several requests of one worker the one whose thread's stack is told; and the peer that it waits for."""
+    with socket.create_server((LOOPBACK, 0)) as silent, site(folder, '--timeout', '60', '--worker-class', 'gthread', '--threads', '4', requests=True, workers=1) as on:
+        port = silent.getsockname()[1]
+        request, pid = on.server.ask(f'/asks?{port}')
+        accepted, _ = silent.accept()
+        wait_until('it waits for its peer', lambda: any((task / 'syscall').read_text().split()[0] == '45' for task in pathlib.Path(f'/proc/{pid}/task').iterdir()))
+        os.kill(pid, signal.SIGKILL)
+        doing = on.doing(pid, 'death.killed-by-other')
+        accepted.close()
+        expect(doing, ('Report.asks', 'asks'))
+        if not doing['request'].startswith('GET /asks?... HTTP/1.1, '):
+            raise AssertionError(f'the request: {doing}')
+        same('the peer', doing['peer'].split(' ')[0], f'{LOOPBACK}:{port}')
+
+
+def of_an_idle_client(site, folder):
+    """A connection on which nothing comes: no request, and it is said who keeps the worker waiting."""
+    with site(folder, '--timeout', '2', requests=True, workers=1) as on:
+        pid = on.server.workers()[0]
+        with socket.create_connection((LOOPBACK, on.server.port)) as link:
+            own = '%s:%d' % link.getsockname()
+            doing = on.doing(pid, 'death.timeout')
+        if not doing['request'].startswith('no request yet (an idle connection), for ') or not doing['request'].endswith(f', from {own}'):
+            raise AssertionError(f'the idle client {own}: {doing}')
+
+
 def switched_off(site, folder):
     """Refused, stacks are a blind spot that is said, and the deaths are told all the same."""
     with site(folder, '--timeout', '60', without='stacks') as on:
@@ -205,7 +252,7 @@ def pythons():
     return found
 
 
-CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, switched_off]
+CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, switched_off]
 
 
 def main():
