@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "base/text.hpp"
@@ -74,7 +76,16 @@ base::Result<Child> spawn(const Command& command, const Ground& ground, const Sp
     ::dup2(in, 0);
     ::dup2(out, 1);
     ::dup2(out, 2);
-    ::syscall(SYS_close_range, 3u, ~0u, 0u);
+    if (command.listener >= 0) {
+      const int kept = ::fcntl(command.listener, F_DUPFD, 100);   // it may stand where another belongs
+      ::dup2(kept, 3);
+      static char pid_text[32];   // LISTEN_PID names the one it is for, in its own pid namespace
+      std::snprintf(pid_text, sizeof pid_text, "LISTEN_PID=%d", static_cast<int>(::getpid()));
+      variables.insert(variables.end() - 1, {pid_text, const_cast<char*>("LISTEN_FDS=1")});
+      const int flags = ::fcntl(3, F_GETFL);
+      ::fcntl(3, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    ::syscall(SYS_close_range, command.listener >= 0 ? 4u : 3u, ~0u, 0u);
     for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::signal(number, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
@@ -118,6 +129,21 @@ std::uint64_t resident(int host_pid) {
   const std::string text = read_file("/proc/" + std::to_string(host_pid) + "/statm");
   const auto words = base::split(text, ' ');
   return words.size() < 2 ? 0 : static_cast<std::uint64_t>(base::read_number(words[1]).value_or(0)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+int zombies_of(int host_pid) {
+  int count = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string stat = read_file("/proc/" + name + "/stat", 4096);
+    const auto end = stat.rfind(") ");
+    if (end == std::string::npos) continue;
+    const auto words = base::split(std::string_view(stat).substr(end + 2), ' ');
+    count += words.size() > 1 && words[0] == "Z" && base::read_number(words[1]) == host_pid;
+  }
+  return count;
 }
 
 bool serves(int host_pid) {

@@ -21,6 +21,7 @@ struct Command {
   std::vector<std::string> words, environment;   // the whole environment
   std::string folder, output;                    // output: stdout and stderr are appended to it
   bool limited = false;                          // in the cgroup with the limits
+  int listener = -1;                             // handed over as descriptor 3, with LISTEN_FDS and LISTEN_PID
   std::uint64_t descriptors = 0;                 // RLIMIT_NOFILE; 0: as it is
 };
 
@@ -36,6 +37,8 @@ int own_pid(int host_pid);
 int parent_of(int host_pid);
 /// Resident bytes; 0 when it is gone.
 std::uint64_t resident(int host_pid);
+/// Children of it that nobody has reaped.
+int zombies_of(int host_pid);
 /// Has a worker's own handlers: SIGTERM is caught, SIGHUP is not.
 bool serves(int host_pid);
 /// "SIGKILL", "exit 3", "unknown"

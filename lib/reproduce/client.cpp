@@ -227,6 +227,8 @@ void Clients::receive(Call& call, double now) {
     return;
   }
   const auto answer = answer_of(call.in, closed);
+  if (load_.bodies && answer && answer->whole)
+    tell_({now, "body", load_.name, 0, 0, std::string(base::trim(std::string_view(call.in).substr(call.in.find("\r\n\r\n") + 4, 80))), static_cast<double>(call.number), {}});
   if (answer && answer->whole) {
     if (answer->keep && load_.keep_alive && !closed) {
       tell_({now, "answered", load_.name, 0, 0, std::to_string(answer->status), static_cast<double>(call.number), call.began});
@@ -253,8 +255,9 @@ void Clients::finish(Call& call, double now, const std::string& outcome) {
 void Clients::wanted(std::vector<pollfd>& into) const {
   for (const Call& call : calls_) {
     if (!call.fd) continue;
-    const bool out = call.state == Call::State::connecting || (call.state == Call::State::sending && call.wake == 0);
-    into.push_back({call.fd.get(), static_cast<short>(POLLIN | (out ? POLLOUT : 0)), 0});
+    // As simple clients do it reads the answer when everything is sent, not before.
+    const bool sending = call.state == Call::State::sending, out = call.state == Call::State::connecting || (sending && call.wake == 0);
+    into.push_back({call.fd.get(), static_cast<short>((sending ? 0 : POLLIN) | (out ? POLLOUT : 0)), 0});
   }
 }
 
@@ -270,7 +273,10 @@ void Clients::ready(const pollfd& fd, double now) {
     else if ((fd.revents & (POLLOUT | POLLHUP | POLLERR)) != 0) connected(call, now);
     return;
   }
-  if (call.state == Call::State::sending && (fd.revents & POLLOUT) != 0) send(call, now);
+  if (call.state == Call::State::sending) {
+    send(call, now);
+    return;
+  }
   if (call.fd && (fd.revents & (POLLIN | POLLHUP | POLLERR)) != 0) receive(call, now);
 }
 

@@ -33,7 +33,8 @@ bool counts(const Expect& expect, const Event& event) {
     case Expect::Kind::triage:
       return event.what == "triage" && any([&](const std::string& word) { return word == event.text || (word.ends_with('*') && event.text.starts_with(std::string_view(word).substr(0, word.size() - 1))); }) &&
              (expect.sure.empty() || std::ranges::find(expect.sure, event.who) != expect.sure.end());
-    case Expect::Kind::event: return event.what == expect.who && any([&](const std::string& word) { return base::contains(event.text, word); });
+    case Expect::Kind::event:
+      return event.what == expect.who && any([&](const std::string& word) { return word.starts_with("not ") ? !base::contains(event.text, word.substr(4)) : base::contains(event.text, word); });
   }
   return false;
 }
@@ -46,7 +47,7 @@ std::string wanted_text(const Expect& expect) {
     case Expect::Kind::boots: text = "workers boot"; break;
     case Expect::Kind::log: text = (expect.who.empty() ? "a log" : expect.who) + " says '" + joined(expect.any) + "'"; break;
     case Expect::Kind::triage: text = "triage says " + joined(expect.any) + (expect.sure.empty() ? "" : ", " + joined(expect.sure)); break;
-    case Expect::Kind::event: text = "event " + expect.who + (expect.any.empty() ? "" : " '" + joined(expect.any) + "'"); break;
+    case Expect::Kind::event: text = std::string(expect.twice ? "the same twice: event " : "event ") + expect.who + (expect.any.empty() ? "" : " '" + joined(expect.any) + "'"); break;
   }
   if (expect.at_most == 0) text += ": never";
   else if (expect.at_most > 0 && expect.at_most == expect.at_least) text += ": " + std::to_string(expect.at_most) + " times";
@@ -64,7 +65,9 @@ Checked check(const Expect& expect, std::span<const Event> events, const Scale& 
   int in_time = 0, all = 0, unknown = 0;
   double first = 0, last = 0;
   std::map<std::string, int> others;   // what came instead
+  std::map<std::string, int> texts;
   for (const Event& event : events) {
+    if (expect.twice && counts(expect, event) && ++texts[event.text] == 1) continue;
     if (!counts(expect, event)) {
       Expect loose = expect;
       loose.any.clear();

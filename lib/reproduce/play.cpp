@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <set>
 
 #include "base/instant.hpp"
 #include "base/text.hpp"
@@ -115,6 +116,7 @@ class Play {
     if (scenario_.proxy.present) run_.versions.push_back(version_of("nginx"));
     for (const char* name : {"error.log", "server.out", "requests.log", "nginx-error.log", "nginx.out"}) tails_.push_back({site_.folder + "/" + name, name, {}, {}});
     KernelLog kernel(ground_.folder.substr(ground_.folder.rfind('/') + 1));
+    if (scenario_.server.bind == "held" && !hold()) return base::fail(base::from_errno(errno, "listening for the server"));
     TRY(command, server_command(scenario_, site_));
     run_.commands.push_back(shown(command));
     write_file(site_.folder + "/cmdline", shown(command) + "\n");
@@ -146,11 +148,23 @@ class Play {
   }
 
   base::Result<> start(const Command& command, const std::string& role) {
-    TRY(child, spawn(command, ground_, space_));
+    Command with_socket = command;
+    if (role != "proxy") with_socket.listener = held_.get();
+    TRY(child, spawn(with_socket, ground_, space_));
     const int pid = child.pid;
     watched_.add(std::move(child), role, now());
     note({now(), "started", role == "proxy" ? "proxy" : "server", own_pid(pid), pid, shown(command), 0, {}});
     return {};
+  }
+
+  // As systemd's .socket unit: whoever comes while no server runs waits in its queue.
+  bool hold() {
+    held_ = dial(AF_INET);
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(static_cast<std::uint16_t>(site_.back.port));
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return held_ && ::bind(held_.get(), reinterpret_cast<sockaddr*>(&in), sizeof in) == 0 && ::listen(held_.get(), 1024) == 0;
   }
 
   // In a network of our own any would do; each run takes others, so that its addresses are its own in logs and reports, too.
@@ -276,7 +290,8 @@ class Play {
     return std::ranges::all_of(wanted_, [&](const Expect& one) {
       if (one.kind == Expect::Kind::triage) return true;
       int count = 0;
-      for (const Event& event : run_.events) count += counts(one, event);
+      std::set<std::string> seen;
+      for (const Event& event : run_.events) count += counts(one, event) && (!one.twice || !seen.insert(event.text).second);
       return count >= one.at_least;
     });
   }
@@ -308,6 +323,7 @@ class Play {
     if (now_s() >= next_sample_) {
       next_sample_ = now_s() + sample_every;
       watched_.sample(now());
+      if (!scenario_.reaps && space_.own_pids()) note({now(), "zombies", "PID 1", 0, 0, "", static_cast<double>(zombies_of(space_.init)), {}});
       queue();
     }
   }
@@ -460,7 +476,7 @@ class Play {
   std::vector<std::unique_ptr<Clients>> clients_;
   std::vector<bool> done_;
   std::vector<Expect> wanted_;
-  base::Fd stolen_;
+  base::Fd stolen_, held_;
   double zero_ = 0, next_look_ = 0, next_sample_ = 0, last_change_ = 0;
   std::size_t lines_ = 0;
   int busy_ = 0;

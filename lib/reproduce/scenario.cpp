@@ -191,7 +191,7 @@ class Reader {
       else if (member.key == "gunicorn_args") to.gunicorn_args = texts(value, "gunicorn_args");
       else if (member.key == "faults") each(value, "faults", [&](const PlacedJson& one) { to.faults.push_back(fault(one)); });
       else if (member.key == "own_faults") each(value, "own_faults", [&](const PlacedJson& one) { to.own_faults.push_back(fault(one)); });
-      else if (member.key == "bind") to.bind = one_of(value, "bind", {"tcp", "unix"});
+      else if (member.key == "bind") to.bind = one_of(value, "bind", {"tcp", "unix", "held"});
       else if (member.key == "user") to.user = text(value, "user");
       else if (member.key == "config") to.config = path(value, "config");
       else if (member.key == "debug") to.debug = truth(value, "debug");
@@ -245,8 +245,7 @@ class Reader {
     }
   }
   void network(const PlacedJson& json, Network& to) {
-    if (!object(json, "'network'", {"delay", "blackhole"})) return;
-    if (const PlacedJson* value = json.find("delay")) to.delay = seconds(*value, "delay");
+    if (!object(json, "'network'", {"blackhole"})) return;
     if (const PlacedJson* value = json.find("blackhole")) to.blackhole = text(*value, "blackhole");
   }
   File file(const PlacedJson& json) {
@@ -279,7 +278,7 @@ class Reader {
   Load load(const PlacedJson& json, std::size_t number_of) {
     Load to;
     to.name = "load" + std::to_string(number_of + 1);
-    if (!object(json, "a load", {"name", "method", "path", "to", "at", "after", "holding", "nth", "delay", "rate", "concurrency", "count", "lasts", "patience", "pause", "keep_alive", "idle", "body", "pieces", "gap", "retries", "background"}))
+    if (!object(json, "a load", {"name", "method", "path", "to", "at", "after", "holding", "nth", "delay", "rate", "concurrency", "count", "lasts", "patience", "pause", "keep_alive", "idle", "body", "pieces", "gap", "retries", "bodies", "background"}))
       return to;
     for (const JsonMember& member : json.members) {
       const PlacedJson& value = member.value;
@@ -299,6 +298,7 @@ class Reader {
       else if (member.key == "pieces") to.pieces = whole(value, "pieces", 1, 10'000);
       else if (member.key == "gap") to.gap = seconds(value, "gap");
       else if (member.key == "retries") to.retries = whole(value, "retries", 0, 20);
+      else if (member.key == "bodies") to.bodies = truth(value, "bodies");
       else if (member.key == "background") to.background = truth(value, "background");
       else moment(member, to.when);
     }
@@ -334,7 +334,7 @@ class Reader {
   Expect expect(const PlacedJson& json) {
     Expect to;
     to.place = json.place;
-    if (!object(json, "an expectation", {"clients", "get", "deaths", "of", "boots", "log", "in", "triage", "sure", "event", "text", "at_least", "at_most", "within", "on"})) return to;
+    if (!object(json, "an expectation", {"clients", "get", "deaths", "of", "boots", "log", "in", "triage", "sure", "event", "text", "twice", "at_least", "at_most", "within", "on"})) return to;
     const Known kinds{"clients", "deaths", "boots", "log", "triage", "event"};
     int kind_count = 0;
     for (const JsonMember& member : json.members) {
@@ -353,6 +353,7 @@ class Reader {
       else if (member.key == "sure") to.sure = texts(value, "sure");
       else if (member.key == "event") to.who = one_of(value, "event", event_words());
       else if (member.key == "text") to.any = texts(value, "text");
+      else if (member.key == "twice") to.twice = truth(value, "twice");
       else if (member.key == "at_least") to.at_least = whole(value, "at_least", 0, 100'000);
       else if (member.key == "at_most") to.at_most = whole(value, "at_most", 0, 100'000);
       else if (member.key == "within") to.within = seconds(value, "within");
@@ -404,7 +405,7 @@ std::vector<StepAct> step_acts() {
 }
 
 std::vector<std::string_view> event_words() {
-  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "taken", "answered", "step", "signalled", "log", "queue", "load-begins", "load-ends"};
+  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "taken", "answered", "body", "zombies", "step", "signalled", "log", "queue", "load-begins", "load-ends"};
 }
 
 const std::vector<ServerSetting>& server_settings() {

@@ -38,7 +38,7 @@ struct Server {
   Words gunicorn_args;             // of gunicorn's alone
   Words own_faults;                // the same of triage-server alone: what gunicorn does by nature
   Words faults;                    // name[=value][,path=/x][,every=N], as triage-server's --fault
-  std::string bind = "tcp";        // or "unix"
+  std::string bind = "tcp";        // "unix"; "held": somebody else listens and hands it over, as systemd does
   std::string user;                // its workers' user
   std::string config;              // a file of `files`: gunicorn's -c
   enum class Ready : std::uint8_t { workers, listening, started } ready = Ready::workers;   // what second 0 waits for
@@ -57,7 +57,6 @@ struct Proxy {
 struct Limits { std::uint64_t memory = 0, descriptors = 0, pids = 0; double cpu = 0; };   // 0: none
 
 struct Network {
-  double delay = 0;                // each way between proxy (or client) and server, seconds, unscaled
   std::string blackhole;           // an address that swallows every packet
 };
 
@@ -79,6 +78,7 @@ struct Load {
   bool keep_alive = false, idle = false;        // idle: connects and says nothing
   std::uint64_t body = 0; int pieces = 1; double gap = 0;   // an upload in pieces
   int retries = 0;                 // of a request that failed
+  bool bodies = false;             // what was answered is told, too
   bool background = false;         // the run does not wait for its end
 };
 inline constexpr int most_connections = 400, most_requests = 20'000;
@@ -99,6 +99,7 @@ struct Expect {
   Words any;                       // words one of which must be it: an outcome, a status, a rule; text of a log line
   std::string who;                 // the load, worker|master, the file, the event's name
   Words sure;                      // triage: certain, likely
+  bool twice = false;              // event: counts those whose text has been there before
   int at_least = 1, at_most = -1;  // -1: any number
   double within = 0;               // seconds, scaled; 0: before the end
   Only on;

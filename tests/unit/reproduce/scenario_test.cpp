@@ -86,7 +86,7 @@ TEST_CASE("a server's settings, faults and files are checked") {
   CHECK(server(R"("timeuot": 3)").find("there is no key 'timeuot' here; did you mean 'timeout'?") != std::string::npos);
   CHECK(server(R"("faults": ["hnag=3"])") == "x.json:1:52: there is no fault 'hnag'; did you mean 'hang'?; `triage-server --list-faults` has them");
   CHECK(server(R"("config": "gunicorn.conf.py")") == "x.json:1:1: 'gunicorn.conf.py' is named and is none of 'files'");
-  CHECK(server(R"("bind": "udp")") == "x.json:1:49: 'bind' cannot be 'udp'; it is one of: tcp, unix");
+  CHECK(server(R"("bind": "udp")") == "x.json:1:49: 'bind' cannot be 'udp'; it is one of: tcp, unix, held");
 }
 
 TEST_CASE("an expectation is about one thing that there is") {
