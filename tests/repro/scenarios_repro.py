@@ -23,7 +23,7 @@ def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--repro', required=True)
     asked.add_argument('--only', default='')
-    asked.add_argument('--jobs', default='6')
+    asked.add_argument('--jobs', default='10')
     asked.add_argument('--repeat', default='1')
     asked = asked.parse_args()
     if os.getuid() != 0:
