@@ -12,9 +12,11 @@
 #include "probe/members.hpp"
 #include "probe/servers.hpp"
 #include "probe/stacks.hpp"
+#include "report/escape.hpp"
 #include "report/report.hpp"
 #include "rule/doing.hpp"
 #include "source/live_host.hpp"
+#include "source/redact.hpp"
 
 namespace triage {
 
@@ -108,6 +110,21 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, bool whole, 
   return answer;
 }
 
+// Command lines, and paths that calls are given, may hold what is nobody's business.
+void redact(Answer& answer) {
+  source::Redactor redactor;
+  for (probe::ProcessDoing& process : answer.processes) {
+    std::vector<std::string*> texts{&process.title};
+    for (probe::ThreadDoing& thread : process.threads) {
+      texts.insert(texts.end(), {&thread.call.arguments, &thread.call.on});
+      for (auto* const frames : {&thread.stack.python, &thread.stack.native})
+        for (evidence::StackFrame& frame : *frames) texts.push_back(&frame.file);
+    }
+    for (std::string* const text : texts)
+      if (!text->empty()) *text = redactor.text(*text);
+  }
+}
+
 // ---- text -----------------------------------------------------------------------------------------------------------
 void add_rows(std::string& out, std::string_view label, std::string_view text) {
   std::string lead(label);
@@ -196,20 +213,20 @@ std::string as_text(const Answer& answer, const Options& options) {
 }
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
-std::string clean(std::string_view text) { return printable(text, 4096); }
-Json or_null(std::string_view text) { return text.empty() ? Json() : Json(clean(text)); }
+using report::utf8;
+Json or_null(std::string_view text) { return text.empty() ? Json() : Json(utf8(text)); }
 Json or_null(int number) { return number == 0 ? Json() : Json(number); }
 
 Json frames_json(const std::vector<evidence::StackFrame>& frames) {
   Json list = Json::array();
-  for (const auto& frame : frames) list.push_back({{"function", clean(frame.function)}, {"file", clean(frame.file)}, {"line", or_null(frame.line)}});
+  for (const auto& frame : frames) list.push_back({{"function", or_null(frame.function)}, {"file", utf8(frame.file)}, {"line", or_null(frame.line)}});
   return list;
 }
 
 Json thread_json(const probe::ThreadDoing& thread) {
   return {{"tid", or_null(thread.tid)},
           {"ns_tid", or_null(thread.ns_tid)},
-          {"name", clean(thread.comm)},
+          {"name", utf8(thread.comm)},
           {"state", std::string(1, thread.state)},
           {"syscall", or_null(thread.call.name)},
           {"arguments", or_null(thread.call.arguments)},
@@ -227,10 +244,10 @@ Json thread_json(const probe::ThreadDoing& thread) {
 }
 
 Json process_json(const Which& asked, const probe::ProcessDoing& process) {
-  return {{"pid", process.pid}, {"server", or_null(asked.server)}, {"role", or_null(asked.role)}, {"name", clean(process.comm)}, {"command", clean(process.title)}, {"runtime", or_null(process.runtime)}};
+  return {{"pid", process.pid}, {"server", or_null(asked.server)}, {"role", or_null(asked.role)}, {"name", utf8(process.comm)}, {"command", utf8(process.title)}, {"runtime", or_null(process.runtime)}};
 }
 
-Json gap_json(const evidence::Gap& gap) { return {{"wanted", clean(gap.wanted)}, {"reason", clean(gap.reason)}, {"remedy", or_null(gap.remedy)}, {"count", gap.count}}; }
+Json gap_json(const evidence::Gap& gap) { return {{"wanted", utf8(gap.wanted)}, {"reason", utf8(gap.reason)}, {"remedy", or_null(gap.remedy)}, {"count", gap.count}}; }
 
 std::string as_json(const Answer& answer) {
   Json processes = Json::array(), gaps = Json::array();
@@ -274,7 +291,8 @@ int stacks(const Options& options) {
     std::fprintf(stderr, "triage: %s: no pre-fork server that I know is there; any process can be named by its pid: triage stacks PID\n", what.c_str());
     return 3;
   }
-  const Answer answer = read_all(host, std::move(asked), options.verbose, std::move(gaps));
+  Answer answer = read_all(host, std::move(asked), options.verbose, std::move(gaps));
+  redact(answer);
   const std::string text = options.format == "json" ? as_json(answer) : options.format == "jsonl" ? as_lines(answer) : as_text(answer, options);
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (answer.processes.empty()) return 3;
