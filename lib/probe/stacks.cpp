@@ -11,6 +11,7 @@
 #include "probe/proc.hpp"
 #include "probe/python/walk.hpp"
 #include "probe/sock_diag.hpp"
+#include "probe/stop.hpp"
 
 namespace probe {
 
@@ -77,11 +78,27 @@ void take(ThreadStack& stack, PythonThread thread) {
 
 bool same_place(const StackFrame& a, const StackFrame& b) { return a.function == b.function && a.file == b.file; }
 
+/// A thread's native stack, copied while it did not run.
+struct Kept { std::size_t thread = 0; StackCopy copy; };
+
+void unwind(int pid, Native native, const std::vector<Kept>& kept, ProcessDoing& process, std::vector<Gap>& gaps) {
+  if (kept.empty()) return;
+  auto unwinder = Unwinder::open(pid);
+  if (!unwinder) {
+    gaps.push_back(gap_of("the native stacks of pid " + std::to_string(pid), unwinder.error()));
+    return;
+  }
+  for (const Kept& one : kept) {
+    auto frames = unwinder->frames(one.copy);
+    process.threads[one.thread].stack.native = native == Native::all ? std::move(frames) : before_python(std::move(frames));
+  }
+}
+
 class Reader {
  public:
   Reader(const source::Host& host, int pid, std::vector<Gap>& gaps) : host_(host), pid_(pid), memory_(pid), gaps_(gaps) {}
 
-  void stacks_of(ProcessDoing& process, const Interpreter& python) {
+  void stacks_of(ProcessDoing& process, const Interpreter& python, HowToRead how) {
     std::map<int, ThreadDoing*> open;
     for (ThreadDoing& thread : process.threads) {
       thread.stack.runtime = process.runtime;
@@ -116,8 +133,14 @@ class Reader {
         one = settled ? open.erase(one) : std::next(one);
       }
     }
-    for (const auto& [number, thread] : open)
-      if (thread->stack.how == "moving") settle_moving(thread->stack, reads[number]);
+    if (how.stop) stopped_stacks(process, python, how, open, numbers);
+    bool moved = false;
+    for (const auto& [number, thread] : open) {
+      if (thread->stack.how != "moving") continue;
+      settle_moving(thread->stack, reads[number]);
+      moved = true;
+    }
+    if (moved) gaps_.push_back({"where the running threads of pid " + std::to_string(pid_) + " are", "they ran while they were read; a sample on the processor, or a stop, would tell", "triage stacks " + std::to_string(pid_) + " --stop (its system calls may see EINTR), or py-spy dump --pid " + std::to_string(pid_), 1, {}});
     if (!doubt.empty()) gaps_.push_back({"some Python stacks of pid " + std::to_string(pid_), doubt, "look again", 1, {}});
     for (PythonThread& stray : strays) {
       if (stray.frames.empty()) continue;
@@ -131,6 +154,32 @@ class Reader {
   }
 
  private:
+  /// Those that ran, once more while they stand; what stopped is taken out of `open`.
+  void stopped_stacks(ProcessDoing& process, const Interpreter& python, HowToRead how, std::map<int, ThreadDoing*>& open, const std::set<int>& numbers) {
+    std::vector<int> tids;
+    for (const auto& [number, thread] : open)
+      if (thread->stack.how == "moving") tids.push_back(thread->tid);
+    std::vector<Kept> kept;
+    std::map<int, PythonThread> known;
+    {
+      const Stop stop(tids);
+      std::vector<PythonThread> strays;
+      known = by_number(memory_, read_python(memory_, python), numbers, strays);
+      for (auto one = open.begin(); one != open.end();) {
+        const auto [number, thread] = *one;
+        const bool stands_now = std::find(stop.stopped().begin(), stop.stopped().end(), thread->tid) != stop.stopped().end();
+        if (stands_now) {
+          if (const auto found = known.find(number); found != known.end()) take(thread->stack, std::move(found->second));
+          thread->stack.how = "stop";
+          const auto text = how.native == Native::none ? base::Result<std::string>(std::string()) : host_.read(task_path(pid_, thread->tid) + "syscall", 512);
+          if (const auto line = text ? read_call_line(*text) : std::nullopt; line && line->sp) kept.push_back({static_cast<std::size_t>(thread - process.threads.data()), copy_stack(pid_, line->sp, line->pc)});
+        }
+        one = stands_now ? open.erase(one) : std::next(one);
+      }
+    }
+    unwind(pid_, how.native, kept, process, gaps_);
+  }
+
   static void settle_moving(ThreadStack& stack, const std::vector<std::vector<StackFrame>>& reads) {
     if (reads.empty()) return;
     const std::size_t had = stack.python.size();
@@ -144,9 +193,6 @@ class Reader {
   LiveMemory memory_;
   std::vector<Gap>& gaps_;
 };
-
-/// A thread's native stack, copied while it did not run.
-struct Kept { std::size_t thread = 0; StackCopy copy; };
 
 ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTable& table, const Memory& memory, bool& refused, std::optional<StackCopy>* native) {
   ThreadDoing thread;
@@ -176,19 +222,6 @@ ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTabl
   return thread;
 }
 
-void unwind(int pid, Native native, const std::vector<Kept>& kept, ProcessDoing& process, std::vector<Gap>& gaps) {
-  if (kept.empty()) return;
-  auto unwinder = Unwinder::open(pid);
-  if (!unwinder) {
-    gaps.push_back(gap_of("the native stacks of pid " + std::to_string(pid), unwinder.error()));
-    return;
-  }
-  for (const Kept& one : kept) {
-    auto frames = unwinder->frames(one.copy);
-    process.threads[one.thread].stack.native = native == Native::all ? std::move(frames) : before_python(std::move(frames));
-  }
-}
-
 }  // namespace
 
 std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads) {
@@ -203,7 +236,7 @@ std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads
   return {last.end() - static_cast<std::ptrdiff_t>(same), last.end()};
 }
 
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, Native native, std::vector<Gap>& gaps) {
+ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<Gap>& gaps) {
   ProcessDoing process;
   process.pid = pid;
   const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";
@@ -228,11 +261,11 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& tab
   std::vector<Kept> kept;
   for (const int tid : tids) {
     std::optional<StackCopy> copy;
-    process.threads.push_back(thread_now(host, pid, tid, table, memory, refused, native == Native::none || kept.size() >= most_unwound ? nullptr : &copy));
+    process.threads.push_back(thread_now(host, pid, tid, table, memory, refused, how.native == Native::none || kept.size() >= most_unwound ? nullptr : &copy));
     process.threads.back().stack.how = copy ? "asleep" : "moving";
     if (copy) kept.push_back({process.threads.size() - 1, std::move(*copy)});
   }
-  unwind(pid, native, kept, process, gaps);
+  unwind(pid, how.native, kept, process, gaps);
   if (refused) gaps.push_back({"the system calls of " + name, "/proc/PID/syscall may not be read", "run as root, or grant CAP_SYS_PTRACE", 1, {}});
   if (!process.threads.empty() && process.threads.front().state == 'Z') return process;
   const auto python = interpreter_of(pid);
@@ -242,7 +275,7 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& tab
     return process;
   }
   process.runtime = python->name();
-  Reader(host, pid, gaps).stacks_of(process, *python);
+  Reader(host, pid, gaps).stacks_of(process, *python, how);
   if (process.left_out) gaps.push_back({"some threads of " + name, "it has more than " + std::to_string(most_threads), "", process.left_out, {}});
   return process;
 }

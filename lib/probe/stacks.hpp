@@ -39,8 +39,13 @@ constexpr std::size_t most_threads = 512;
 /// none: not read; to_python: those inside of the interpreter's own, for the rest is Python's stack; all.
 enum class Native : std::uint8_t { none, to_python, all };
 
+struct HowToRead {
+  Native native = Native::none;
+  bool stop = false;                         // a thread that runs may be stopped for the read: its calls may see EINTR
+};
+
 /// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace.
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, Native native, std::vector<evidence::Gap>& gaps);
+ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<evidence::Gap>& gaps);
 
 /// Names the processes at the other end of local connections: one pass over all descriptors for all of these. `tables`: by network namespace.
 void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<evidence::Gap>& gaps);

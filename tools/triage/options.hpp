@@ -35,6 +35,7 @@ struct Options {
   std::string rule;                            // explain RULE
   std::optional<double> for_s;                 // watch --for; look --for: a second look, this long after the first
   std::string against;                         // look --against: an earlier look to compare with
+  bool stop = false;                           // stacks --stop
   bool syscalls = false;                       // --syscalls: follow system calls meanwhile
   bool requests = false;                       // watch --requests: what request each worker serves
   std::string without;                         // watch --without bpf,connector

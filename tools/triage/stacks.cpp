@@ -92,7 +92,7 @@ std::vector<Which> asked_for(const source::Host& host, const Options& options, s
   return wanted.take();
 }
 
-Answer read_all(const source::Host& host, std::vector<Which> asked, bool whole, std::vector<evidence::Gap> gaps) {
+Answer read_all(const source::Host& host, std::vector<Which> asked, probe::HowToRead how, std::vector<evidence::Gap> gaps) {
   Answer answer;
   answer.at = host.now();
   answer.gaps = std::move(gaps);
@@ -101,7 +101,7 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, bool whole, 
   for (Which& one : asked) {
     const auto space = probe::namespace_of(host, one.pid, "net");
     if (!tables.contains(space)) tables.emplace(space, probe::read_net_table(host, one.pid, cut));
-    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), whole ? probe::Native::all : probe::Native::to_python, answer.gaps);
+    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), how, answer.gaps);
     if (doing.threads.empty()) continue;
     answer.processes.push_back(std::move(doing));
     answer.asked.push_back(std::move(one));
@@ -291,7 +291,7 @@ int stacks(const Options& options) {
     std::fprintf(stderr, "triage: %s: no pre-fork server that I know is there; any process can be named by its pid: triage stacks PID\n", what.c_str());
     return 3;
   }
-  Answer answer = read_all(host, std::move(asked), options.verbose, std::move(gaps));
+  Answer answer = read_all(host, std::move(asked), {options.verbose ? probe::Native::all : probe::Native::to_python, options.stop}, std::move(gaps));
   redact(answer);
   const std::string text = options.format == "json" ? as_json(answer) : options.format == "jsonl" ? as_lines(answer) : as_text(answer, options);
   std::fwrite(text.data(), 1, text.size(), stdout);

@@ -74,7 +74,7 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
       const auto space = namespace_of(host, worker.pid, "net");
       if (!tables.contains(space)) tables.emplace(space, read_net_table(host, worker.pid, cut));
       std::vector<Gap> gaps;
-      const ProcessDoing doing = what_it_does(host, worker.pid, tables.at(space), looked <= most_unwound ? Native::to_python : Native::none, gaps);
+      const ProcessDoing doing = what_it_does(host, worker.pid, tables.at(space), {looked <= most_unwound ? Native::to_python : Native::none, false}, gaps);
       for (Gap& gap : gaps) {
         gap.wanted = "what the stuck workers of " + name_of(server) + " are doing";
         evidence.gap(std::move(gap));
