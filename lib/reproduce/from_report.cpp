@@ -57,6 +57,7 @@ const Json* hop_of(const Json& report, std::string_view role) {
 // What the finding says of how it went, in the words that scenarios' names are made of.
 std::vector<std::string> hints_of(const Json& finding) {
   std::string all = text_at(finding, "message") + " " + text_at(finding, "sure_because");
+  for (const Json& one : at(finding, "fix")) all += " " + text_at(one, "text");
   for (const Json& one : at(finding, "because")) all += " " + text_at(one, "text") + " " + text_at(one, "note");
   std::vector<std::string> hints;
   const auto when = [&](std::string_view said, std::initializer_list<const char*> words) {
@@ -65,9 +66,10 @@ std::vector<std::string> hints_of(const Json& finding) {
   when("SIGABRT did not end it", {"c", "loop", "spin"});
   when("second stage", {"c", "loop", "spin"});
   when("idle", {"idle", "client"});
-  when("sent nothing", {"idle", "client"});
+  when("connects and sends nothing", {"idle", "client"});
   when("draining", {"drain"});
   when("finishing old requests", {"drain"});
+  when("workers timed out within a second", {"stall"});
   when("child", {"child"});
   when("SIGTERM", {"term"});
   when("boot timeout", {"boot", "slow"});
@@ -77,10 +79,12 @@ std::vector<std::string> hints_of(const Json& finding) {
   return hints;
 }
 
-bool proves(const Scenario& scenario, const std::string& rule) {
-  return std::any_of(scenario.expects.begin(), scenario.expects.end(), [&](const Expect& one) {
-    return one.kind == Expect::Kind::triage && one.at_least > 0 && one.at_most != 0 && std::find(one.any.begin(), one.any.end(), rule) != one.any.end();
-  });
+// 0: no; 1: it may say so among others; 2: that is what it proves.
+int proves(const Scenario& scenario, const std::string& rule) {
+  int most = 0;
+  for (const Expect& one : scenario.expects)
+    if (one.kind == Expect::Kind::triage && one.at_least > 0 && one.at_most != 0 && std::find(one.any.begin(), one.any.end(), rule) != one.any.end()) most = std::max(most, one.any.front() == rule ? 2 : 1);
+  return most;
 }
 
 // The name's words that the finding bears out, against those that it does not: of "oom-worker", "oom-child" and "oom-master" the right one.
@@ -95,8 +99,9 @@ const Shelved* base_for(const std::string& rule, const std::vector<std::string>&
   int most = 0;
   for (const Shelved& one : shelf()) {
     const auto scenario = find_scenario(std::string(one.name));
-    if (!scenario || !proves(*scenario, rule)) continue;
-    const int score = likeness(one.name, hints);
+    const int proof = scenario ? proves(*scenario, rule) : 0;
+    if (proof == 0) continue;
+    const int score = likeness(one.name, hints) + 4 * proof;
     if (!best || score > most) { best = &one; most = score; }
   }
   return best;
@@ -114,7 +119,12 @@ class Maker {
       assume(fmt::format("the server was {}: what happened to it is made to happen to servers of gunicorn's kind", base::printable(flavour, 40)));
       return;
     }
-    if (const std::string like = like_of(version); !like.empty()) {
+    std::string like = like_of(version);
+    if (like == "gunicorn-20.1" && out_.rule == "death.exited") {
+      like = "gunicorn-23";
+      assume("gunicorn 20.1 logs no exit codes: 23, which does, is taken");
+    }
+    if (!like.empty()) {
       scenario_["server"]["like"] = like;
       if (flavour == "gunicorn" && !base::starts_with(version, like.substr(9) + ".")) assume(fmt::format("gunicorn {} is taken to do as {} does", base::printable(version, 20), like));
     } else {
@@ -138,8 +148,8 @@ class Maker {
       const auto seconds = number_at(setting, "value");
       if (!seconds || *seconds <= 0 || *seconds > 3600) continue;
       const auto before = scenario_["proxy"].contains("set") ? text_at(scenario_["proxy"]["set"], name) : std::string();
-      scenario_["proxy"]["set"][name] = "{" + number_text(*seconds) + "s}";
-      if (const auto was = read_seconds(between_braces(before)); was && *was > 0) stretch(*seconds / *was, fmt::format("{} is {}s", name, number_text(*seconds)));
+      scenario_["proxy"]["set"][name] = number_text(*seconds) + "s";
+      if (const auto was = read_seconds(before); was && *was > 0) stretch(*seconds / *was, fmt::format("{} is {}s", name, number_text(*seconds)));
     }
   }
 
@@ -151,6 +161,20 @@ class Maker {
     if (*bytes < 64.0 * (1 << 20)) { assume(fmt::format("the limit was {}: here it is {}, which the interpreter itself needs", base::bytes_text(static_cast<std::uint64_t>(*bytes)), text_at(scenario_["limits"], "memory"))); return; }
     if (*bytes > 512.0 * (1 << 20)) { assume(fmt::format("the limit was {}: here it is 512MiB, so that the run stays small", base::bytes_text(static_cast<std::uint64_t>(*bytes)))); scenario_["limits"]["memory"] = "512MiB"; return; }
     scenario_["limits"]["memory"] = fmt::format("{}MiB", static_cast<std::uint64_t>(*bytes) >> 20);
+  }
+
+  // "it exited with code 7": the request that ends a worker so, and the status that must be seen.
+  void exit_code() {
+    const std::string message = text_at(finding_, "message");
+    const auto said = base::between(message, "with code ", "");
+    const auto code = said ? base::read_number(said->substr(0, said->find_first_not_of("0123456789"))) : std::nullopt;
+    if (!code || *code < 0 || *code > 255 || !scenario_.contains("load")) return;
+    bool asked = false;
+    for (Json& load : scenario_["load"])
+      if (base::starts_with(text_at(load, "path"), "/exit?code=")) { load["path"] = fmt::format("/exit?code={}", *code); asked = true; }
+    if (!asked) return;
+    for (Json& expect : scenario_["expect"])
+      if (base::starts_with(text_at(expect, "deaths"), "exit ")) expect["deaths"] = fmt::format("exit {}", *code);
   }
 
   // The request that it was doing: the fault's path, and that of whoever asks for it.
@@ -195,11 +219,6 @@ class Maker {
     const auto major = base::read_number(version.substr(0, version.find('.')));
     if (!major || *major == 0) return "";
     return *major < 21 ? "gunicorn-20.1" : *major < 24 ? "gunicorn-23" : "gunicorn-26";
-  }
-
-  static std::string between_braces(const std::string& text) {
-    const auto inside = base::between(text, "{", "}");
-    return inside ? std::string(*inside) : text;
   }
 
   static std::optional<double> seconds_at(const Json& json, std::string_view key) {
@@ -295,6 +314,7 @@ base::Result<Derived> scenario_of(std::string_view report_text, std::string_view
   if (const Json* hop = hop_of(report, "server")) maker.server(*hop);
   if (const Json* hop = hop_of(chain.is_object() ? chain : report, "proxy")) maker.proxy(*hop);
   maker.memory();
+  maker.exit_code();
   maker.request();
   Json scenario = maker.finish();
   scenario["name"] = out.name;
