@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t most_lines = 24, most_others = 3;
 // SIGABRT, then SIGKILL a loop of the master later; a fault's handler may dump for a while. What is older belongs to no death.
 constexpr std::int64_t one_death_ns = 60 * base::second_ns;
+constexpr std::int64_t one_snapshot_ns = 300 * base::second_ns;
 constexpr std::int64_t one_signal_ns = base::second_ns;      // delivered to all threads
 
 constexpr std::size_t most_waits = 4;
@@ -59,7 +60,11 @@ FactId telling(const Look& look, const model::Life& life) {
   const auto stack_of = [&](FactId id) { return as<ThreadStack>(look.evidence.facts[id]); };
   const auto at = [&](FactId id) { const auto& when = look.evidence.facts[id].when; return when ? when->at : 0; };
   std::vector<FactId> dying, before;
-  for (const FactId id : life.stacks) (stack_of(id)->how == "signal" ? dying : before).push_back(id);
+  for (const FactId id : life.stacks) {
+    if (stack_of(id)->how == "signal") dying.push_back(id);
+    // What it did long before it ended by something else says nothing of its end.
+    else if (!life.ended || life.ended->clock != base::Clock::wall || life.ended->at - at(id) <= one_snapshot_ns) before.push_back(id);
+  }
   const auto by_time = [&](FactId a, FactId b) { return at(a) < at(b); };
   std::stable_sort(dying.begin(), dying.end(), by_time);
   std::stable_sort(before.begin(), before.end(), by_time);

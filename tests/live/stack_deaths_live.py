@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import watch_live
-from harness import HERE, LOOPBACK, Cgroup, Gunicorn, Process, PYTHON, Skip, get, run_cases, same, wait_until
+from harness import HERE, LOOPBACK, Cgroup, Gunicorn, Process, PYTHON, Skip, get, run_cases, same, wait_until, without_titles
 
 MIB = 1 << 20
 SOURCE = (HERE / 'doomed.py').read_text().splitlines()
@@ -179,6 +179,15 @@ def of_an_idle_client(site, folder):
             raise AssertionError(f'the idle client {own}: {doing}')
 
 
+def before_a_timeout(site, folder):
+    """Without a stack at the death: the one that was read when the heartbeat had grown old, by the timeout of its command line."""
+    with site(folder, '--timeout', '6', without='stacks', packages=without_titles(folder)) as on:
+        request, pid = on.server.ask('/slow')
+        doing = on.doing(pid, 'death.timeout')
+        expect(doing, ('Report.slow', 'slow'), ('numbers', 'numbers'))
+        same('the call', doing['syscall'], 'clock_nanosleep')
+
+
 def switched_off(site, folder):
     """Refused, stacks are a blind spot that is said, and the deaths are told all the same."""
     with site(folder, '--timeout', '60', without='stacks') as on:
@@ -252,7 +261,7 @@ def pythons():
     return found
 
 
-CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, switched_off]
+CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, before_a_timeout, switched_off]
 
 
 def main():

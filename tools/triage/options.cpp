@@ -171,6 +171,7 @@ Asked read_options(int count, char** words) {
       app.add_option("--for", more.span, "stop after this long: 10m");
       app.add_flag("--syscalls", o.syscalls, calls_help);
       app.add_flag("--requests", o.requests, requests_help);
+      app.add_option("--snapshot-at", o.snapshot_at, "read the stacks of a worker whose last heartbeat is this old, in percent of its server's timeout; 0 never")->check(CLI::Range(0.0, 100.0))->capture_default_str();
       app.add_option("--without", o.without, "pretend these are refused: bpf,connector,pidfd,kmsg,stacks (for tests)")->group("");
       app.footer("Examples:\n  triage watch --for 10m\n  triage watch 450 --format jsonl\n  triage watch 450 --syscalls --for 30s\n  triage watch 450 --requests\n  triage watch --fail-on death.oom-cgroup");
       break;

@@ -37,6 +37,7 @@ struct Options {
   std::string against;                         // look --against: an earlier look to compare with
   bool stop = false;                           // stacks --stop
   bool syscalls = false;                       // --syscalls: follow system calls meanwhile
+  double snapshot_at = 90;                     // watch --snapshot-at: percent of the timeout without a heartbeat
   bool requests = false;                       // watch --requests: what request each worker serves
   std::string without;                         // watch --without bpf,connector
 };

@@ -27,6 +27,7 @@
 #include "report/redacted.hpp"
 #include "rule/judge.hpp"
 #include "source/live_host.hpp"
+#include "watch_beats.hpp"
 #include "watch_calls.hpp"
 #include "watch_line.hpp"
 #include "watch_scene.hpp"
@@ -127,7 +128,7 @@ rule::Findings bare_finding(const Death& death, const evidence::Evidence& eviden
 class Session {
  public:
   Session(const Options& options, probe::Watch watch, Beside& beside, const rule::Cards& cards)
-      : options_(options), beside_(beside), cards_(cards), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), began_(Steady::now()) {}
+      : options_(options), beside_(beside), cards_(cards), watch_(std::move(watch)), scene_(host_, watch_.method(), beside.kmsg()), beats_(host_, options.snapshot_at / 100), began_(Steady::now()) {}
 
   /// `start`: where the time until now went, for --verbose.
   int run(int signals, bool stacks, std::vector<std::pair<std::string, double>> start);
@@ -168,6 +169,7 @@ class Session {
   source::LiveHost host_;
   probe::Watch watch_;
   Scene scene_;
+  Beats beats_;
   std::optional<WatchedCalls> calls_;
   std::optional<probe::DeathStacks> stacks_;
   std::optional<probe::RequestsBpf> requests_;
@@ -232,6 +234,7 @@ void Session::add_stacks(const probe::FoundServer& server) {
 // Stacks after the events: that of a thread is in its ring before its process's end is in the other.
 void Session::drain() {
   for (const probe::Event& event : watch_.drain()) take(event);
+  for (evidence::Fact& fact : beats_.look()) scene_.take(std::move(fact));
   if (!stacks_) return;
   for (evidence::Fact& fact : stacks_->drain(wall_minus_boot())) scene_.take(std::move(fact));
 }
@@ -262,6 +265,7 @@ void Session::attach_to(const std::vector<probe::FoundServer>& servers, bool fir
     if (!pids.empty()) watch_.add(pids);
     scene_.add(server);
     add_stacks(server);
+    beats_.add(server);
     if (!watch_.sees_senders()) scene_.count_oom_kills(server);      // BPF sees the OOM killer itself
     if (known) continue;
     std::string text = (first ? "attached: " : "attached to a new server: ") + server.flavour + " master " + std::to_string(master) + ", " + base::counted(server.workers.size(), "worker") + ", by " + watch_.method();
@@ -283,8 +287,10 @@ void Session::take(const probe::Event& event) {
   scene_.take(event);
   if (event.what == probe::Event::What::exec) consider_exec(event);
   if (calls_ && event.what == probe::Event::What::fork) calls_->began(event.pid);
+  if (event.what == probe::Event::What::fork) beats_.began(event.pid, event.parent);
   if (event.what != probe::Event::What::exit) return;
   if (calls_) calls_->ended(event.pid);
+  beats_.ended(event.pid);
   if (stacks_) stacks_->ended(event.pid);
   if (requests_) {
     for (evidence::Fact& fact : probe::facts_of(event.pid, requests_->of(event.pid), event.at_ns, wall_minus_boot())) scene_.take(std::move(fact));
