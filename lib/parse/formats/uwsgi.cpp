@@ -72,8 +72,11 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   std::string_view text = record.text;
   if (record.from_kernel_form || text.size() < 12) return false;
   std::optional<base::Instant> when;
-  if (std::string_view rest = text; (when = take_ctime(rest)) && starts_with(rest, " - ")) text = rest.substr(3);
+  // log-date alone, and log-date = %Y-%m-%d %H:%M:%S
+  std::string_view rest = text;
+  if ((when = text[0] >= '0' && text[0] <= '9' ? take_iso(rest) : take_ctime(rest)) && starts_with(rest, " - ")) text = rest.substr(3);
   else when.reset();
+  if (text.empty()) return false;
   const Said say{record, sink, when, state.master};
   const auto is = [&](std::string_view start) { return starts_with(text, start); };
   int pid = 0;

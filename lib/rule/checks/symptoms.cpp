@@ -175,6 +175,16 @@ std::vector<Draft> look_at(const Look& look) {
       draft.values["message"] = draft.values["detail"] = base::printable(failed ? failed->type + ": " + failed->message : std::get<AppSymptom>(first.what).text, 160);
       if (failed && !failed->where.empty()) draft.values["where"] = base::printable(failed->where, 120);
       if (rule == "memory.limit-in-process") name_speaker(look, server, first, draft);
+      // A master other than gunicorn's opens nothing while it runs: where the line names nobody, it was one of its workers.
+      if (rule == "limit.descriptors" && !flavour::like_gunicorn(server.flavour)) {
+        const int pid = first.by ? first.by : first.about.pid;
+        const bool master = pid && pid == server.master;
+        draft.subject.role = draft.values["role"] = master ? "master" : pid ? "worker" : "worker (which one is not said)";
+        draft.subject.pid = pid;
+        draft.subject.host_pid = 0;
+        draft.values["pid"] = pid ? std::to_string(pid) : "";
+        if (!pid) draft.subject.role = "worker";
+      }
       if (rule == "worker.class-mismatch") draft.values["message"] = "the application speaks another protocol: " + draft.values["message"];
       for (const FactId id : ids)
         if (draft.because.size() < 3) because(draft, id);
