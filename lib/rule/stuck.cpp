@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/text.hpp"
 #include "rule/doing.hpp"
@@ -173,6 +174,29 @@ std::optional<Cause> cause_of(const Look& look, const LiveProcess& process) {
   if (best && best->stack->tid != process.pid && own_frame(*best->stack)) wait = {best->stack->how == "moving" ? "R" : "S", best->in ? best->in->call : "", best->in ? best->in->on : "", ""};
   if (auto held = held_lock_cause(threads)) return held;
   return call_cause(look, process, wait, best);
+}
+
+void tell_most(const Look& look, const std::vector<LiveProcess>& workers, Draft& draft) {
+  struct Place { std::size_t count = 0; const LiveProcess* first = nullptr; Cause cause; };
+  std::map<std::string, Place> places;
+  const Place* most = nullptr;
+  for (const LiveProcess& worker : workers) {
+    const std::vector<Standing> threads = threads_of(look, worker.pid);
+    const Standing* const best = telling(threads, worker.pid);
+    auto cause = best ? cause_of(look, worker) : std::nullopt;
+    if (!cause) continue;
+    const StackFrame* const own = own_frame(*best->stack);
+    Place& place = places[cause->name + " " + (own ? own->function + " " + own->file : std::string())];
+    if (!place.first) place = {0, &worker, std::move(*cause)};
+    ++place.count;
+    if (!most || place.count > most->count) most = &place;
+  }
+  if (!most) return;
+  const std::string who = workers.size() == 1 ? "" : most->count == workers.size() ? "all of them: " : fmt::format("{} of them: ", most->count);
+  draft.values["reason"] += "; " + who + most->cause.text;
+  draft.values["cause"] = most->cause.name;
+  tell_stack(look, *most->first, draft);
+  for (const Step& step : most->cause.steps) draft.first.push_back(step);
 }
 
 }  // namespace rule

@@ -18,4 +18,8 @@ struct Cause {
 /// nullopt where the evidence allows none.
 std::optional<Cause> cause_of(const Look& look, const LiveProcess& process);
 
+/// Of several workers that hold a server's places: what most of them are in, said in `draft` ("3 of its 4 workers: it waits ..."). Nothing where no
+/// stack was read.
+void tell_most(const Look& look, const std::vector<LiveProcess>& workers, Draft& draft);
+
 }  // namespace rule

@@ -125,6 +125,7 @@ void heartbeats(const Look& look, const Seen& seen, const Family& family, const 
       draft.sure_because = "its heartbeat file was never touched since it was forked: the application is still being imported";
       draft.values["age"] = age;
       because(draft, found->second);
+      if (const LiveProcess* const process = live_process(servers, worker)) tell_stack(look, *process, draft);
       drafts.push_back(std::move(draft));
       continue;
     }

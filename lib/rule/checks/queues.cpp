@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "rule/capacity.hpp"
 #include "rule/live.hpp"
+#include "rule/stuck.hpp"
 
 namespace rule {
 
@@ -94,6 +95,7 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   }
   because(draft, longest);
   for (const FactId id : busy.because) because(draft, id);
+  tell_most(look, live.workers, draft);
   if (const auto capacity = more_workers(look, live); capacity && draft.truth == Truth::yes) {
     draft.first.push_back({"then", "in this look, " + capacity->text, "", "", ""});
     for (const FactId id : capacity->because) because(draft, id);
