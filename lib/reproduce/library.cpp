@@ -36,7 +36,9 @@ base::Result<Scenario> find_scenario(const std::string& name, const std::vector<
   TRY(json, find_scenario_json(name, file));
   for (const std::string& one : set)
     if (auto done = set_value(json, one); !done) return base::fail(done.error());
-  return read_scenario(json, file);
+  TRY(scenario, read_scenario(json, file));
+  scenario.set = set;
+  return scenario;
 }
 
 }  // namespace reproduce

@@ -25,6 +25,7 @@
 #include "base/text.hpp"
 #include "reproduce/client.hpp"
 #include "reproduce/expect.hpp"
+#include "reproduce/samples.hpp"
 #include "reproduce/stack.hpp"
 #include "reproduce/verdict.hpp"
 #include "reproduce/watched.hpp"
@@ -75,6 +76,7 @@ class Play {
     run_.seed = wish.seed;
     run_.scale = site_.scale.by;
     run_.floors = scenario.floors;
+    run_.set = scenario.set;
     if (wish.keep) run_.folder = ground.folder;
   }
 
@@ -130,6 +132,7 @@ class Play {
     }
     const double before = now();
     zero_ += before;   // second 0 is now: what was before is negative
+    watched_.shift(before);
     for (Event& event : run_.events) {
       event.at -= before;
       if (event.from) *event.from -= before;
@@ -324,6 +327,7 @@ class Play {
       next_sample_ = now_s() + sample_every;
       watched_.sample(now());
       if (!scenario_.reaps && space_.own_pids()) note({now(), "zombies", "PID 1", 0, 0, "", static_cast<double>(zombies_of(space_.init)), {}});
+      heartbeats_.sample(watched_.workers(), now());
       queue();
     }
   }
@@ -371,13 +375,13 @@ class Play {
 
   // How many connections wait to be accepted: for a listening socket that is its receive queue.
   void queue() {
-    if (!space_.own_net() || !site_.back.path.empty()) return;
-    const std::string table = read_file("/proc/" + std::to_string(space_.init) + "/net/tcp");
+    if (watched_.master() == 0 || !site_.back.path.empty()) return;
+    const std::string table = read_file("/proc/" + std::to_string(watched_.master()) + "/net/tcp");   // of its network namespace
     char port[8];
     std::snprintf(port, sizeof port, ":%04X", static_cast<unsigned>(site_.back.port));
     for (const auto row : base::split(table, '\n')) {
       const auto at = row.find(port);
-      if (at == std::string_view::npos || at > 20 || row.substr(at + 5, 16).find(":0000 0A") == std::string_view::npos) continue;
+      if (at == std::string_view::npos || at > 20 || row.substr(at + 5, 18).find(":0000 0A ") == std::string_view::npos) continue;
       const auto queues = row.find(" 0A ");
       const auto waiting = std::strtoul(std::string(row.substr(queues + 13, 8)).c_str(), nullptr, 16);
       note({now(), "queue", "server", 0, 0, "", static_cast<double>(waiting), {}});
@@ -472,6 +476,7 @@ class Play {
   Site site_;
   Space space_;
   Watched watched_;
+  Heartbeats heartbeats_{[this](Event event) { note(std::move(event)); }};
   std::vector<Tail> tails_;
   std::vector<std::unique_ptr<Clients>> clients_;
   std::vector<bool> done_;

@@ -58,7 +58,7 @@ std::string dumped(const ordered_json& object, int indent) { return object.dump(
 
 ordered_json json(const Run& run) {
   ordered_json out{{"schema", "triage.run/1"}, {"tool", "triage-repro 0.1.0"}, {"scenario", run.scenario}, {"file", run.file}, {"proves", run.proves}, {"server", run.server}, {"version", run.version},
-                   {"versions", run.versions}, {"seed", run.seed}, {"scale", run.scale}, {"floors", run.floors}, {"began", run.began}, {"took", rounded(run.took)},
+                   {"versions", run.versions}, {"seed", run.seed}, {"scale", run.scale}, {"set", run.set}, {"floors", run.floors}, {"began", run.began}, {"took", rounded(run.took)},
                    {"passed", run.passed()}, {"skipped", run.skipped}, {"error", run.error}, {"folder", run.folder}, {"commands", run.commands}};
   out["expected"] = ordered_json::array();
   for (const Checked& check : run.checks) out["expected"].push_back({{"wanted", check.wanted}, {"seen", check.seen}, {"passed", check.passed}, {"level", check.level}});
@@ -96,6 +96,7 @@ std::optional<Run> run_of(std::string_view text) {
   run.versions = texts(object, "versions");
   run.commands = texts(object, "commands");
   run.floors = texts(object, "floors");
+  run.set = texts(object, "set");
   run.gaps = texts(object, "gaps");
   if (const auto checks = object.find("expected"); checks != object.end() && checks->is_array())
     for (const auto& one : *checks)

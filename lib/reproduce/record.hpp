@@ -34,6 +34,7 @@ struct Run {
   std::string began;           // wall clock, ISO: second 0 of the events
   double took = 0;             // seconds in all, with start and end
   std::vector<std::string> versions, commands, floors;
+  std::vector<std::string> set;  // what was changed of the scenario, as --set takes it
   std::vector<Event> events;
   std::vector<Checked> checks;
   std::vector<std::string> gaps;

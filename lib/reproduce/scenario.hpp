@@ -108,6 +108,7 @@ struct Expect {
 
 struct Scenario {
   std::string file, name, proves;
+  Words set;                       // what was changed of the file, as set_value() takes it
   Words see;                       // where it is from
   Words on{std::string(triage_server)};
   bool scales = true;

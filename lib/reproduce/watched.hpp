@@ -25,6 +25,10 @@ class Watched {
   bool ready(const pollfd& fd, double now);
   void wanted(std::vector<pollfd>& into) const;
   void sample(double now);
+  /// The clock begins anew so many seconds later: births are told by the new one.
+  void shift(double seconds) {
+    for (auto& [pid, one] : known_) one.born -= seconds;
+  }
 
   int master() const { return master_; }                    // host pids; 0 none
   int proxy() const { return proxy_; }

@@ -35,7 +35,7 @@ std::vector<reproduce::Run> run_all(const Options& options, const std::vector<re
     over += event.what == "end";
     const std::string text = progress_text("[" + std::to_string(over) + "/" + std::to_string(jobs.size()) + "] " + jobs[job].scenario->name, event);
     if (options.verbose) std::fprintf(stderr, "%s\n", text.c_str());
-    else if (terminal && event.what != "memory" && event.what != "queue") std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    else if (terminal && event.what != "memory" && event.what != "queue" && event.what != "heartbeat") std::fprintf(stderr, "\r\033[K%s", text.c_str());
   };
   std::vector<reproduce::Run> runs = reproduce::run_jobs(jobs, together, watch, [] { return stopped != 0; });
   if (terminal) std::fprintf(stderr, "\r\033[K");
