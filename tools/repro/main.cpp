@@ -4,6 +4,7 @@
 #include "commands.hpp"
 #include "from_bundle.hpp"
 #include "options.hpp"
+#include "report.hpp"
 #include "reproduce/library.hpp"
 #include "show.hpp"
 
@@ -17,6 +18,7 @@ int main(int count, char** words) {
   if (options.command == repro::Command::what_if) return repro::what_if(options);
   if (options.command == repro::Command::shrink) return repro::shrink(options);
   if (options.command == repro::Command::from_bundle) return repro::from_bundle(options);
+  if (options.command == repro::Command::report) return repro::report(options);
   std::vector<reproduce::Scenario> scenarios;
   for (const std::string& name : options.scenarios.empty() ? reproduce::scenario_names() : options.scenarios) {
     if (name.find(options.only) == std::string::npos) continue;

@@ -16,6 +16,7 @@ constexpr const char* footer =
     "  triage repro run oom-worker --keep          keeps its folder: logs, run.json\n"
     "  triage repro from-bundle incident.tar.zst -o again\n"
     "  triage repro what-if worker-timeout --set server.timeout=60\n"
+    "  triage repro report worker-timeout --fix server.timeout=60 -o post.html\n"
     "Exit: 0 everything was seen as expected, 1 something was not, 2 usage,\n"
     "3 nothing could be run.";
 
@@ -67,6 +68,14 @@ Asked read_options(int count, char** words) {
   from_bundle->add_option("PATH", o.scenarios, "as `triage --from` takes them")->required();
   from_bundle->add_option("-o,--output", o.output, "the folder to write scenario.json into")->required()->type_name("DIR");
   from_bundle->callback([&] { o.command = Command::from_bundle; });
+  CLI::App* report = app.add_subcommand("report", "the postmortem of a run: what happened, a drawn timeline, evidence, cause, how to see it again, before and after the fix");
+  report->add_option("RUN", o.scenarios, "a record (--format json), a kept folder, - for stdin, or a scenario, which is run")->required()->expected(1);
+  report->add_option("-o,--output", o.outputs, "FILE.md or FILE.html, several times; default: Markdown to stdout")->allow_extra_args(false);
+  report->add_option("--fix", o.fix, "run it again with this changed: server.timeout=60")->allow_extra_args(false);
+  report->add_option("--after", o.after, "the record of the run with the fix");
+  report->add_option("--set", o.set, "change a value of both runs")->allow_extra_args(false);
+  common(*report, o);
+  report->callback([&] { o.command = Command::report; });
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& stop) {

@@ -8,12 +8,14 @@
 
 namespace repro {
 
-enum class Command : std::uint8_t { run, list, what_if, shrink, from_bundle };
+enum class Command : std::uint8_t { run, list, what_if, shrink, from_bundle, report };
 
 struct Options {
   Command command = Command::run;
   std::vector<std::string> scenarios, set;
   std::string server, format = "text", output, only;
+  std::vector<std::string> fix, outputs;   // report
+  std::string after;
   std::uint64_t seed = 1;
   double scale = 1;
   int jobs = 0, repeat = 1;
