@@ -23,7 +23,11 @@ constexpr int most_rounds = 3;
 constexpr std::size_t most_scanned = 50'000, most_unwound = 128;
 // glibc keeps the kernel's number of a thread here, in its struct pthread (nptl/descr.h; the same from 2.17 to 2.41 on x86-64), and a fork renews it,
 // which Python's own native_thread_id is not.
+#if defined(__x86_64__)
 constexpr std::uint64_t pthread_tid = 720;
+#else
+constexpr std::uint64_t pthread_tid = 0;   // not measured
+#endif
 
 std::string task_path(int pid, int tid) { return "/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/"; }
 
@@ -56,7 +60,7 @@ std::map<int, PythonThread> by_number(const Memory& memory, PythonThreads read, 
   for (PythonThread& thread : read.threads) {
     std::int32_t number = 0;
     if (alone) number = *numbers.begin();
-    else if (!memory.read(thread.thread + pthread_tid, &number, sizeof number)) number = 0;
+    else if (pthread_tid == 0 || !memory.read(thread.thread + pthread_tid, &number, sizeof number)) number = 0;
     if (!numbers.contains(number)) {
       strays.push_back(std::move(thread));
       continue;

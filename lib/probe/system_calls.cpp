@@ -66,6 +66,11 @@ const SystemCall* system_call(long number) {
       SystemCall{SYS_munmap, "munmap"},
       SystemCall{SYS_madvise, "madvise"},
       SystemCall{SYS_rt_sigtimedwait, "rt_sigtimedwait"},
+      SystemCall{SYS_rt_sigsuspend, "rt_sigsuspend"},
+      SystemCall{SYS_semop, "semop"},
+      SystemCall{SYS_semtimedop, "semtimedop"},
+      SystemCall{SYS_msgrcv, "msgrcv"},
+      SystemCall{SYS_restart_syscall, "restart_syscall"},
   };
   for (const auto& one : known)
     if (one.number == number) return &one;

@@ -63,6 +63,8 @@ base::Result<> settle(Options& o, const Words& words) {
     if (!o.for_s) o.for_s = 5;             // --syscalls alone: a bounded window
   }
   if (!o.against.empty() && !o.from.empty()) return base::fail({base::Kind::usage, "reading --against", "what was left behind is not compared", "leave --from away, or look at both one after the other", 0});
+  if (o.command == Command::stacks && o.format != "text" && o.format != "json" && o.format != "jsonl")
+    return base::fail({base::Kind::usage, "--format " + base::printable(o.format, 40), "stacks are no report", "one of: text json jsonl", 0});
   if (!report::writer(o.format)) {
     std::string known;
     for (const report::Writer* writer : report::writers()) known += (known.empty() ? "" : " ") + std::string(writer->name);

@@ -149,7 +149,9 @@ std::string state_word(const probe::ThreadDoing& thread) {
 std::string call_text(const probe::ThreadDoing& thread) {
   std::string text = state_word(thread);
   if (thread.call.name.empty()) return text + (thread.state == 'D' && !thread.wchan.empty() ? ", in " + thread.wchan : std::string());
-  text += " in " + thread.call.name + "(";
+  text += " in " + thread.call.name;
+  if (base::contains(thread.call.name, " ")) return text;        // one that has no name here
+  text += "(";
   if (thread.call.fd) text += "fd " + std::to_string(*thread.call.fd) + (thread.call.arguments.empty() ? "" : ", ");
   return text + thread.call.arguments + ")";
 }
@@ -177,7 +179,7 @@ void add_thread(std::string& out, const probe::ThreadDoing& thread, const Option
   std::string name = thread.tid ? fmt::format("  thread {}", thread.tid) : "  a thread";
   if (thread.ns_tid && thread.ns_tid != thread.tid) name += fmt::format(" (there {})", thread.ns_tid);
   add_rows(out, name + "  ", call_text(thread) + (thread.stack.gil ? "; holds the GIL" : ""));
-  if (!thread.call.on.empty()) add_rows(out, "    on      ", thread.call.on + (thread.peer.empty() ? "" : ", " + thread.peer));
+  if (!thread.call.on.empty() && !base::starts_with(thread.call.on, "anon_inode:")) add_rows(out, "    on      ", thread.call.on + (thread.peer.empty() ? "" : ", " + thread.peer));
   std::string label = "    native  ";
   for (const evidence::StackFrame& frame : thread.stack.native) {
     if (!options.verbose && !tells_more(thread.stack.native)) break;

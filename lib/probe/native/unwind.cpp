@@ -8,7 +8,7 @@
 
 #include "probe/python/interpreter.hpp"
 
-#ifdef TRIAGE_HAVE_DW
+#if defined(TRIAGE_HAVE_DW) && defined(__x86_64__)
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
@@ -51,7 +51,7 @@ std::vector<evidence::StackFrame> before_python(std::vector<evidence::StackFrame
   return frames;
 }
 
-#ifdef TRIAGE_HAVE_DW
+#if defined(TRIAGE_HAVE_DW) && defined(__x86_64__)
 
 namespace {
 
@@ -214,7 +214,7 @@ Unwinder::Unwinder(Unwinder&&) noexcept = default;
 Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
-base::Result<Unwinder> Unwinder::open(int) { return base::fail({base::Kind::unsupported, "unwinding native stacks", "this build is without libdw", "build with libdw-dev", 0}); }
+base::Result<Unwinder> Unwinder::open(int) { return base::fail({base::Kind::unsupported, "unwinding native stacks", "this build is without libdw, or not for x86-64", "build with libdw-dev", 0}); }
 std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&) { return {}; }
 
 #endif

@@ -1,6 +1,8 @@
 // What the threads of a stuck worker are doing: where each stands in its Python code, and the call that it waits in. Read only of workers that do not
 // look free: that hold an unanswered connection, whose heartbeat is old, or that are in a call in which a free worker does not wait. Live hosts only,
 // for it is memory that is read; nothing is stopped.
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
@@ -9,7 +11,7 @@
 #include "probe/look.hpp"
 #include "probe/probe.hpp"
 #include "probe/stacks.hpp"
-#include "probe/python/interpreter.hpp"
+#include "probe/native/unwind.hpp"
 
 namespace probe {
 
@@ -105,15 +107,14 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
 }
 
 Sight sight(const source::Host&) {
-  Sight sight{Sight::State::ok, "stacks of living workers", "", "", "", ""};
-  const auto python = interpreter_of(1);
-  // Of another user's process, to which root's rights are needed; of what runs no Python it only says that it may be read.
-  if (python || python.error().kind == base::Kind::missing) sight.detail = "Python's by process_vm_readv, nothing is stopped";
+  Sight sight{Sight::State::ok, "native stacks", "", "", "", ""};
+  const auto own = Unwinder::open(::getpid());
+  if (own) sight.detail = "unwound by libdwfl, nothing is stopped";
   else {
-    sight.state = python.error().kind == base::Kind::refused ? Sight::State::partial : Sight::State::ok;
-    sight.why = python.error().answer;
-    sight.remedy = "run as root, or grant CAP_SYS_PTRACE";
-    sight.instead = "system calls and states";
+    sight.state = Sight::State::partial;
+    sight.why = own.error().answer;
+    sight.remedy = own.error().remedy;
+    sight.instead = "Python's stacks and system calls";
   }
   return sight;
 }
