@@ -184,12 +184,14 @@ void add_others(const source::Host& host, ProcessTable& table, Found& found, std
   for (const auto& [pid, process] : table.all) children[process.ppid].push_back(pid);
   for (const auto& [pid, one] : told) {
     if (one.kin != flavour::Kin::master && one.kin != flavour::Kin::either) continue;
-    if (one.kin == flavour::Kin::either && same(table.all.at(pid).ppid, one)) continue;   // a worker that kept its master's command line
+    // A worker keeps its master's command line. One below another of its kind with a line of its own is a master: a vassal of uWSGI's emperor.
+    const auto parent = table.all.find(table.all.at(pid).ppid);
+    if (one.kin == flavour::Kin::either && same(table.all.at(pid).ppid, one) && parent != table.all.end() && parent->second.argv == table.all.at(pid).argv) continue;
     const auto serves = [&](int child) {
       const Process& process = table.all.at(child);
       if (process.state == 'Z') return process.comm == table.all.at(pid).comm;
       const auto known = told.find(child);
-      if (known != told.end()) return known->second.flavour == one.flavour && known->second.kin != flavour::Kin::aside && known->second.kin != flavour::Kin::master;
+      if (known != told.end()) return known->second.flavour == one.flavour && (known->second.kin == flavour::Kin::worker || (known->second.kin == flavour::Kin::either && process.argv == table.all.at(pid).argv));
       const std::string args = command_text(process.argv);
       return base::contains(args, "multiprocessing.spawn") && base::contains(args, "spawn_main");
     };

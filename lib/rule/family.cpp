@@ -40,11 +40,12 @@ void add_others(const Look& look, Seen& seen) {
   for (const auto& [pid, row] : seen.rows) {
     const Told master = told(pid);
     if (!master.flavour || master.flavour->like_gunicorn || master.flavour->name == "nginx" || (master.kin != flavour::Kin::master && master.kin != flavour::Kin::either)) continue;
-    if (const Told above = told(row.what->ppid); above.flavour == master.flavour && above.kin != flavour::Kin::aside) continue;
+    const auto parent = seen.rows.find(row.what->ppid);
+    if (const Told above = told(row.what->ppid); above.flavour == master.flavour && above.kin != flavour::Kin::aside && parent->second.what->args == row.what->args) continue;
     Family family{pid, server_of(look, pid), {}, master.flavour->name};
     for (const int child : seen.children[pid]) {
       const Told one = told(child);
-      const bool serves = one.flavour == master.flavour && (one.kin == flavour::Kin::worker || one.kin == flavour::Kin::either);
+      const bool serves = one.flavour == master.flavour && (one.kin == flavour::Kin::worker || (one.kin == flavour::Kin::either && seen.rows.at(child).what->args == row.what->args));
       const std::string& args = seen.rows.at(child).what->args;
       if (serves || (!one.flavour && base::contains(args, "multiprocessing.spawn") && base::contains(args, "spawn_main"))) family.workers.push_back(child);
     }

@@ -19,6 +19,7 @@ Kin kin(std::string_view args) {
 
 constexpr std::string_view comms[] = {"Passenger", "ruby", "python", "node"};
 constexpr Advice advice[] = {
+    {"worker.saturated", "now", "see its processes, their sessions and the queue: passenger-status", "nothing", ""},
     {"worker.saturated", "then", "raise passenger_max_pool_size as far as memory allows, or make requests shorter; the queue's length is passenger_max_request_queue_size", "memory", ""},
 };
 

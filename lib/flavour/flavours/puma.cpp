@@ -49,6 +49,8 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.saturated", "now", "see what each worker has: pumactl stats with the control app (backlog, running, pool_capacity), or rbspy dump --pid PID", "nothing", ""},
+    {"worker.saturated", "then", "add workers as memory allows, or threads where the requests wait for I/O; or make the slow requests shorter", "memory", "workers 4"},
     {"worker.hung", "now", "see where its threads are: rbspy dump --pid PID, or kill -INFO of the worker (kill -PWR on Linux: Puma prints the backtraces)", "nothing", ""},
     {"worker.hung", "now", "end it, if nobody waits for it any more: kill -TERM PID of the worker", "its request", ""},
     {"worker.hung", "then", "give requests a deadline of their own (rack-timeout, the database's statement timeout): Puma has none for a request", "the slow requests fail early, with an error of yours", ""},

@@ -30,7 +30,7 @@ bool recognise(std::string_view args) {
 Kin kin(std::string_view args) {
   if (args.starts_with("uWSGI master")) return Kin::master;
   if (args.starts_with("uWSGI worker ")) return Kin::worker;
-  if (args.starts_with("uWSGI mule ") || args.starts_with("uWSGI spooler") || args.starts_with("uWSGI http ")) return Kin::aside;
+  if (args.find("--emperor") != std::string_view::npos || args.starts_with("uWSGI mule ") || args.starts_with("uWSGI spooler") || args.starts_with("uWSGI http ")) return Kin::aside;
   return Kin::either;
 }
 
@@ -77,6 +77,8 @@ constexpr Meaning signals[] = {
 };
 
 constexpr Advice advice[] = {
+    {"worker.saturated", "now", "see what each worker is at: its stats socket, where there is one (--stats ADDRESS; uwsgi --connect-and-read ADDRESS prints it), or py-spy dump --nonblocking --pid PID", "nothing", ""},
+    {"worker.saturated", "then", "raise processes as far as the memory of so many allows, or threads where the requests wait for I/O; move slow work to a mule or the spooler", "memory", "processes = 8"},
     {"worker.hung", "now", "see where it is: py-spy dump --nonblocking --pid PID, or uwsgi --connect-and-read of the stats socket where there is one", "nothing", ""},
     {"worker.hung", "now", "end it, if nobody waits for it any more: kill -KILL PID", "its request", ""},
     {"worker.hung", "then", "set harakiri above what a request may rightly take: without it nobody ends one", "a reload", "harakiri = 60"},

@@ -1,6 +1,7 @@
 // The processes of every server: who is master, who worker, since when, in which namespaces and groups, and how the master was started.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 
 #include "base/text.hpp"
@@ -56,7 +57,8 @@ void see_configuration(const source::Host& host, const FoundServer& server, cons
   for (const auto& path : server_files(host, server, command)) {
     const auto text = host.read(path, 256 << 10);
     if (!text) {
-      evidence.gap({"settings in " + path, text.error().answer, text.error().remedy.empty() ? "run as root" : text.error().remedy, 1, {}});
+      const bool missing = text.error().code == ENOENT || text.error().code == ENOTDIR;
+      evidence.gap({"settings in " + path, text.error().answer, missing ? "it is named from a folder that the server has left, or was removed: look where it was started" : text.error().remedy.empty() ? "run as root" : text.error().remedy, 1, {}});
       continue;
     }
     parse::Sink sink(evidence, add_live_source(evidence, path, evidence::SourceKind::config, host));
