@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What watching costs: the time from exec to the first event against bpftrace on the same tracepoints and where it goes, the time from a real
 gunicorn worker's death to its provisional line, the BPF programs' own run time under 1,000 signals, forks and exits a second, and, as a sanity
-check, requests per second with the watch on and off, interleaved; and the same of --syscalls. As root."""
+check, requests per second with the watch on and off, interleaved; and the same of --syscalls, of stacks and of --requests. As root."""
 import argparse
 import json
 import os
@@ -295,6 +295,72 @@ def syscalls(asked, folder):
     return True
 
 
+def doing(asked, folder):
+    """What it costs to know what a worker was doing: stacks at death and before a timeout, and --requests, each on against off in turn, for sync and for
+    threads. What is judged is BPF's own share of the CPU time of a request, at most 7 %, for that holds on a busy machine."""
+    wrk = shutil.which('wrk')
+    if not wrk or not shutil.which('gunicorn', path='/usr/bin:/bin'):
+        print('wrk or gunicorn is not installed: no cost of stacks and --requests')
+        return True
+    modes = {'off': ['--without', 'stacks', '--snapshot-at', '0'], 'stacks': [], '--requests': ['--requests']}
+    was, good = STATS.read_text(), True
+    for name, arguments in (('sync', []), ('gthread', ['--worker-class', 'gthread', '--threads', '4'])):
+        site = folder / ('doing-' + name)
+        site.mkdir()
+        (site / 'quick.py').write_text("def application(environ, start_response):\n    start_response('200 OK', [('Content-Length', '4')])\n    return [b'fine']\n")
+        server = Gunicorn(site, *arguments, app='quick')
+        rows = {mode: [] for mode in modes}
+
+        def burst():
+            """-> (requests per second, CPU microseconds a request, requests)"""
+            workers = server.workers()
+            before = sum(cpu(pid) for pid in workers)
+            out = subprocess.run([wrk, '-t1', '-c4', '-d2s', f'http://127.0.0.1:{server.port}/'], capture_output=True, text=True).stdout
+            count = int(re.search(r'(\d+) requests in', out).group(1))
+            spent = (sum(cpu(pid) for pid in workers) - before) / os.sysconf('SC_CLK_TCK')
+            return float(re.search(r'Requests/sec: *([0-9.]+)', out).group(1)), spent / count * 1e6, count
+
+        def watch(mode):
+            one = Process([asked.triage, 'watch', str(server.pid), '--format', 'jsonl', *modes[mode]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            next(line for line in one.process.stdout if b'"attached"' in line)
+            return one
+
+        def under(mode):
+            one = watch(mode)
+            try:
+                return burst()
+            finally:
+                one.stop()
+        try:
+            under('off')
+            order = list(modes)
+            for _ in range(asked.rounds):
+                for mode in order:
+                    rows[mode].append(under(mode))
+                order = order[1:] + order[:1]
+            for mode in ('stacks', '--requests'):
+                for what, at in (('requests per second', 0), ('CPU a request', 1)):
+                    ratios = sorted(a[at] / b[at] for a, b in zip(rows[mode], rows['off']))
+                    print(f'{mode}, {name}: {what}, on to off: {statistics.median(ratios):.2f} [{ratios[0]:.2f}..{ratios[-1]:.2f}], {len(ratios)} rounds; '
+                          f'off {statistics.median(row[at] for row in rows["off"]):.0f}{" us" if at else ""}')
+            STATS.write_text('1')
+            one = watch('--requests')
+            try:
+                before = programs(one.pid)['sys_exit']
+                count, each = (lambda got: (got[2], got[1]))(burst())
+                after = programs(one.pid)['sys_exit']
+            finally:
+                one.stop()
+                STATS.write_text(was)
+            ns, runs = after[0] - before[0], after[1] - before[1]
+            share = ns / count / 1e3 / each
+            print(f'  BPF of --requests, {name}: {ns / max(1, runs):.0f} ns a call, {runs / count:.0f} calls of the whole machine a request: {ns / count / 1e3:.1f} us of its {each:.0f}, {100 * share:.1f} % (at most 7)')
+            good &= share <= 0.07
+        finally:
+            server.stop()
+    return good
+
+
 def main():
     asked = argparse.ArgumentParser()
     asked.add_argument('--triage', required=True)
@@ -302,7 +368,7 @@ def main():
     asked.add_argument('--rounds', type=int, default=7)
     asked.add_argument('--deaths', type=int, default=25)
     asked.add_argument('--mounted', action='store_true', help=argparse.SUPPRESS)
-    asked.add_argument('--only', default='', choices=['', 'start', 'provisional', 'cost', 'requests', 'syscalls'])
+    asked.add_argument('--only', default='', choices=['', 'start', 'provisional', 'cost', 'requests', 'syscalls', 'doing'])
     asked = asked.parse_args()
     asked.triage, asked.churn = os.path.abspath(asked.triage), os.path.abspath(asked.churn)
     if os.getuid() != 0:
@@ -317,7 +383,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix='triage-bench-'))
     good = True
     try:
-        for name, part in (('start', start), ('provisional', provisional), ('cost', cost), ('requests', requests), ('syscalls', syscalls)):
+        for name, part in (('start', start), ('provisional', provisional), ('cost', cost), ('requests', requests), ('syscalls', syscalls), ('doing', doing)):
             if asked.only in ('', name):
                 good &= part(asked, folder)
     except Skip as skip:

@@ -28,10 +28,12 @@ serve() { (echo 0 >/sys/fs/cgroup/$1/cgroup.procs; exec guest master 2>/run/$1.l
 serve site; site=$!
 serve whole; whole=$!
 serve free; free=$!
-for master in $site $whole $free; do until_true "[ \"\$(workers $master | wc -l)\" = 2 ]"; done
-triage watch $site $whole $free --syscalls --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
+# Python in gunicorn's shape, for the stacks; its title leaves no room for a script's name, so that comes on its standard input.
+(echo 0 >/sys/fs/cgroup/free/cgroup.procs; PYTHONHOME=/usr exec -a 'gunicorn: master [hung]' /bin/python3 </srv/start.py 2>/run/hung.log) & hung=$!
+for master in $site $whole $free $hung; do until_true "[ \"\$(workers $master | wc -l)\" = 2 ]"; done
+triage watch $site $whole $free $hung --syscalls --format jsonl >/tmp/watch.jsonl 2>/tmp/watch.err &
 watch=$!
-until_true '[ "$(grep -c "\"event\":\"attached\"" /tmp/watch.jsonl)" = 3 ]'
+until_true '[ "$(grep -c "\"event\":\"attached\"" /tmp/watch.jsonl)" = 4 ]'
 echo "attached: $(grep -m 1 '"event":"attached"' /tmp/watch.jsonl | sed 's/.*"text":"\([^"]*\)".*/\1/')"
 
 told() { grep '"provisional":false' /tmp/watch.jsonl | grep -vc limit.descriptors; }
@@ -51,6 +53,7 @@ lose() { # NAME SIGNAL SERVER
   until_true "[ \"\$(workers $3 | wc -l)\" = 2 ]"
   wanted=$((wanted + 1))
 }
+lose python 9 $hung
 lose kill 9 $site
 lose fault 12 $site
 lose exit 1 $site

@@ -25,10 +25,10 @@ VMLINUZ = ('boot/vmlinuz-*', 'usr/lib/modules/*/vmlinuz')
 # What init.sh does to workers, and the rule that must name it. forged: a "Killed process" line that user space wrote, beside a kill by a named
 # process; shared: another process has the same memory, and the kernel logs one of the two; thread: the leader is gone, the kernel logs a
 # thread's id; limited: after so many OOM kills that the kernel logs the victim alone; host: no limit but the machine's; group:
-# memory.oom.group takes the whole server.
-WANTED = {'kill': 'death.killed-by-other', 'fault': 'death.crashed', 'exit': 'death.exited', 'abort': 'death.crashed', 'forged': 'death.killed-by-other', 'oom': 'death.oom-cgroup',
+# memory.oom.group takes the whole server; python: a Python worker, whose stack is to be told, or it is said why it cannot.
+WANTED = {'python': 'death.killed-by-other', 'kill': 'death.killed-by-other', 'fault': 'death.crashed', 'exit': 'death.exited', 'abort': 'death.crashed', 'forged': 'death.killed-by-other', 'oom': 'death.oom-cgroup',
           'shared': 'death.oom-cgroup', 'thread': 'death.oom-cgroup', 'limited': 'death.oom-cgroup', 'host': 'death.oom-host', 'group': 'death.oom-cgroup'}
-SENT_BY = {'kill': 'nightly-cleanup', 'forged': 'nightly-cleanup'}
+SENT_BY = {'python': 'nightly-cleanup', 'kill': 'nightly-cleanup', 'forged': 'nightly-cleanup'}
 
 
 def libraries(program):
@@ -50,6 +50,20 @@ def initramfs(asked, to):
         place = root / library.lstrip('/')
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, place)
+    python = '/usr/bin/python3.11'
+    if not os.path.exists(python):
+        raise Skip(f'no {python} for the guest')
+    for wanted in [python, *libraries(python)]:
+        place = root / ('bin/python3' if wanted == python else wanted.lstrip('/'))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wanted, place)
+    encodings = root / 'usr/lib/python3.11/encodings'
+    encodings.mkdir(parents=True)
+    for module in ('__init__', 'aliases', 'utf_8', 'ascii', 'latin_1'):
+        shutil.copy(f'/usr/lib/python3.11/encodings/{module}.py', encodings)
+    (root / 'srv').mkdir()
+    shutil.copy(HERE / 'hung.py', root / 'srv/hung.py')
+    (root / 'srv/start.py').write_text("exec(compile(open('/srv/hung.py').read(), '/srv/hung.py', 'exec'))\n")
     shutil.copy(HERE / 'init.sh', root / 'init')
     (root / 'init').chmod(0o755)
     names = subprocess.run(['find', '.', '-print0'], cwd=root, capture_output=True, check=True).stdout
@@ -87,15 +101,31 @@ def judge_calls(rows, refused):
     return 'followed', [f'{refused} was refused a descriptor 5 times: {json.dumps(rows)}']
 
 
+def judge_stack(kernel, gaps, finding):
+    """The Python worker's stack, or a Gap: before 5.17 the kernel refuses to load what reads it. -> (remark, what is wrong)"""
+    refused = [gap for gap in gaps if gap['wanted'] == 'the Python stack of a worker as it is killed']
+    old = tuple(map(int, kernel.split('.')[:2])) < (5, 17)
+    if old != bool(refused):
+        return '', [f'gaps of stacks under {kernel}: {refused}']
+    doing = finding.get('was_doing', {})
+    wanted = [] if old else [['hung', 6], ['work', 10], ['<module>', 15]]
+    got = [[frame['function'], frame['line']] for frame in doing.get('frames', [])[:3]]
+    if got != wanted:
+        return '', [f'the Python stack: got {got}, wanted {wanted}: {doing}']
+    return 'refused: ' + refused[0]['reason'] if old else 'read', []
+
+
 def judge(said):
     if '--- end' not in said:
         raise AssertionError(f'the guest did not come to its end: {said[-1500:]!r}')
-    told, calls = {}, []
+    told, calls, gaps = {}, [], []
     for line in said.partition('--- watch\n')[2].partition('--- stderr')[0].splitlines():
         try:
             finding = json.loads(line)
         except ValueError:
             continue
+        if finding.get('type') == 'gap' and 'system calls' not in finding['wanted']:
+            gaps.append(finding)
         if finding.get('rule') == 'limit.descriptors' or finding.get('event') == 'syscalls' or 'system calls' in finding.get('wanted', ''):
             calls.append(finding)
             continue
@@ -108,6 +138,9 @@ def judge(said):
     wrong = re.findall(r'^late: .*$', said, re.M)
     followed, wrong_calls = judge_calls(calls, int(re.search(r'^refused: (\d+)', said, re.M).group(1)))
     wrong += wrong_calls
+    release = re.search(r'^kernel: (\S+)', said, re.M).group(1)
+    stack, wrong_stack = judge_stack(release, gaps, told.get(next(int(pid) for name, pid in faults if name == 'python'), {}))
+    wrong += wrong_stack
     for name, pid in faults:
         finding = told.get(int(pid), {})
         if finding.get('rule') != WANTED[name] or finding.get('sure') != 'certain':
@@ -118,7 +151,7 @@ def judge(said):
         raise AssertionError('\n'.join(wrong) + '\n' + said.partition('--- stderr')[2])
     kernel = said.partition('--- kernel\n')[2]
     held_back = sum(f'pid={pid},' not in ''.join(re.findall(r'oom-kill:.*', kernel)) for pid in re.findall(r'Killed process (\d+) \(guest\)', kernel))
-    return re.search(r'^kernel: (\S+)', said, re.M).group(1), f'{len(faults)} faults, {held_back} OOM reports held back by the kernel; system calls {followed}; ' + re.search(r'^attached: (.*)$', said, re.M).group(1)
+    return release, f'{len(faults)} faults, {held_back} OOM reports held back by the kernel; system calls {followed}; Python stack {stack}; ' + re.search(r'^attached: (.*)$', said, re.M).group(1)
 
 
 def main():
