@@ -51,11 +51,6 @@ base::Result<Run> made(const std::string& name, const Options& options, const st
   return std::move(runs.front());
 }
 
-base::Result<Run> taken(const std::string& name, const Options& options, const std::vector<std::string>& set) {
-  if (auto run = recorded(name)) return std::move(*run);
-  return made(name, options, set);
-}
-
 bool is_html(const std::string& path) { return path.ends_with(".html") || path.ends_with(".htm"); }
 
 int complain(const base::Error& error) { return fail(error, error.kind == base::Kind::missing || error.kind == base::Kind::refused ? 3 : 2); }
@@ -68,9 +63,9 @@ int report(const Options& options) {
   for (const std::string& folder : reproduce::sweep_strays()) std::fprintf(stderr, "triage-repro: removed what a killed run had left: %s\n", base::printable(folder, 200).c_str());
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, [](int) { stopped = 1; });
   const std::string& name = options.scenarios.front();
-  const bool from_record = recorded(name).has_value();
-  if (from_record && !options.fix.empty()) return complain(wrong("running the fix", "'" + name + "' is a record, which cannot be run again with another value", "name the scenario, or give the other run's record with --after"));
-  auto run = taken(name, options, options.set);
+  std::optional<Run> record = recorded(name);
+  if (record && !options.fix.empty()) return complain(wrong("running the fix", "'" + name + "' is a record, which cannot be run again with another value", "name the scenario, or give the other run's record with --after"));
+  base::Result<Run> run = record ? base::Result<Run>(std::move(*record)) : made(name, options, options.set);
   if (!run) return complain(run.error());
   std::optional<Run> after;
   if (!options.fix.empty() || !options.after.empty()) {
@@ -78,7 +73,9 @@ int report(const Options& options) {
     set.insert(set.end(), options.fix.begin(), options.fix.end());
     Options same = options;
     same.server = run->server;   // before and after on the same one
-    auto second = options.after.empty() ? made(name, same, set) : taken(options.after, same, set);
+    record = options.after.empty() ? std::nullopt : recorded(options.after);
+    if (!options.after.empty() && !record) return complain(wrong("reading '" + options.after + "'", "it is no record of a run", "triage repro run SCENARIO --format json writes one"));
+    base::Result<Run> second = record ? base::Result<Run>(std::move(*record)) : made(name, same, set);
     if (!second) return complain(second.error());
     if (second->scenario != run->scenario) return complain(wrong("comparing '" + run->scenario + "'", "the run with the fix is of another scenario, '" + second->scenario + "'", "give two runs of one"));
     after = std::move(*second);
