@@ -61,7 +61,7 @@ svg line.signal { stroke: var(--signal); stroke-width: 1.6; } svg line.death { s
 svg .curve { fill: none; stroke: var(--good); stroke-width: 1.6; vector-effect: non-scaling-stroke; } svg .area { fill: var(--area); }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none; padding: 0; font-size: .82rem; color: var(--soft); } .legend li { margin: 0; display: flex; align-items: center; gap: .4rem; }
 @media (max-width: 40rem) {
-  body { padding-top: 1rem; } h1 { font-size: 1.25rem; }
+  body { padding-top: 1rem; } td, th { padding-right: .5rem; } .moments th:nth-child(1) { width: 3.9em; } .moments th:nth-child(2) { width: 5.6em; } h1 { font-size: 1.25rem; }
   table.wide thead { display: none; } table.wide tr { display: block; border-top: 1px solid var(--rule); padding: .35rem 0; } table.wide td { display: block; border: 0; padding: .05rem 0; }
   table.wide td[data-name]:not(:empty)::before { content: attr(data-name) ": "; color: var(--soft); }
 }

@@ -355,6 +355,7 @@ Story story_of(const Run& run) {
   story.elsewhere = std::move(found.elsewhere);
   story.endings = endings_of(run);
   story.title = !story.findings.empty() && !story.findings.front().message.empty() ? story.findings.front().message : run.proves.empty() ? run.scenario : run.proves;
+  story.title = base::printable(story.title, most_title);
   story.reproduced = run.passed();
   const auto seen = std::ranges::count_if(run.checks, &Checked::passed);
   if (!run.skipped.empty()) story.result = "not run: " + run.skipped;

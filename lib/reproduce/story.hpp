@@ -37,7 +37,7 @@ struct Notable { double at = 0; std::string who, text; bool bad = false; std::si
 struct Measure { std::string what, before, after; };
 
 struct Story {
-  std::string title;                    // one sentence: the cause where triage named one
+  std::string title;                    // one sentence of at most most_title characters: the cause where triage named one
   std::string result;                   // whether everything was seen as expected
   bool reproduced = false;
   std::vector<std::string> happened;    // a sentence each
@@ -47,7 +47,7 @@ struct Story {
   std::vector<Told> findings;           // of this run, the root first
   std::vector<Told> elsewhere;          // of other servers on the machine
 };
-inline constexpr std::size_t most_notable = 80;
+inline constexpr std::size_t most_notable = 80, most_title = 300;
 
 /// A time in which a worker that had a heartbeat did not touch it for more than three quarters of the server's timeout: an idle one does after half of it
 /// (gunicorn/workers/base.py:51@20.1.0). `since`: its last touch. None where the timeout is 0 (off); where it is unknown, from 1.5 s on.

@@ -249,7 +249,7 @@ void chart(std::string& out, const Drawn& d, const std::vector<Point>& points, d
 void row(std::string& out, std::string_view kind, const std::string& name, const std::string& about, const std::string& drawing, int high, const Drawn& d) {
   std::string lines;
   grid(lines, d);
-  out += fmt::format("<div class=\"row {}\"><div class=\"who\"><b>{}</b> {}</div><svg height=\"{}\" role=\"img\" aria-label=\"{}\">{}{}</svg></div>\n", kind, html(name), html(about), std::max(high, 8), html(name + " " + about), lines, drawing);
+  out += fmt::format("<div class=\"row {}\"><div class=\"who\"><b>{}</b> {}</div><svg height=\"{}\" role=\"img\" aria-label=\"{}\">{}{}</svg></div>\n", kind, html(base::printable(name, 80)), html(base::printable(about, 300)), std::max(high, 8), html(base::printable(name + ", " + about, 300)), lines, drawing);
 }
 
 void load_row(std::string& out, const Drawn& d, const Load& load) {
