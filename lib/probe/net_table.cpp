@@ -141,4 +141,12 @@ std::string_view service_at(std::string_view address) {
   return {};
 }
 
+const NetTable& NetTables::of(int pid) {
+  const auto space = namespace_of(*host_, pid, "net");
+  const auto found = tables_.find(space);
+  if (found != tables_.end()) return found->second;
+  bool cut = false;
+  return tables_.emplace(space, read_net_table(*host_, pid, cut)).first->second;
+}
+
 }  // namespace probe

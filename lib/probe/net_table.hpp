@@ -26,6 +26,18 @@ constexpr std::size_t most_sockets = 200'000;
 /// tcp, tcp6, udp, udp6 and unix of the namespace that `pid` is in. What cannot be read is left out; `cut` when there were more.
 NetTable read_net_table(const source::Host& host, int pid, bool& cut);
 
+/// The tables of several namespaces, each read when it is first asked for.
+class NetTables {
+ public:
+  explicit NetTables(const source::Host& host) : host_(&host) {}
+  const NetTable& of(int pid);
+  const std::map<std::uint64_t, NetTable>& known() const { return tables_; }   // by namespace
+
+ private:
+  const source::Host* host_;
+  std::map<std::uint64_t, NetTable> tables_;
+};
+
 void read_tcp(std::string_view text, bool six, bool udp, NetTable& table);
 void read_unix(std::string_view text, NetTable& table);
 

@@ -93,8 +93,7 @@ void unwind(int pid, Native native, const std::vector<Kept>& kept, ProcessDoing&
     return;
   }
   for (const Kept& one : kept) {
-    auto frames = unwinder->frames(one.copy);
-    process.threads[one.thread].stack.native = native == Native::all ? std::move(frames) : before_python(std::move(frames));
+    process.threads[one.thread].stack.native = unwinder->frames(one.copy, native == Native::to_python);
   }
 }
 
@@ -198,7 +197,7 @@ class Reader {
   std::vector<Gap>& gaps_;
 };
 
-ThreadDoing thread_now(const source::Host& host, int pid, int tid, const NetTable& table, const Memory& memory, bool& refused, std::optional<StackCopy>* native) {
+ThreadDoing thread_now(const source::Host& host, int pid, int tid, const TableOf& table, const Memory& memory, bool& refused, std::optional<StackCopy>* native) {
   ThreadDoing thread;
   thread.tid = tid;
   thread.stack.tid = tid;
@@ -240,7 +239,7 @@ std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads
   return {last.end() - static_cast<std::ptrdiff_t>(same), last.end()};
 }
 
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<Gap>& gaps) {
+ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& table, HowToRead how, std::vector<Gap>& gaps) {
   ProcessDoing process;
   process.pid = pid;
   const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";

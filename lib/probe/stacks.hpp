@@ -45,7 +45,11 @@ struct HowToRead {
 };
 
 /// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace.
-ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<evidence::Gap>& gaps);
+ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& table, HowToRead how, std::vector<evidence::Gap>& gaps);
+
+inline ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<evidence::Gap>& gaps) {
+  return what_it_does(host, pid, [&]() -> const NetTable& { return table; }, how, gaps);
+}
 
 /// Names the processes at the other end of local connections: one pass over all descriptors for all of these. `tables`: by network namespace.
 void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<evidence::Gap>& gaps);

@@ -202,7 +202,7 @@ std::string where_to(const std::string& target, const NetTable& table) {
   return service.empty() ? socket.peer : socket.peer + " (" + std::string(service) + ")";
 }
 
-ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, const NetTable& table, const Memory* memory) {
+ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, const TableOf& table, const Memory* memory) {
   ThreadCall said;
   if (line.number < 0) return said;
   const SystemCall* const call = system_call(line.number);
@@ -213,8 +213,9 @@ ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, cons
   if (!said.fd) return said;
   const auto target = host.link("/proc/" + std::to_string(pid) + "/fd/" + std::to_string(*said.fd));
   if (!target) return said;
-  said.on = where_to(*target, table);
   said.inode = socket_inode(*target).value_or(0);
+  static const NetTable none;
+  said.on = where_to(*target, said.inode ? table() : none);
   return said;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,8 +36,11 @@ struct ThreadCall {
   std::optional<double> seconds;             // how long it waits at most from now on; nullopt: for ever, or not told
 };
 
+/// The sockets of its network namespace, asked for only where a descriptor leads to one: a machine may have many.
+using TableOf = std::function<const NetTable&()>;
+
 /// `memory`: of the thread's process; nullptr where there is none (a recording): what pointers lead to stays unsaid.
-ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, const NetTable& table, const Memory* memory);
+ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, const TableOf& table, const Memory* memory);
 
 /// Where a descriptor's link leads, in words: a file's path, "the listener ...", a peer.
 std::string where_to(const std::string& target, const NetTable& table);

@@ -45,27 +45,43 @@ class Wanted {
     if (all_.size() < most_processes && known_.insert(pid).second) all_.push_back({pid, server, role});
     else if (!known_.contains(pid)) ++left_out_;
   }
-  void add_tree(int pid, const std::string& server, const std::string& role) {
-    add(pid, server, role);
-    std::vector<int> below = probe::children_of(host_, pid);
-    for (std::size_t i = 0; i < below.size() && i < most_processes; ++i) {
-      if (known_.contains(below[i])) continue;
-      add(below[i], server, "child");
-      for (const int child : probe::children_of(host_, below[i])) below.push_back(child);
+  void add_tree(int pid) {
+    std::vector<int> tree{pid};
+    for (std::size_t i = 0; i < tree.size() && i < most_processes; ++i) {
+      const auto [server, role] = known_as(tree[i]);
+      add(tree[i], server, role);
+      for (const int child : probe::children_of(host_, tree[i])) tree.push_back(child);
     }
   }
   std::vector<Which> take() { return std::move(all_); }
   std::size_t left_out() const { return left_out_; }
 
  private:
+  std::string flavour_of(const std::string& pid) const {
+    const auto words = host_.read("/proc/" + pid + "/cmdline", 65536);
+    if (!words) return {};
+    const auto argv = probe::read_cmdline(*words);
+    if (const auto started = probe::server_started_by(argv); !started.empty()) return std::string(started);
+    return argv.size() == 1 && base::starts_with(argv[0], "gunicorn: ") ? "gunicorn" : "";      // a title over its arguments
+  }
+  // What it is, and its parent: all processes of this host need not be looked at for that.
+  std::pair<std::string, std::string> known_as(int pid) const {
+    const std::string server = flavour_of(std::to_string(pid));
+    if (server.empty()) return {};
+    probe::Process process;
+    const auto stat = host_.read("/proc/" + std::to_string(pid) + "/stat", 4096);
+    const bool below = stat && probe::read_stat(*stat, process) && flavour_of(std::to_string(process.ppid)) == server;
+    return {server, below ? "worker" : "master"};
+  }
+
   const source::Host& host_;
   std::vector<Which> all_;
   std::set<int> known_;
   std::size_t left_out_ = 0;
 };
 
-void add_server(Wanted& wanted, const probe::FoundServer& server, bool master) {
-  if (master && server.master.pid) wanted.add(server.master.pid, server.flavour, "master");
+void add_server(Wanted& wanted, const probe::FoundServer& server) {
+  if (server.master.pid) wanted.add(server.master.pid, server.flavour, "master");
   for (const probe::Process& worker : server.workers) wanted.add(worker.pid, server.flavour, "worker");
   for (const probe::Process& child : server.children) wanted.add(child.pid, server.flavour, "child");
 }
@@ -74,19 +90,11 @@ void add_server(Wanted& wanted, const probe::FoundServer& server, bool master) {
 std::vector<Which> asked_for(const source::Host& host, const Options& options, std::vector<evidence::Gap>& gaps) {
   Wanted wanted(host);
   const probe::Target target = target_of(options);
-  const probe::Found found = probe::find(host);
-  for (const int pid : target.pids) {
-    for (const probe::FoundServer& server : found.servers) {
-      if (server.master.pid == pid) add_server(wanted, server, true);
-      for (const probe::Process& worker : server.workers)
-        if (worker.pid == pid) wanted.add_tree(pid, server.flavour, "worker");
-    }
-    wanted.add_tree(pid, "", "");
-  }
+  for (const int pid : target.pids) wanted.add_tree(pid);
   if (target.pids.empty() || !target.words.empty()) {
     probe::Target rest = target;
     rest.pids.clear();
-    for (const probe::FoundServer& server : target.words.empty() ? found.servers : probe::find_servers(host, rest)) add_server(wanted, server, true);
+    for (const probe::FoundServer& server : probe::find_servers(host, rest)) add_server(wanted, server);
   }
   if (wanted.left_out()) gaps.push_back({"the stacks of some processes", "there are more than " + std::to_string(most_processes), "name one: triage stacks PID", wanted.left_out(), {}});
   return wanted.take();
@@ -96,17 +104,14 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, probe::HowTo
   Answer answer;
   answer.at = host.now();
   answer.gaps = std::move(gaps);
-  std::map<std::uint64_t, probe::NetTable> tables;
-  bool cut = false;
+  probe::NetTables tables(host);
   for (Which& one : asked) {
-    const auto space = probe::namespace_of(host, one.pid, "net");
-    if (!tables.contains(space)) tables.emplace(space, probe::read_net_table(host, one.pid, cut));
-    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, tables.at(space), how, answer.gaps);
+    probe::ProcessDoing doing = probe::what_it_does(host, one.pid, [&]() -> const probe::NetTable& { return tables.of(one.pid); }, how, answer.gaps);
     if (doing.threads.empty()) continue;
     answer.processes.push_back(std::move(doing));
     answer.asked.push_back(std::move(one));
   }
-  probe::name_peers(host, answer.processes, tables, answer.gaps);
+  probe::name_peers(host, answer.processes, tables.known(), answer.gaps);
   return answer;
 }
 

@@ -22,12 +22,6 @@
 
 namespace probe {
 
-namespace {
-
-std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1); }
-
-}  // namespace
-
 StackCopy copy_stack(int pid, std::uint64_t sp, std::uint64_t pc) {
   StackCopy copy{sp, pc, {}};
   if (sp == 0) return copy;
@@ -45,18 +39,16 @@ StackCopy copy_stack(int pid, std::uint64_t sp, std::uint64_t pc) {
   return copy;
 }
 
-std::vector<evidence::StackFrame> before_python(std::vector<evidence::StackFrame> frames) {
-  const auto own = std::find_if(frames.begin(), frames.end(), [](const evidence::StackFrame& frame) { return frame.file.starts_with("libpython3") || frame.file.starts_with("python3") || frame.file == "python"; });
-  frames.erase(own, frames.end());
-  return frames;
-}
-
 #if defined(TRIAGE_HAVE_DW) && defined(__x86_64__)
 
 namespace {
 
+std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1); }
+
 constexpr std::size_t most_maps = 16 << 20, most_modules = 4096;
 constexpr int dwarf_sp = 7;                      // System V ABI, AMD64 supplement, figure 3.36
+
+bool python_itself(std::string_view file) { return file.starts_with("libpython3") || file.starts_with("python3") || file == "python"; }
 
 struct File { std::uint64_t from = 0, to = 0; std::string range, path; };
 
@@ -97,8 +89,10 @@ struct Unwinder::Loaded {
   int pid = 0;
   Dwfl* dwfl = nullptr;
   std::map<std::uint64_t, File> files;           // by where they begin
+  std::map<Dwarf_Addr, std::string> names;       // libdwfl goes through all symbols of a file for each
   StackCopy copy;
   std::vector<evidence::StackFrame>* into = nullptr;
+  bool to_python = false;
 
   Loaded() = default;
   Loaded(const Loaded&) = delete;
@@ -155,10 +149,12 @@ struct Unwinder::Loaded {
     const Dwarf_Addr inside = pc - (exact ? 0 : 1);  // a return address may stand behind the end of its function
     evidence::StackFrame told;
     if (Dwfl_Module* const module = ::dwfl_addrmodule(self->dwfl, inside)) {
-      const char* const name = ::dwfl_module_addrname(module, inside);
-      if (name) told.function = name;
       const char* const file = ::dwfl_module_info(module, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
       if (file) told.file = last_name(file);
+      if (self->to_python && python_itself(told.file)) return DWARF_CB_ABORT;
+      const auto [known, fresh] = self->names.try_emplace(inside);
+      if (const char* const name = fresh ? ::dwfl_module_addrname(module, inside) : nullptr) known->second = name;
+      told.function = known->second;
     }
     self->into->push_back(std::move(told));
     return DWARF_CB_OK;
@@ -196,11 +192,12 @@ base::Result<Unwinder> Unwinder::open(int pid) {
   return Unwinder(std::move(loaded));
 }
 
-std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy& copy) {
+std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy& copy, bool to_python) {
   std::vector<evidence::StackFrame> all;
   if (copy.bytes.empty() || copy.pc == 0) return all;
   loaded_->copy = copy;
   loaded_->into = &all;
+  loaded_->to_python = to_python;
   ::dwfl_getthread_frames(loaded_->dwfl, loaded_->pid, Loaded::frame, loaded_.get());  // -1 where it had to end early: what it gave until then stands
   loaded_->into = nullptr;
   return all;
@@ -215,7 +212,7 @@ Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
 base::Result<Unwinder> Unwinder::open(int) { return base::fail({base::Kind::unsupported, "unwinding native stacks", "this build is without libdw, or not for x86-64", "build with libdw-dev", 0}); }
-std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&) { return {}; }
+std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&, bool) { return {}; }
 
 #endif
 

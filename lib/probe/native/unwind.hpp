@@ -29,15 +29,13 @@ class Unwinder {
   ~Unwinder();
 
   /// Innermost first: function ("" none known) and the last name of the file it is in. Ends early where only other registers tell how to go on.
-  std::vector<evidence::StackFrame> frames(const StackCopy& copy);
+  /// `to_python`: only those inside of the first frame that is the Python interpreter's own; all where there is none.
+  std::vector<evidence::StackFrame> frames(const StackCopy& copy, bool to_python);
 
  private:
   struct Loaded;
   explicit Unwinder(std::unique_ptr<Loaded> loaded);
   std::unique_ptr<Loaded> loaded_;
 };
-
-/// Those inside of the first frame that is the Python interpreter's own; all where there is none.
-std::vector<evidence::StackFrame> before_python(std::vector<evidence::StackFrame> frames);
 
 }  // namespace probe

@@ -62,7 +62,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
       if (const auto text = host.read(at + "syscall", 512)) {
         const LiveMemory memory(worker.pid);
         if (const auto line = read_call_line(*text)) {
-          ThreadCall call = call_of(host, worker.pid, *line, table, host.kind() == "live" ? &memory : nullptr);
+          ThreadCall call = call_of(host, worker.pid, *line, [&]() -> const NetTable& { return table; }, host.kind() == "live" ? &memory : nullptr);
           waits.call = std::move(call.name);
           waits.fd = call.fd;
           waits.on = std::move(call.on);

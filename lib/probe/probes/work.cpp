@@ -64,19 +64,16 @@ std::string stack_text(const ThreadDoing& thread) {
 void observe(const source::Host& host, const Target&, const Found& found, Evidence& evidence) {
   if (host.kind() != "live" || found.servers.empty()) return;
   const auto signs = signs_of(evidence);
-  std::map<std::uint64_t, NetTable> tables;
+  NetTables tables(host);
   std::optional<SourceId> source;
   std::size_t looked = 0, left_out = 0;
-  bool cut = false;
   for (const FoundServer& server : found.servers)
     for (const Process& worker : server.workers) {
       const auto known = signs.find(worker.pid);
       if (known == signs.end() || worker.state == 'Z' || !looks_stuck(known->second)) continue;
       if (++looked > most_stuck) { ++left_out; continue; }
-      const auto space = namespace_of(host, worker.pid, "net");
-      if (!tables.contains(space)) tables.emplace(space, read_net_table(host, worker.pid, cut));
       std::vector<Gap> gaps;
-      const ProcessDoing doing = what_it_does(host, worker.pid, tables.at(space), {looked <= most_unwound ? Native::to_python : Native::none, false}, gaps);
+      const ProcessDoing doing = what_it_does(host, worker.pid, [&]() -> const NetTable& { return tables.of(worker.pid); }, {looked <= most_unwound ? Native::to_python : Native::none, false}, gaps);
       for (Gap& gap : gaps) {
         gap.wanted = "what the stuck workers of " + name_of(server) + " are doing";
         evidence.gap(std::move(gap));
