@@ -152,14 +152,39 @@ void DeathStacks::ended(int pid) {
   pythons_.erase(known);
 }
 
+void DeathStacks::complete(DyingThread& thread, const PythonLayout& layout) {
+  for (DyingFrame& frame : thread.frames) {
+    if (frame.table.size() >= frame.table_size || frame.table.empty() || frame.table_size > longest_table) continue;
+    const std::string key = frame.table + std::to_string(frame.table_size);
+    if (const auto known = tables_.find(key); known != tables_.end()) {
+      frame.table = known->second;
+      continue;
+    }
+    std::size_t asked = 0;
+    for (const auto& [pid, python] : pythons_) {
+      if (pid == thread.pid || python.layout.minor != layout.minor || ++asked > most_asked) continue;
+      std::uint64_t at = 0, size = 0;
+      std::string whole(frame.table_size, '\0');
+      if (!read_memory(pid, frame.code + layout.code_table, &at, sizeof(at)) || !read_memory(pid, at + layout.bytes_size, &size, sizeof(size)) || size != frame.table_size ||
+          !read_memory(pid, at + layout.bytes_value, whole.data(), whole.size()) || !base::starts_with(whole, frame.table))
+        continue;
+      if (tables_.size() >= most_tables) tables_.clear();
+      tables_.emplace(key, whole);
+      frame.table = std::move(whole);
+      break;
+    }
+  }
+}
+
 std::vector<Fact> DeathStacks::drain(std::int64_t wall_minus_boot) {
   std::vector<DyingThread> threads;
   bpf_.drain(threads);
   std::stable_sort(threads.begin(), threads.end(), [](const DyingThread& a, const DyingThread& b) { return a.at_ns < b.at_ns; });
   std::vector<Fact> facts;
-  for (const DyingThread& thread : threads) {
+  for (DyingThread& thread : threads) {
     const auto known = pythons_.find(thread.python), gone = gone_.find(thread.python);
     const Interpreter* const python = known != pythons_.end() ? &known->second : gone != gone_.end() ? &gone->second : nullptr;
+    if (python) complete(thread, python->layout);
     for (Fact& fact : facts_of(thread, python, wall_minus_boot)) facts.push_back(std::move(fact));
   }
   return facts;

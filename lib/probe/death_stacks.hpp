@@ -33,10 +33,15 @@ class DeathStacks {
 
  private:
   static constexpr std::size_t most_gone = 256;
+  static constexpr std::size_t most_tables = 256, longest_table = 1 << 18, most_asked = 16;
   explicit DeathStacks(StacksBpf bpf) : bpf_(std::move(bpf)) {}
+  /// The whole line tables of frames that were cut, from its relatives that live: a fork has the same code at the same address, which the bytes that
+  /// did come prove.
+  void complete(DyingThread& thread, const PythonLayout& layout);
 
   StacksBpf bpf_;
   std::map<int, Interpreter> pythons_;       // by pid
+  std::map<std::string, std::string> tables_;   // whole ones, by their first bytes and length
   std::map<int, Interpreter> gone_;          // of those that ended: their last threads may still come
 };
 

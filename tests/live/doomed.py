@@ -14,6 +14,10 @@ def note(path):
         out.write(f'{os.getpid()} {path}\n')
 
 
+# A function whose line table has more than the 2 KB that are taken of one.
+exec(compile('def long(then):\n    x = [0]\n' + ''.join(f'    x.append(x[{i}] + (len(x) if x[-1] > {i} else {i}))\n' for i in range(900)) + '    then()\n', 'long.py', 'exec'))
+
+
 class Report:
     def slow(self):
         time.sleep(600)  # mark: slow
@@ -51,7 +55,9 @@ def application(environ, start_response):
     if path != '/ok':
         note(path)
     report = Report()
-    if path == '/slow':
+    if path == '/long':
+        long(report.slow)  # noqa: F821
+    elif path == '/slow':
         list(numbers(report))
     elif path == '/hungry':
         report.hungry()

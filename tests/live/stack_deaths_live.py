@@ -179,6 +179,16 @@ def of_an_idle_client(site, folder):
             raise AssertionError(f'the idle client {own}: {doing}')
 
 
+def in_a_long_function(site, folder):
+    """A line that the first 2 KB of the table do not reach: the rest of it is its relatives'."""
+    with site(folder, '--timeout', '60', '--preload') as on:
+        request, pid = on.server.ask('/long')
+        wait_until('it sleeps', lambda: pathlib.Path(f'/proc/{pid}/syscall').read_text().split()[0] == '230')
+        os.kill(pid, signal.SIGKILL)
+        frames = on.doing(pid, 'death.killed-by-other')['frames']
+        same('frames', [(frame['function'], frame['file'], frame['line']) for frame in frames[1:2]], [('long', 'long.py', 903)])
+
+
 def before_a_timeout(site, folder):
     """Without a stack at the death: the one that was read when the heartbeat had grown old, by the timeout of its command line."""
     with site(folder, '--timeout', '6', without='stacks', packages=without_titles(folder)) as on:
@@ -261,7 +271,7 @@ def pythons():
     return found
 
 
-CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, before_a_timeout, switched_off]
+CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, in_a_long_function, before_a_timeout, switched_off]
 
 
 def main():
