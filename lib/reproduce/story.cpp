@@ -176,6 +176,13 @@ void add_peaks(const Run& run, std::vector<Notable>& all) {
       all.push_back({most->at, name_of(*most, ""), base::bytes_text(whole(most->number)) + " of memory, from " + base::bytes_text(whole(first->number)), false, 1, most->at});
 }
 
+// The text without its digits: lines that differ in a pid or a time alone are one that repeats.
+std::string shape(const std::string& text) {
+  std::string out = text;
+  std::erase_if(out, [](char c) { return c >= '0' && c <= '9'; });
+  return out;
+}
+
 std::vector<Notable> notable_of(const Run& run, const std::vector<Ending>& endings) {
   std::vector<Notable> all;
   for (const Event& event : run.events) {
@@ -196,7 +203,7 @@ std::vector<Notable> notable_of(const Run& run, const std::vector<Ending>& endin
   std::ranges::stable_sort(all, {}, &Notable::at);
   std::vector<Notable> merged;
   for (Notable& one : all) {
-    if (!merged.empty() && merged.back().who == one.who && merged.back().text == one.text) {
+    if (!merged.empty() && merged.back().who == one.who && shape(merged.back().text) == shape(one.text)) {
       merged.back().count += one.count;
       merged.back().last = one.last;
     } else merged.push_back(std::move(one));
@@ -221,7 +228,7 @@ void tell_deaths(const Run& run, std::vector<std::string>& out) {
       if (one.what == "taken" && machine_pid(one) == machine_pid(event) && one.at <= event.at && (!event.from || one.at >= *event.from)) had = &one;
     if (had != nullptr) text += "; the last request that it took was " + had->text + ", " + at_text(event.at - had->at) + " before";
     const auto next = std::ranges::find_if(run.events, [&](const Event& one) { return one.what == "worker-born" && one.at >= event.at; });
-    if (event.what == "worker-dead" && next != run.events.end()) text += "; the next worker was born " + at_text(next->at - event.at) + " later";
+    if (event.what == "worker-dead" && next != run.events.end()) text += "; the next worker was born " + (next->at - event.at < 0.0005 ? "at once" : at_text(next->at - event.at) + " later");
     out.push_back(text + ".");
   }
   if (more > 0) out.push_back("After these, " + base::counted(more, "more death") + ".");

@@ -68,11 +68,14 @@ std::vector<Request> requests_of(const Run& run) {
   return all;
 }
 
+// A log may leave the query out.
+bool same_request(std::string_view asked, std::string_view taken) { return asked == taken || (taken.find('?') == std::string_view::npos && asked.substr(0, asked.find('?')) == taken); }
+
 Request* taken_one(std::vector<Request>& requests, const Event& event) {
   Request* again = nullptr;
   for (Request& one : requests) {
     if (one.from > event.at) break;
-    if (one.text != event.text || one.to + log_lag < event.at) continue;
+    if (!same_request(one.text, event.text) || one.to + log_lag < event.at) continue;
     if (!one.taken) return &one;
     again = &one;   // a proxy's second try
   }
@@ -271,7 +274,7 @@ void queue_row(std::string& out, const Drawn& d) {
 int heartbeat(std::string& out, const Drawn& d, const Life& life, int top, const std::vector<Silence>& silent) {
   double last = -1;
   for (const Silence& one : silent) {
-    if (one.pid != life.pid || one.since < life.born || (life.died && one.since > *life.died)) continue;
+    if (one.pid != life.pid || one.since < life.born - log_lag || (life.died && one.since > *life.died)) continue;
     const double x = place(d, one.since), wide = place(d, one.since + one.seconds) - x;
     out += fmt::format("<rect class=\"silent\" x=\"{:.2f}%\" y=\"{}\" width=\"{:.2f}%\" height=\"10\"><title>no heartbeat for {}</title></rect>", x, top + 2, wide, at_text(one.seconds));
     const std::string text = "no heartbeat for " + at_text(one.seconds);

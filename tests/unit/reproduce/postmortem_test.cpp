@@ -129,6 +129,8 @@ TEST_CASE("the story's moments are in order, and repeats are one") {
   REQUIRE(silent != story.notable.end());
   CHECK(silent->who == "worker 3");
   for (int i = 0; i < 300; ++i) run.events.push_back(event(5 + i * 0.001, "log", "error.log", 0, "[2] [ERROR] number " + std::to_string(i)));
+  CHECK(reproduce::story_of(run).notable.back().count == 300);   // they differ in a number alone
+  for (int i = 0; i < 300; ++i) run.events.push_back(event(6 + i * 0.001, "log", "error.log", 0, std::string(static_cast<std::size_t>(i), 'x') + "[2] [ERROR]"));
   const auto long_one = reproduce::story_of(run);
   CHECK(long_one.notable.size() == reproduce::most_notable);
   CHECK(long_one.left_out > 200);
@@ -190,6 +192,10 @@ TEST_CASE("the timeline draws a row for each load, the queue and each life") {
   CHECK(base::contains(svg, "no heartbeat for 4.39 s"));
   CHECK(base::contains(svg, "<b>waiting to be accepted</b> at most 7 connections"));
   CHECK(times(svg, "<svg") == times(svg, "</svg>"));
+  Run queried = incident();
+  for (Event& one : queried.events)
+    if (one.what == "asked" && one.who == "slow") one.text = "GET /slow?s=600";   // a server's log leaves it out
+  CHECK(base::contains(timeline_svg(queried), "<title>GET /slow for slow: closed, 20 ms to 4.40 s</title>"));
   CHECK(timeline_svg(Run()) == "<p>Nothing was recorded.</p>\n");
 }
 
