@@ -37,6 +37,7 @@ namespace {
 constexpr double tick = 0.02, sample_every = 0.25;
 constexpr std::size_t most_events = 20'000, most_log_lines = 3'000;
 constexpr double ready_within = 40;             // on a machine with other work
+constexpr double end_give = 8;                  // after `lasts`: what boots a second time boots slowly there
 
 /// A file that grows; told line by line.
 struct Tail {
@@ -258,7 +259,7 @@ class Play {
   }
 
   void loop() {
-    const double hard_end = site_.scale.seconds(scenario_.lasts) + machine_give;
+    const double hard_end = site_.scale.seconds(scenario_.lasts) + end_give;
     double quiet_since = -1;
     for (;;) {
       for (std::size_t i = 0; i < scenario_.loads.size(); ++i) {
