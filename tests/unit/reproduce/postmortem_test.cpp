@@ -181,6 +181,15 @@ TEST_CASE("the command is a line for a shell, whatever the names hold") {
   CHECK(reproduce::command_of(run) == "triage repro run 'it'\\''s mine/$(id).json' --server gunicorn --seed 7");
 }
 
+TEST_CASE("a record that is written and read again gives the same pages") {
+  const auto again = reproduce::run_of(reproduce::json_of(with_fix()));
+  REQUIRE(again);
+  CHECK(again->set == std::vector<std::string>{"server.timeout=60"});
+  const Run before = incident(), after = with_fix();
+  CHECK(postmortem_html(before, &*again) == postmortem_html(before, &after));
+  CHECK(postmortem_markdown(before, &*again) == postmortem_markdown(before, &after));
+}
+
 TEST_CASE("the timeline draws a row for each load, the queue and each life") {
   const std::string svg = timeline_svg(incident());
   CHECK(times(svg, "<div class=\"row") == 7);   // slow, others, steps, queue, three workers
