@@ -5,7 +5,9 @@
 #include <bpf/libbpf.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 // After libbpf's headers: what bpftool makes is not held to our warnings.
 #include "probe/kernel_shape.hpp"

@@ -1,5 +1,7 @@
 // What comes of dying processes: records of stacks, two bytes of length before each, and the first bytes of a request. The stacks must stay within their
 // bounds, and of a query no value may be told.
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
