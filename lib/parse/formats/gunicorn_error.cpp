@@ -165,6 +165,9 @@ bool fails_in(const Message& m, std::string_view phase) {
   return m.fails(std::move(failed));
 }
 
+// "INFO:     Started server process [12]": uvicorn's own log, which says neither time nor process; its format reads that.
+bool of_uvicorn(const Message& m) { return !m.header.usual && !m.header.pid && m.header.logger.empty() && !m.header.when; }
+
 bool message(const Message& m) {
   const std::string_view text = m.text;
   if (text.size() < 8) return false;
@@ -174,10 +177,10 @@ bool message(const Message& m) {
   switch (text[0]) {
     case 'A':
       if (is("Autorestarting worker after current request.")) return m.worker(WorkerDraining{"max_requests"});
-      if (is("Application startup complete.")) return m.worker(WorkerReady{});
+      if (is("Application startup complete.")) return !of_uvicorn(m) && m.worker(WorkerReady{});
       if (is("Application startup failed. Exiting.")) return m.worker(BootRefused{"import-error", some(text)});
       if (is("ASGI server listening on ")) return m.worker(WorkerReady{});
-      return is("Application shutdown complete.");
+      return is("Application shutdown complete.") && !of_uvicorn(m);
     case 'B':
       if ((pid = pid_between(text, "Booting worker with pid: ", ""))) return m.say(WorkerBooted{}, pid);
       return false;
@@ -208,7 +211,7 @@ bool message(const Message& m) {
     case 'F':
       if (is("Failed to start control socket: ")) return m.master(ControlSocket{"", some(after("Failed to start control socket: "))});
       if (is("Forcing close of ")) return m.worker(WorkerOverstayed{});
-      return pid_between(text, "Finished server process [", "]") != 0;
+      return !of_uvicorn(m) && pid_between(text, "Finished server process [", "]") != 0;
     case 'H':
       if (is("Handling signal: ")) {
         std::string name = some(after("Handling signal: "), 16);
@@ -237,7 +240,7 @@ bool message(const Message& m) {
       return false;
     case 'M':
       if (is("Master has been promoted.")) return m.master(MasterPromoted{});
-      if (is("Maximum request limit of ")) return m.worker(WorkerDraining{"max_requests"});
+      if (is("Maximum request limit of ") && !of_uvicorn(m)) return m.worker(WorkerDraining{"max_requests"});
       return false;
     case 'N': return is("No keepalived connections can be handled.");
     case 'P':
@@ -259,7 +262,7 @@ bool message(const Message& m) {
       if (text == "Shutting down" && m.header.usual) return m.worker(WorkerDraining{"shutdown"});
       if (is("Socket error processing request.")) return fails_in(m, "request");
       if (is("SIGWINCH ignored.")) return m.master(MasterSignalled{"winch", true});
-      return m.header.usual && pid_between(text, "Started server process [", "]") != 0;  // else it is uvicorn's own log
+      return !of_uvicorn(m) && pid_between(text, "Started server process [", "]") != 0;
     case 'U':
       if (is("Using worker: ")) return m.master(ServerUses{some(after("Using worker: "), 200)});
       if (is("Unhandled exception in main loop")) {
@@ -286,7 +289,7 @@ bool message(const Message& m) {
       if (is("Worker reloading: ")) return m.worker(WorkerDraining{"reloader"});
       if (is("Worker shutting down...")) return m.worker(WorkerDraining{"shutdown"});
       if (is("Waiting for ") && base::contains(text, "connections to ")) return m.worker(WorkerDraining{"connections"});
-      return is("Waiting for application startup.") || is("Waiting for application shutdown.");
+      return !of_uvicorn(m) && (is("Waiting for application startup.") || is("Waiting for application shutdown."));
     case 'c':
       if (is("connection to ")) {
         const std::size_t mark = text.find(" failed: ");

@@ -16,6 +16,7 @@ using evidence::MasterReloaded, evidence::MasterSignalled, evidence::MasterStopp
 
 struct Reading : State {
   int parent = 0;      // of the supervisor, once it has said so
+  int limits = 0;      // "Maximum request limit of 3 exceeded." was said, by a worker that did not say who it is
   std::string plain;   // the line without its colours
 };
 
@@ -99,7 +100,13 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       }
       return false;
     case 'F':
-      if ((pid = bracketed(text, "Finished server process ["))) return say(WorkerExiting{}, pid, pid);
+      if ((pid = bracketed(text, "Finished server process ["))) {
+        if (state.limits > 0) {
+          --state.limits;
+          say(evidence::WorkerDraining{"max_requests"}, pid, pid);
+        }
+        return say(WorkerExiting{}, pid, pid);
+      }
       return false;
     case 'C':
       if ((pid = bracketed(text, "Child process [")) && base::contains(text, "died")) return say(WorkerReaped{}, pid, parent);
@@ -116,6 +123,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         name = name.substr(0, name.find(','));
         std::string lower(name);
         for (char& c : lower) if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        state.limits = 0;
         if (lower == "hup") return say(MasterReloaded{}, parent, parent);
         return say(MasterSignalled{lower, false}, parent, parent);
       }
@@ -123,6 +131,9 @@ bool step(State& base_state, const Record& record, Sink& sink) {
     case 'A': return starts_with(text, "Application startup complete.") || starts_with(text, "Application shutdown complete.");
     case 'T':
       if ((pid = bracketed(text, "Terminated child process ["))) return say(evidence::WorkerDraining{"shutdown"}, pid, parent);
+      return false;
+    case 'M':   // server.py: on_tick
+      if (starts_with(text, "Maximum request limit of ")) return ++state.limits > 0;
       return false;
     case 'W': return starts_with(text, "Waiting for ");
     default: return false;
@@ -133,7 +144,7 @@ void finish(State&, Sink&) {}
 
 constexpr std::string_view marks[] = {
     "Started parent process", "Started server process", "Stopping parent process", "Shutting down", "Uvicorn running on ", "Finished server process",
-    "Child process [", "Received SIG", "Application startup complete", "Application shutdown complete", "Terminated child process", "Waiting for ", "Error loading ASGI app", "[Errno ",
+    "Child process [", "Received SIG", "Application startup complete", "Application shutdown complete", "Terminated child process", "Waiting for ", "Error loading ASGI app", "[Errno ", "Maximum request limit",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

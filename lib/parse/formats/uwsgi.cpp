@@ -155,6 +155,10 @@ bool step(State& base_state, const Record& record, Sink& sink) {
       }
       return false;
     case 'w':
+      if (is("worker respawning too fast !!!")) {   // master.c: one that died within a second of its start is held back
+        name(state, say);
+        return say(AppSymptom{"respawn-loop", some(text)}, state.master);
+      }
       if (!is("worker ")) return false;
       if (contains(text, " killed successfully (pid: ")) return (pid = number_after(text, "(pid: ")) && say(WorkerExiting{}, pid);
       if (contains(text, " is taking too much time to die")) {
@@ -261,7 +265,7 @@ constexpr std::string_view marks[] = {
     "*** Starting uWSGI ", "HARAKIRI", "uWSGI listen queue of socket", "*** no app loaded", "spawned uWSGI ", "uWSGI master process", "goodbye to uWSGI", "graceful shutdown triggered",
     "DAMN ! worker ", " killed successfully (pid: ", " is taking too much time to die", " buried after ", "killing workers", "...The work of process ", "binary reloading uWSGI", "bind(): ",
     "probably another instance of uWSGI", "uwsgi socket ", "unable to load app ", "my master disconnected", "i must kill myself", "failed loading app in worker", "Listen queue size is greater",
-    " got Segmentation Fault", " vars in ", " has been touched... ", "Gracefully killing worker ", " lifetime reached, ", " cheaped.", "OOOPS mule ",
+    " got Segmentation Fault", " vars in ", " has been touched... ", "Gracefully killing worker ", " lifetime reached, ", "worker respawning too fast", " cheaped.", "OOOPS mule ",
 };
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

@@ -223,6 +223,30 @@ std::optional<Draft> exits_at_boot(const Look& look, const Server& server) {
   return draft;
 }
 
+// The server holds back the next one, for those before it died as they started.
+std::optional<Draft> respawns_too_fast(const Look& look, const Server& server) {
+  if (!server.boot_refused.empty()) return std::nullopt;
+  FactId said = no_fact;
+  std::size_t times = 0;
+  for (const FactId id : server.symptoms)
+    if (const auto* symptom = as<AppSymptom>(look.evidence.facts[id]); symptom && symptom->kind == "respawn-loop") { ++times; if (said == no_fact) said = id; }
+  if (said == no_fact) return std::nullopt;
+  Draft draft = start(look, "boot.loop", server);
+  draft.values["count"] = times > 1 ? std::to_string(times) + " times it waited before the next one" : "";
+  // It says so as well of workers that it recycles quickly (max-requests).
+  std::size_t died = 0;
+  for (const model::LifeId id : server.lives) {
+    const Life& life = look.stack.lives[id];
+    if (life.asked == model::Asked::recycled || life.busy != no_fact) return std::nullopt;
+    died += life.reaped != no_fact;
+    if (life.reaped != no_fact && draft.because.size() < 3) because(draft, life.reaped);
+  }
+  if (died < 2) return std::nullopt;
+  because(draft, said);
+  draft.missing.push_back("why: what the application prints when it is loaded by itself, on its standard error");
+  return draft;
+}
+
 // Started, and started again, with no worker and no word between: what ends a server before its log is open it prints on stderr.
 std::optional<Draft> starts_again(const Look& look, const Server& server) {
   if (!server.seen_start || !server.lives.empty() || !server.boot_refused.empty() || !server.bind_failed.empty() || server.stopped != no_fact || server.crashed != no_fact || server.reason != no_fact) return std::nullopt;
@@ -309,7 +333,7 @@ std::optional<Draft> control_socket(const Look& look, const Server& server) {
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Server& server : look.stack.servers) {
-    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop, exits_at_boot, starts_again})
+    for (const auto cause : {refused, crashed_at_start, cannot_bind, reason_elsewhere, boot_loop, exits_at_boot, respawns_too_fast, starts_again})
       if (auto draft = cause(look, server)) {
         drafts.push_back(std::move(*draft));
         break;
