@@ -1,7 +1,9 @@
-// What nginx and the server have to say alike: the port between them, and whose headers are believed.
+// What nginx and the server have to say alike: the port between them, whose headers are believed, how large a body may be.
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "parse/python/bindings.hpp"
+#include "parse/settings/document.hpp"
 #include "rule/lint.hpp"
 
 namespace rule {
@@ -134,15 +136,69 @@ void scheme(const Deployment& all, std::vector<Draft>& drafts) {
   }
 }
 
+// ---- bodies -----------------------------------------------------------------------------------------------------------------------------------
+struct Limit { double bytes = 0; std::string text; Spot at; };
+
+// Flask's MAX_CONTENT_LENGTH, wherever an application's module sets it: `app.config["MAX_CONTENT_LENGTH"] = 16 * 1024 * 1024`, a class attribute.
+// Nothing where it is set twice, or to what no literal tells.
+std::optional<Limit> taken_by(const Deployment& all, const Backend& server, bool& unknown) {
+  constexpr std::string_view name = "MAX_CONTENT_LENGTH";
+  std::optional<Limit> found;
+  if (!server.application) return found;
+  for (const int index : server.application->imported) {
+    const model::Source& source = all.sources[static_cast<std::size_t>(index)];
+    const std::string& text = all.files[source.file].text;
+    for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+      const auto end = std::min(text.find('\n', at), text.size());
+      const std::string_view line = std::string_view(text).substr(at, end - at);
+      const auto equals = line.find('=');
+      if (equals == std::string_view::npos || equals + 1 >= line.size() || line[equals + 1] == '=') continue;
+      const std::string_view between = line.substr(name.size(), equals - name.size());
+      if (between.find_first_not_of(" ]'\"") != std::string_view::npos) continue;
+      const auto value = parse::python::bindings_of("x = " + std::string(line.substr(equals + 1)) + "\n");
+      const auto* bound = value.names.size() == 1 && value.names.front().values.size() == 1 ? &value.names.front().values.front().value : nullptr;
+      const bool number = bound && bound->known() && (bound->kind == parse::python::Value::Kind::integer || bound->kind == parse::python::Value::Kind::real);
+      if (!number || found) { unknown = true; return std::nullopt; }
+      const auto place = parse::settings::place_at(text, at, at + name.size());
+      const double bytes = bound->kind == parse::python::Value::Kind::integer ? static_cast<double>(bound->number) : bound->real;
+      found = Limit{bytes, base::bytes_text(static_cast<std::uint64_t>(std::max(bytes, 0.0))), {source.file, place.line, place.column, place.at, place.end}};
+    }
+  }
+  return found;
+}
+
+void bodies(const Deployment& all, std::vector<Draft>& drafts) {
+  constexpr auto rule = "chain.body-limit-chain";
+  for (const model::Link& link : all.links) {
+    const Nginx& nginx = *all.nginx[link.nginx];
+    const Pass& pass = nginx.passes[link.pass];
+    bool unknown = false;
+    const auto taken = taken_by(all, all.servers[link.server], unknown);
+    if (unknown) drafts.push_back(lint_unknown(all, rule, pass.at, "MAX_CONTENT_LENGTH of the application"));
+    if (!taken) continue;
+    const auto set = model::in_force(nginx, pass.block, "client_max_body_size");
+    if (!set.node && (set.unsure || !nginx.whole)) { drafts.push_back(lint_unknown(all, rule, pass.at, "client_max_body_size")); continue; }
+    const auto limit = set.node ? model::size_bytes(set.node->directive.argument(0)) : std::optional(1048576.0);
+    if (!limit) { drafts.push_back(lint_unknown(all, rule, pass.at, "client_max_body_size")); continue; }
+    if (*limit == 0 || *limit >= taken->bytes) continue;
+    const Spot at = set.node ? nginx.spot(*set.node, 1) : pass.at;
+    Draft draft = lint_draft(all, rule, at, {{"value", set.node ? std::string(set.node->directive.argument(0)) : "1m, its default"}, {"limit", taken->text}});
+    also(all, draft, taken->at);
+    if (link.guess) { draft.sure = Confidence::likely; draft.sure_because = "if that is the server behind it"; }
+    drafts.push_back(std::move(draft));
+  }
+}
+
 void look(const Deployment& all, std::vector<Draft>& drafts) {
   ports(all, drafts);
+  bodies(all, drafts);
   scheme(all, drafts);
 }
 
 }  // namespace
 
 namespace lints_of {
-extern const Lint agreement = {"agreement", {"chain.port-agree", "chain.scheme-trust"}, look};
+extern const Lint agreement = {"agreement", {"chain.port-agree", "chain.scheme-trust", "chain.body-limit-chain"}, look};
 }
 
 }  // namespace rule
