@@ -370,7 +370,6 @@ class Play {
   }
 
   void taken(int pid, std::string request) {
-    busy_ = pid;
     note({now(), "taken", "worker", pid, watched_.host_of(pid), std::move(request), 0, {}});
   }
 
@@ -390,13 +389,21 @@ class Play {
     }
   }
 
-  std::vector<int> targets(const std::string& to) const {
+  // The worker that has the request which the step waits for, or the last one.
+  int busy(const Moment& when) const {
+    int own = 0;
+    for (const Event& event : run_.events)
+      if (event.what == "taken" && (when.event != "taken" || base::contains(event.text, when.text))) own = event.pid;
+    return watched_.host_of(own);
+  }
+
+  std::vector<int> targets(const std::string& to, const Moment& when) const {
     const std::vector<int> workers = watched_.workers();
     if (to == "master") return watched_.master() ? std::vector<int>{watched_.master()} : std::vector<int>{};
     if (to == "proxy") return watched_.proxy() ? std::vector<int>{watched_.proxy()} : std::vector<int>{};
     if (to == "workers") return workers;
     if (to == "all") return watched_.everyone();
-    if (to == "busy" && watched_.host_of(busy_) != 0) return {watched_.host_of(busy_)};
+    if (to == "busy") return busy(when) != 0 ? std::vector<int>{busy(when)} : std::vector<int>{};
     if (workers.empty()) return {};
     return {to == "newest" ? workers.back() : workers.front()};
   }
@@ -406,12 +413,12 @@ class Play {
     const std::string path = site_.folder + "/" + step.what;
     bool good = true;
     if (step.act == "signal") {
-      const std::vector<int> pids = targets(step.to);
+      const std::vector<int> pids = targets(step.to, step.when);
       good = !pids.empty();
       for (const int pid : pids) ::kill(pid, *base::signal_number(step.what));
       for (const int pid : pids) note({now(), "signalled", step.to, own_pid(pid), pid, base::signal_text(*base::signal_number(step.what)), 0, {}});
     } else if (step.act == "freeze" || step.act == "thaw") {
-      for (const int pid : targets(step.what)) ::kill(pid, step.act == "freeze" ? SIGSTOP : SIGCONT);
+      for (const int pid : targets(step.what, step.when)) ::kill(pid, step.act == "freeze" ? SIGSTOP : SIGCONT);
     } else if (step.act == "fault" || step.act == "fault_off") {
       good = tell_server("fault " + std::string(step.act == "fault" ? "on " : "off ") + site_.fill(step.what));
     } else if (step.act == "edit") {
@@ -490,7 +497,6 @@ class Play {
   base::Fd stolen_, held_;
   double zero_ = 0, next_look_ = 0, next_sample_ = 0, last_change_ = 0;
   std::size_t lines_ = 0;
-  int busy_ = 0;
 };
 
 }  // namespace
