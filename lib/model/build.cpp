@@ -263,7 +263,11 @@ struct Step {
     if (server.master == 0) server.master = fact.about.pid;
     seen(server, fact);
   }
-  void operator()(const ServerUses& what) { Server& s = server_of_master(stack, fact); s.worker_class = what.worker_class; seen(s, fact); }
+  void operator()(const ServerUses& what) {
+    Server& s = server_of_master(stack, fact);
+    s.worker_class = what.worker_class == "threads" ? "gthread" : what.worker_class;  // sync with threads > 1: config.py worker_class_str@20.1.0
+    seen(s, fact);
+  }
   void operator()(const WorkerBooted&) { worker_booted(stack, evidence, fact, id); }
   void operator()(const WorkerReady&) { Life& life = life_or_new(stack, fact, false); life.ready = id; witness(life, id); }
   void operator()(const WorkerExiting&) {

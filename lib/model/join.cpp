@@ -51,8 +51,13 @@ void tell_namespaces(Stack& stack, const Evidence& evidence, const std::map<int,
   std::set<int> masters;
   for (const Server& server : stack.servers)
     if (server.host_master) masters.insert(server.host_master);
-  // In containers side by side the pids inside are the same: a process of another server's master is none of this one's.
+  std::map<int, std::uint64_t> space;   // the pid namespaces, where a look saw them
+  for (const FactId id : evidence.ids_of<ProcessSeen>())
+    if (const std::uint64_t inode = as<ProcessSeen>(evidence.facts[id])->pid_namespace) space[evidence.facts[id].about.pid] = inode;
+  // In containers side by side the pids inside are the same: a process of another server's master, or of another namespace, is none of this one's.
   const auto of_another = [&](const Server& server, int host) {
+    const auto ours = space.find(server.host_master), its = space.find(host);
+    if (ours != space.end() && its != space.end() && ours->second != its->second) return true;
     const auto above = parent.find(host);
     const int master = masters.contains(host) ? host : above != parent.end() && masters.contains(above->second) ? above->second : 0;
     return server.host_master && master && master != server.host_master;

@@ -111,6 +111,31 @@ TEST_CASE("host and inner pid that were seen together are a map") {
   CHECK(life(stack, 14)->host_pid == 31989);
 }
 
+TEST_CASE("kills in other cgroups are none of a container's that was seen running") {
+  Scene s;
+  s.started(0, 12, {14, 15});
+  s.line(60, 12, Scene::killed(9), 14);
+  ProcessSeen seen;   // a worker that lives
+  seen.ns_pid = 15;
+  seen.comm = "gunicorn";
+  seen.cgroup = "/docker/a";
+  s.record(900, seen, 31990);
+  s.record(1000, Scene::oom(31989, "gunicorn", "/docker/b"));
+  s.record(1000, Scene::oom(31988, "gunicorn", "/docker/a"));
+  const auto stack = model::build(s.evidence);
+  CHECK(life(stack, 14)->oom_join == Join::by_elimination);
+  CHECK(life(stack, 14)->host_pid == 31988);
+  REQUIRE(stack.unjoined.size() == 1);
+  CHECK(model::cgroup_of(stack, s.evidence, stack.servers.front()) == "/docker/a");
+}
+
+TEST_CASE("threads above one make a gthread worker, whatever the log calls it") {
+  Scene s;
+  s.started(0, 450, {451});
+  s.line(0, 450, ServerUses{"threads"});
+  CHECK(model::build(s.evidence).servers.front().worker_class == "gthread");
+}
+
 TEST_CASE("the same pid long before the worker lived is another process, where the clocks are tied") {
   Scene s;
   s.started(1000, 450, {451});
