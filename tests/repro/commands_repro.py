@@ -98,7 +98,8 @@ def cases_of(asked):
         got = json.loads(repro(folder, 'what-if', text, '--set', 'load.1.patience=100', '--set', 'steps=[]', '--set', 'lasts=20', '--scale', '10', '--format', 'json').stdout)
         same('schema', got['schema'], 'triage.what-if/1')
         rows = {row['what']: (row['before'], row['after'], row['differs']) for row in got['outcomes']}
-        same('the impatient', rows.get('clients slow: gave-up'), ([1], [0], True))
+        # Whose worker is killed is chance: its client's wait ends by that, or by its patience.
+        same('the impatient', rows.get('clients slow: gave-up') or rows.get('clients slow: closed'), ([1], [0], True))
         same('the patient', rows.get('clients slow: 200'), ([0], [1], True))
         same('the others', rows.get('clients users: 200'), ([3], [3], False))
         same('the killed', rows.get('worker dies: SIGKILL'), ([1], [0], True))
