@@ -62,8 +62,9 @@ void Watched::ended(int pid, double now) {
   std::optional<int> status;
   int waited = 0;
   if (::waitpid(pid, &waited, WNOHANG) == pid) status = waited;
-  if (!status) status = probe::pidfd_status(one.pidfd.get());
+  // In this order: a pidfd knows the status once the process is reaped, and until then its zombie does.
   if (!status) status = probe::zombie_status(pid);
+  if (!status) status = probe::pidfd_status(one.pidfd.get());
   if (pid == master_) master_ = 0;
   if (pid == proxy_) proxy_ = 0;
   if (one.role != "proxy-worker") tell_({now, one.role + "-dead", one.role, one.own, pid, status_text(status), 0, one.born});
