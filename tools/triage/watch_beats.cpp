@@ -92,14 +92,8 @@ void Beats::tell(int pid, double age_s, std::optional<double> timeout_s, std::ve
       into.push_back(std::move(fact));
     }
     if (thread.call.name.empty() || (thread.stack.python.empty() && thread.tid != pid)) continue;
-    TimeBlocked blocked;
-    blocked.call = thread.call.name;
-    blocked.on = thread.call.on;
-    blocked.fd = thread.call.fd;
-    blocked.tid = thread.tid;
-    blocked.count = 1;
-    form.text = moment + "in " + blocked.call + (blocked.on.empty() ? "" : " on " + blocked.on);
-    form.what = std::move(blocked);
+    form.text = moment + "in " + thread.call.name + (thread.call.on.empty() ? "" : " on " + thread.call.on);
+    form.what = TimeBlocked{thread.call.name, thread.call.on, thread.tid, thread.call.fd, 1};
     into.push_back(std::move(form));
   }
 }
