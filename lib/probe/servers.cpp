@@ -9,6 +9,7 @@
 #include "flavour/flavour.hpp"
 #include "flavour/gunicorn_args.hpp"
 #include "probe/net_table.hpp"
+#include "probe/reach.hpp"
 #include "probe/settings.hpp"
 
 namespace probe {
@@ -374,6 +375,8 @@ Found find(const source::Host& host, const Target& target) {
     complete(host, server);
   }
   std::erase_if(found.servers, [&](const FoundServer& server) { return !wanted(host, server, target); });
+  if ((!target.pids.empty() || !target.words.empty()) && target.url.empty() && target.nginx.empty() && !found.servers.empty())
+    std::erase_if(found.proxies, [&](const Process& proxy) { return !may_reach(host, proxy, found.servers); });
   std::stable_sort(found.servers.begin(), found.servers.end(), [](const FoundServer& a, const FoundServer& b) { return a.master.started_ns < b.master.started_ns; });
   return found;
 }

@@ -39,7 +39,8 @@ struct Found {
 };
 
 /// Looks at every process once. Empty when none runs; a Gap where /proc itself is refused or hides other users' processes.
-/// With a target only its servers, where it names pids (of a master or any worker), units, containers, pid files or unix sockets.
+/// With a target only its servers, where it names pids (of a master or any worker), units, containers, pid files or unix sockets,
+/// and the proxies that may reach these (reach.hpp).
 Found find(const source::Host& host, const Target& target = {});
 /// The servers alone.
 std::vector<FoundServer> find_servers(const source::Host& host, const Target& target = {});

@@ -189,3 +189,35 @@ TEST_CASE("in a pid namespace process 2 is one like others, elsewhere it is the 
   REQUIRE(table);
   CHECK(table->all.empty());
 }
+
+TEST_CASE("with one server named, a proxy is left out that cannot reach it, and only then") {
+  const std::string alone = "Inter-|   Receive\n face |bytes\n    lo: 0 0\n", network = alone + "  eth0: 10 1\n";
+  const auto kept = [&](const std::string& config, const std::string& servers_devices, const std::string& proxys_net, bool named) {
+    Machine machine;
+    machine.process(100, 1, script, Machine::master);
+    machine.process(101, 100, script, Machine::worker);
+    machine.process(200, 1, {"nginx: master process nginx"}, Machine::starting);
+    machine.files["proc/100/ns/net.link"] = "net:[1]\n";
+    machine.files["proc/200/ns/net.link"] = proxys_net + "\n";
+    machine.files["proc/100/net/dev"] = servers_devices;
+    machine.files["proc/200/net/dev"] = network;
+    machine.files["proc/100/net/unix"] = "Num RefCount Protocol Flags Type St Inode Path\n0000: 00000002 00000000 00010000 0001 01 900 /run/inside/app.sock\n";
+    if (!config.empty()) machine.files["etc/nginx/nginx.conf"] = config;
+    const auto host = machine.host();
+    probe::Target target;
+    if (named) target.pids = {100};
+    return !probe::find(*host, target).proxies.empty();
+  };
+  const std::string by_port = "http { server { location / { proxy_pass http://10.0.0.2:8000; } } }\n";
+  const std::string by_socket = "http { upstream app { server unix:/srv/other/app.sock; } server { location / { proxy_pass http://app; } } }\n";
+  const std::string other_socket = "http { upstream app { server unix:/run/b.sock; } server { location / { proxy_pass http://app; } } }\n";
+  const std::string variable = "http { server { location / { proxy_pass http://$backend; } } }\n";
+  CHECK_FALSE(kept(by_port, alone, "net:[2]", true));
+  CHECK_FALSE(kept(other_socket, alone, "net:[2]", true));
+  CHECK(kept(by_port, alone, "net:[2]", false));       // nobody was named
+  CHECK(kept(by_port, alone, "net:[1]", true));        // one namespace
+  CHECK(kept(by_port, network, "net:[2]", true));      // a port may be forwarded
+  CHECK(kept(by_socket, alone, "net:[2]", true));      // a file may be shared
+  CHECK(kept(variable, alone, "net:[2]", true));
+  CHECK(kept("", alone, "net:[2]", true));             // its configuration cannot be read
+}
