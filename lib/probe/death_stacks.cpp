@@ -1,6 +1,8 @@
 #include "probe/death_stacks.hpp"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 
 #include "base/text.hpp"
 #include "probe/python/line_table.hpp"
@@ -58,37 +60,49 @@ StackFrame frame_of(const DyingFrame& raw, int minor, bool& unsure) {
   return frame;
 }
 
-std::string doubt_of(const DyingThread& thread, bool unsure) {
+// Of what is mapped, the files: all that an unwinder needs.
+std::string files_alone(std::string_view maps) {
+  std::string files;
+  for (const auto line : base::split(maps, '\n'))
+    if (line.find('/') != std::string_view::npos) files += std::string(line) + "\n";
+  return files;
+}
+
+std::string doubt_of(const DyingThread& thread, bool unsure, const std::vector<StackFrame>& native) {
   std::string doubt;
   const auto add = [&](const char* text) { doubt += (doubt.empty() ? "" : "; ") + std::string(text); };
   if (thread.flags & stack_dropped) add("some frames were lost: there was no room for them");
   if (thread.flags & stack_failed) add("outwards of these, memory was not there to be read");
   if (unsure) add("lines that are not told: their code is too long");
+  if (thread.flags & stack_cut) add("the native stack was cut: there was no room for it");
+  if (std::any_of(native.begin(), native.end(), [](const StackFrame& frame) { return frame.file.empty(); })) add("native frames in no file that was mapped when it was last looked at");
   return doubt;
 }
 
 }  // namespace
 
-std::vector<Fact> facts_of(const DyingThread& thread, const Interpreter* python, std::int64_t wall_minus_boot) {
+std::vector<Fact> facts_of(const DyingThread& thread, const Interpreter* python, std::vector<StackFrame> native, std::int64_t wall_minus_boot) {
   std::vector<Fact> facts;
   Fact form;
   form.about = {thread.pid, PidSpace::host, {}};
   form.when = base::Instant{base::Clock::wall, thread.at_ns + wall_minus_boot, 1'000'000};
   const std::string moment = "as " + base::signal_text(thread.signal) + " came to " + (thread.tid == thread.pid ? "it" : "its thread " + std::to_string(thread.tid));
-  if (python && (!thread.frames.empty() || thread.tid == thread.pid)) {
+  if ((python && (!thread.frames.empty() || thread.tid == thread.pid)) || !native.empty()) {
     ThreadStack stack;
     stack.tid = thread.tid;
     stack.signal = thread.signal;
     stack.how = "signal";
-    stack.runtime = python->name();
+    if (python) stack.runtime = python->name();
     stack.gil = (thread.flags & stack_gil) != 0;
     bool unsure = false;
-    for (const DyingFrame& raw : thread.frames) stack.python.push_back(frame_of(raw, python->layout.minor, unsure));
+    for (const DyingFrame& raw : thread.frames) if (python) stack.python.push_back(frame_of(raw, python->layout.minor, unsure));
     stack.beyond = (thread.flags & stack_more) != 0;
-    stack.doubt = doubt_of(thread, unsure);
+    stack.doubt = doubt_of(thread, unsure, native);
+    stack.native = std::move(native);
     Fact fact = form;
     fact.text = moment + ": ";
-    if (stack.python.empty()) fact.text += thread.flags & stack_found ? "it ran no Python code" : "no thread of Python's";
+    if (stack.python.empty() && !stack.native.empty()) fact.text += (stack.native.front().function.empty() ? "?" : stack.native.front().function) + " (" + stack.native.front().file + "), " + base::counted(stack.native.size(), "native frame");
+    else if (stack.python.empty()) fact.text += thread.flags & stack_found ? "it ran no Python code" : "no thread of Python's";
     else fact.text += stack.python.front().function + " (" + stack.python.front().file + ":" + std::to_string(stack.python.front().line) + "), " + base::counted(stack.python.size(), "frame");
     fact.what = std::move(stack);
     facts.push_back(std::move(fact));
@@ -143,7 +157,58 @@ bool DeathStacks::add_fork(int pid, int of) {
   return true;
 }
 
+std::shared_ptr<const std::string> DeathStacks::shared(std::string maps) {
+  auto& known = texts_[std::hash<std::string>{}(maps)];
+  if (auto same = known.lock(); same && *same == maps) return same;
+  auto text = std::make_shared<const std::string>(std::move(maps));
+  known = text;
+  std::erase_if(texts_, [](const auto& entry) { return entry.second.expired(); });
+  return text;
+}
+
+void DeathStacks::follow(int pid, int group) {
+  if (followed_.contains(pid) || followed_.size() >= most_followed) return;
+  followed_[pid] = {group, 0, Steady::now(), nullptr};
+}
+
+void DeathStacks::look() {
+  using namespace std::chrono_literals;
+  static constexpr std::array<Steady::duration, 3> soon{300ms, 2s, 8s};
+  const auto now = Steady::now();
+  const source::LiveHost host;
+  std::size_t looks = 0;
+  for (auto& [pid, process] : followed_) {
+    if (process.due > now) continue;
+    if (++looks > most_looks) return;                    // the others at the next call
+    process.due = now + (static_cast<std::size_t>(process.looks) < soon.size() ? soon[static_cast<std::size_t>(process.looks)] : Steady::duration(30s));
+    ++process.looks;
+    if (const auto maps = host.read("/proc/" + std::to_string(pid) + "/maps", 16 << 20); maps && !maps->empty()) process.maps = shared(files_alone(*maps));
+  }
+}
+
+std::vector<StackFrame> DeathStacks::native_of(const DyingThread& thread, bool to_python, Unwinders& unwinders) const {
+  auto known = followed_.find(thread.pid);
+  if (known == followed_.end() && (known = followed_gone_.find(thread.pid)) == followed_gone_.end()) return {};
+  const Followed& process = known->second;
+  if (!process.maps || thread.native.bytes.empty()) return {};
+  auto unwinder = unwinders.find(process.maps.get());
+  if (unwinder == unwinders.end()) {
+    std::vector<int> relatives;
+    for (const auto& [pid, other] : followed_)
+      if (pid != thread.pid && other.group == process.group && relatives.size() < most_relatives) relatives.insert(other.maps == process.maps ? relatives.begin() : relatives.end(), pid);
+    auto made = Unwinder::of_the_dead(thread.pid, *process.maps, relatives);
+    if (!made) return {};
+    unwinder = unwinders.emplace(process.maps.get(), std::move(*made)).first;
+  }
+  return unwinder->second.frames(thread.native, to_python);
+}
+
 void DeathStacks::ended(int pid) {
+  if (const auto process = followed_.find(pid); process != followed_.end()) {
+    while (followed_gone_.size() >= most_gone) followed_gone_.erase(followed_gone_.begin());
+    followed_gone_.insert_or_assign(pid, std::move(process->second));
+    followed_.erase(process);
+  }
   const auto known = pythons_.find(pid);
   if (known == pythons_.end()) return;
   bpf_.remove(pid);
@@ -181,11 +246,13 @@ std::vector<Fact> DeathStacks::drain(std::int64_t wall_minus_boot) {
   bpf_.drain(threads);
   std::stable_sort(threads.begin(), threads.end(), [](const DyingThread& a, const DyingThread& b) { return a.at_ns < b.at_ns; });
   std::vector<Fact> facts;
+  Unwinders unwinders;                                   // for this moment: they hold files open
   for (DyingThread& thread : threads) {
     const auto known = pythons_.find(thread.python), gone = gone_.find(thread.python);
     const Interpreter* const python = known != pythons_.end() ? &known->second : gone != gone_.end() ? &gone->second : nullptr;
     if (python) complete(thread, python->layout);
-    for (Fact& fact : facts_of(thread, python, wall_minus_boot)) facts.push_back(std::move(fact));
+    auto native = native_of(thread, python && !thread.frames.empty(), unwinders);
+    for (Fact& fact : facts_of(thread, python, std::move(native), wall_minus_boot)) facts.push_back(std::move(fact));
   }
   return facts;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 
 #include "probe/lead.hpp"
 
@@ -44,8 +45,16 @@ std::string text_of_python(std::string_view bytes, unsigned kind) {
   return text;
 }
 
+StackRecords::Open& StackRecords::open_for(std::uint64_t at, unsigned tid) {
+  if (open_.size() >= most_open && !open_.contains(tid))
+    open_.erase(std::min_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) { return a.second.at < b.second.at; }));
+  Open& open = open_[tid];
+  if (open.at != at) open = {at, {}, {}, 0};
+  return open;
+}
+
 std::optional<DyingThread> StackRecords::step(std::string_view record) {
-  static_assert(offsetof(stack_frame, type) == offsetof(stack_end, type));
+  static_assert(offsetof(stack_frame, type) == offsetof(stack_end, type) && offsetof(stack_part, type) == offsetof(stack_end, type));
   unsigned type = 0;
   if (record.size() < offsetof(stack_end, type) + sizeof(type)) return std::nullopt;
   std::memcpy(&type, record.data() + offsetof(stack_end, type), sizeof(type));
@@ -55,10 +64,7 @@ std::optional<DyingThread> StackRecords::step(std::string_view record) {
     std::memcpy(&head, record.data(), sizeof(head));
     const std::string_view bytes = record.substr(sizeof(head));
     if (bytes.size() != static_cast<std::size_t>(head.file_bytes) + head.name_bytes + head.table_bytes) return std::nullopt;
-    if (open_.size() >= most_open && !open_.contains(head.tid))
-      open_.erase(std::min_element(open_.begin(), open_.end(), [](const auto& a, const auto& b) { return a.second.at < b.second.at; }));
-    Open& open = open_[head.tid];
-    if (open.at != head.at) open = {head.at, {}};
+    Open& open = open_for(head.at, head.tid);
     if (open.frames.size() >= STACK_FRAMES) return std::nullopt;
     DyingFrame frame;
     frame.code = head.code;
@@ -69,6 +75,18 @@ std::optional<DyingThread> StackRecords::step(std::string_view record) {
     frame.table = bytes.substr(static_cast<std::size_t>(head.file_bytes) + head.name_bytes);
     frame.table_size = head.table_size;
     open.frames.push_back(std::move(frame));
+    return std::nullopt;
+  }
+  if (type == stack_record_part) {
+    stack_part head{};
+    if (record.size() < sizeof(head)) return std::nullopt;
+    std::memcpy(&head, record.data(), sizeof(head));
+    const std::string_view bytes = record.substr(sizeof(head));
+    if (head.bytes != bytes.size() || bytes.size() > STACK_PART) return std::nullopt;
+    Open& open = open_for(head.at, head.tid);
+    if (open.bytes.empty()) open.from = head.address;
+    // One that does not go on where the last ended would stand at a wrong address.
+    if (head.address == open.from + open.bytes.size() && open.bytes.size() + head.bytes <= std::size_t{STACK_PARTS} * STACK_PART) open.bytes.insert(open.bytes.end(), bytes.begin(), bytes.end());
     return std::nullopt;
   }
   stack_end end{};
@@ -87,7 +105,14 @@ std::optional<DyingThread> StackRecords::step(std::string_view record) {
   thread.fd = end.fd == STACK_NONE ? -1 : static_cast<int>(end.fd);
   thread.on = lead_text(end.lead, {end.path, sizeof(end.path)});
   if (const auto found = open_.find(end.tid); found != open_.end()) {
-    if (found->second.at == end.at) thread.frames = std::move(found->second.frames);
+    if (found->second.at == end.at) {
+      thread.frames = std::move(found->second.frames);
+      constexpr std::size_t sp = 7, pc = 16;             // as DWARF counts them: stacks.event.h
+      if (found->second.from == end.registers[sp] && !found->second.bytes.empty()) {
+        thread.native = {end.registers[sp], end.registers[pc], std::move(found->second.bytes), std::array<std::uint64_t, 16>{}};
+        std::copy_n(std::begin(end.registers), thread.native.registers->size(), thread.native.registers->begin());
+      }
+    }
     open_.erase(found);
   }
   return thread;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "probe/bpf/stacks.event.h"
+#include "probe/native/unwind.hpp"
 
 namespace probe {
 
@@ -32,17 +33,19 @@ struct DyingThread {
   int fd = -1;                               // on which descriptor; -1 none
   std::string on;                            // where that leads: "10.0.0.2:5432", "unix:/run/x", a file's last name
   std::vector<DyingFrame> frames;            // innermost first
+  StackCopy native;                          // empty bytes: not told
 };
 
 /// Puts a stack's records together; those of other threads may stand between them. A record is bytes from the ring, of any size.
 class StackRecords {
  public:
-  /// The stack that this record ends; nullopt for a frame, and for what is no record.
+  /// The stack that this record ends; nullopt for a part of one, and for what is no record.
   std::optional<DyingThread> step(std::string_view record);
 
  private:
   static constexpr std::size_t most_open = 1024;   // stacks whose end was lost are forgotten, the oldest first
-  struct Open { std::uint64_t at = 0; std::vector<DyingFrame> frames; };
+  struct Open { std::uint64_t at = 0; std::vector<DyingFrame> frames; std::vector<char> bytes; std::uint64_t from = 0; };
+  Open& open_for(std::uint64_t at, unsigned tid);
   std::map<unsigned, Open> open_;            // by thread
 };
 

@@ -137,6 +137,19 @@ std::vector<std::string> folded(const std::vector<StackFrame>& frames) {
   return lines;
 }
 
+std::vector<std::string> native_lines(const std::vector<StackFrame>& frames, bool within) {
+  const auto of_libc = [](const StackFrame& frame) { return frame.file.starts_with("libc.so") || frame.file.starts_with("libpthread"); };
+  std::vector<std::string> lines;
+  if (within && std::all_of(frames.begin(), frames.end(), of_libc)) return lines;
+  for (std::size_t i = 0; i < frames.size();) {
+    std::size_t end = i + 1;
+    while (end < frames.size() && frames[i].function.empty() && frames[end].function.empty() && frames[end].file == frames[i].file) ++end;
+    lines.push_back(end - i > 1 && !frames[i].file.empty() ? base::counted(end - i, "frame") + " in " + frames[i].file : frame_text(frames[i]));
+    i = end;
+  }
+  return lines;
+}
+
 FactId served_by(const Look& look, const model::Life& life) {
   if (life.requests.empty()) return no_fact;
   const FactId stack = telling(look, life);
@@ -164,9 +177,8 @@ void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
       doing.python = folded(stack.python);
       doing.frames = stack.python;
     }
-    if (doing.native.empty())
-      for (const StackFrame& frame : stack.native) doing.native.push_back(frame_text(frame));
-    if (!doing.python.empty() && !stack.doubt.empty()) doing.python.push_back(stack.doubt);
+    if (doing.native.empty()) doing.native = native_lines(stack.native, !stack.python.empty());
+    if (!stack.doubt.empty()) (doing.python.empty() ? doing.native : doing.python).push_back(stack.doubt);
   }
   std::vector<const TimeBlocked*> over;
   const TimeBlocked* now = nullptr;                      // the call it was in

@@ -19,4 +19,8 @@ std::string owner_of(std::string_view file);
 /// frames folded into one line. Without a frame of the application: the three innermost, the rest folded.
 std::vector<std::string> folded(const std::vector<evidence::StackFrame>& frames);
 
+/// The native frames as lines, innermost first; those without a name that follow one another in one file are one line. Nothing where they stand
+/// inside of a Python stack (`within`) and are all the C library's: they only say again which call it is.
+std::vector<std::string> native_lines(const std::vector<evidence::StackFrame>& frames, bool within);
+
 }  // namespace rule

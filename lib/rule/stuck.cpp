@@ -145,10 +145,7 @@ void tell_stack(const Look& look, const LiveProcess& process, Draft& draft) {
   const Standing* const best = telling(threads, process.pid);
   if (!best) return;
   draft.was_doing.python = folded(best->stack->python);
-  draft.was_doing.native.clear();
-  // Frames of the C library alone only say again which call it is.
-  const bool more = std::any_of(best->stack->native.begin(), best->stack->native.end(), [](const StackFrame& frame) { return !frame.file.starts_with("libc.so") && !frame.file.starts_with("libpthread"); });
-  for (const StackFrame& frame : more ? best->stack->native : std::vector<StackFrame>{}) draft.was_doing.native.push_back(place_text(frame));
+  draft.was_doing.native = native_lines(best->stack->native, !best->stack->python.empty());
   const StackFrame* const own = own_frame(*best->stack);
   const auto also = own ? std::count_if(threads.begin(), threads.end(), [&](const Standing& other) { const StackFrame* there = own_frame(*other.stack); return &other != best && there && there->function == own->function && there->file == own->file; }) : 0;
   if (also > 0) draft.was_doing.python.push_back(also == 1 ? "another thread is there, too" : fmt::format("{} other threads are there, too", also));

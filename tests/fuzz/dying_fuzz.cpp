@@ -20,7 +20,7 @@ void stacks(std::string_view bytes) {
     bytes.remove_prefix(std::min(bytes.size(), size + 2));
     if (!thread) continue;
     if (thread->frames.size() > STACK_FRAMES) std::abort();
-    for (const evidence::Fact& fact : probe::facts_of(*thread, &python, 0))
+    for (const evidence::Fact& fact : probe::facts_of(*thread, &python, {}, 0))
       if (const auto* stack = evidence::as<evidence::ThreadStack>(fact))
         for (const evidence::StackFrame& frame : stack->python)
           if (frame.line < 0) std::abort();

@@ -14,6 +14,9 @@ def note(path):
         out.write(f'{os.getpid()} {path}\n')
 
 
+# Loaded at the start, as an extension module is: what a watcher has not seen mapped has no names.
+DEEP = ctypes.CDLL(os.environ['TRIAGE_DEEP']) if 'TRIAGE_DEEP' in os.environ else None
+
 # A function whose line table has more than the 2 KB that are taken of one.
 exec(compile('def long(then):\n    x = [0]\n' + ''.join(f'    x.append(x[{i}] + (len(x) if x[-1] > {i} else {i}))\n' for i in range(900)) + '    then()\n', 'long.py', 'exec'))
 
@@ -33,6 +36,10 @@ class Report:
     def asks(self, port):
         with socket.create_connection(('127.0.0.1', port)) as link:
             link.recv(1)  # mark: asks
+
+
+    def deep(self, which):
+        DEEP.deep_enter(which)  # mark: deep
 
 
 def numbers(report):
@@ -65,6 +72,8 @@ def application(environ, start_response):
         report.crash()
     elif path == '/asks':
         report.asks(int(environ['QUERY_STRING']))
+    elif path == '/deep':
+        report.deep(int(environ['QUERY_STRING']))
     elif path == '/thread':
         threading.Thread(target=report.crash).start()
         time.sleep(600)

@@ -125,6 +125,43 @@ def by_a_fault_of_a_thread(site, folder):
             raise AssertionError(f"not the thread's stack: {named}")
 
 
+def computed(pid):
+    """Its user time, in hundredths of a second."""
+    return int(pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[11])
+
+
+IN_C = {'deep_nap': 'death.killed-by-other', 'deep_spin': 'death.killed-by-other', 'deep_crash': 'death.crashed', 'deep_eat': 'death.oom-cgroup'}
+
+
+def in_a_library(name, site, folder):
+    """Dead in C: the native frames up to the interpreter, and the Python line that called."""
+    if name == 'deep_eat':
+        watch_live.needs_kernel_log()
+    compiler = shutil.which('cc') or shutil.which('gcc') or shutil.which('g++')
+    if not compiler:
+        raise Skip('no C compiler')
+    library = folder / 'libdeep.so'
+    subprocess.run([compiler, '-x', 'c', '-O2', '-shared', '-fPIC', '-o', library, HERE / 'deep.c'], check=True)
+    cgroup = Cgroup(160 * MIB)
+    try:
+        with site(folder, '--timeout', '60', '--env', f'TRIAGE_DEEP={library}', cgroup=cgroup) as on:
+            request, pid = on.server.ask(f'/deep?{list(IN_C).index(name)}')
+            if name == 'deep_nap':
+                wait_until('it sleeps', lambda: pathlib.Path(f'/proc/{pid}/syscall').read_text().split()[0] == '230')
+            if name == 'deep_spin':
+                used = computed(pid)
+                wait_until('it computes', lambda: computed(pid) >= used + 20)
+            if IN_C[name] == 'death.killed-by-other':
+                os.kill(pid, signal.SIGKILL)
+            doing = on.doing(pid, IN_C[name])
+            expect(doing, ('Report.deep', 'deep'))
+            same('frames of the library', [line for line in doing['native'] if 'libdeep.so' in line], [f'{frame} (libdeep.so)' for frame in (name, 'deep_middle', 'deep_enter')])
+            if any('(python3' in line or '(libpython' in line for line in doing['native']):
+                raise AssertionError(f"the interpreter's own frames: {doing['native']}")
+    finally:
+        cgroup.remove()
+
+
 def in_a_worker_of_threads(site, folder):
     with site(folder, '--timeout', '60', '--worker-class', 'gthread', '--threads', '4') as on:
         request, pid = on.server.ask('/slow')
@@ -289,6 +326,7 @@ def main():
         return 77
     site = functools.partial(Site, asked)
     cases = [(case.__name__, functools.partial(case, site)) for case in CASES]
+    cases += [(f'in_a_library [{name}]', functools.partial(in_a_library, name, site)) for name in IN_C]
     cases += [(f'like_faulthandler [CPython {version}]', functools.partial(like_faulthandler, program, site)) for version, program in pythons().items()]
     answer = run_cases([(name, case) for name, case in cases if asked.only in name], asked.together)
     return answer | run_cases([(name, case) for name, case in [('storm', functools.partial(storm, site))] if asked.only in name], 1)

@@ -226,6 +226,9 @@ void Session::add_stacks(const probe::FoundServer& server) {
   std::vector<evidence::Gap> gaps;
   // Forks share their master's; a worker that became another program (uvicorn's) has its own, and workers may outlive their master.
   if (!stacks_->knows(server.pid())) stacks_->add(server.pid(), gaps);
+  stacks_->follow(server.pid(), server.pid());
+  for (const probe::Process& worker : server.workers) stacks_->follow(worker.pid, server.pid());
+  stacks_->look();
   for (const probe::Process& worker : server.workers)
     if (!stacks_->knows(worker.pid) && !stacks_->add_fork(worker.pid, server.pid())) stacks_->add(worker.pid, gaps);
   if (!gaps.empty()) scene_.miss(std::move(gaps.front()));
@@ -237,6 +240,7 @@ void Session::drain() {
   for (evidence::Fact& fact : beats_.look()) scene_.take(std::move(fact));
   if (!stacks_) return;
   for (evidence::Fact& fact : stacks_->drain(wall_minus_boot())) scene_.take(std::move(fact));
+  stacks_->look();
 }
 
 void Session::say_calls(bool all) {
@@ -288,6 +292,7 @@ void Session::take(const probe::Event& event) {
   if (event.what == probe::Event::What::exec) consider_exec(event);
   if (calls_ && event.what == probe::Event::What::fork) calls_->began(event.pid);
   if (event.what == probe::Event::What::fork) beats_.began(event.pid, event.parent);
+  if (event.what == probe::Event::What::fork && stacks_ && scene_.is_master(event.parent)) stacks_->follow(event.pid, event.parent);
   if (event.what != probe::Event::What::exit) return;
   if (calls_) calls_->ended(event.pid);
   beats_.ended(event.pid);

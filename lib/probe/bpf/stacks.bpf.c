@@ -1,4 +1,4 @@
-/* The Python stack of a thread as the signal of its death is delivered to it: it still has all of its memory then, which at sched_process_exit is gone
+/* The Python stack of a thread, and the registers and bytes that its native one is unwound from, as the signal of its death is delivered: it still has all of its memory then, which at sched_process_exit is gone
  * on 6.1 and 6.12. A raw tracepoint for the reason that deaths.bpf.c gives. bpf_loop needs 5.17; an older kernel refuses the object, and the death
  * watch, an object of its own, goes on. Nothing is written to the process and nothing waits: a page that is not there is a failed read.
  * clang 14: no signed division; and a mask that it can prove needless it removes, which the verifier cannot, hence bounded(). */
@@ -14,7 +14,7 @@ enum { BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 #if defined(__TARGET_ARCH_x86)
-struct pt_regs { unsigned long orig_ax, di, si; };
+struct pt_regs { unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp; };
 struct thread_struct { unsigned long fsbase; };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs { u64 regs[31]; u64 orig_x0; s32 syscallno; };
@@ -61,18 +61,22 @@ struct { /* when a thread was looked at last */
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 1 << 23); /* 120 workers of four threads that end together, 17 KB each */
+  __uint(max_entries, 1 << 24); /* 120 workers of four threads that end together, 17 KB of Python each and 10 KB of the native stack */
 } ring SEC(".maps");
 
 #define BYTES 4096
 struct scratch {
   struct stack_python python;
-  u64 interp, tstate, frame, thread;
+  u64 interp, tstate, frame, thread, native;
   u32 frames, flags;
   struct {
     struct stack_frame head;
     u8 bytes[BYTES];
   } record;
+  struct {
+    struct stack_part head;
+    u8 bytes[STACK_PART];
+  } part;
   struct stack_end end;
 };
 struct {
@@ -249,6 +253,52 @@ static __always_inline void walk(struct scratch *s, struct task_struct *task) {
   if (s->frame) s->flags |= stack_more;
 }
 
+/* From one page's end to the next. The first that is not there ends it: outwards of the stack stands another mapping, or none. */
+static long copy_part(u32 index, void *context) {
+  struct scratch *s = mine();
+  if (!s) return 1;
+  u64 from = s->native;
+  u64 size = STACK_PART - bounded(from, STACK_PART - 1);
+  size = bounded(size, 2 * STACK_PART - 1);
+  if (size > STACK_PART) return 1;
+  if (bpf_probe_read_user(s->part.bytes, size, (void *)from)) return 1;
+  s->part.head.address = from;
+  s->part.head.bytes = (u32)size;
+  if (bpf_ringbuf_output(&ring, &s->part, sizeof(struct stack_part) + size, BPF_RB_NO_WAKEUP)) {
+    count_lost(stack_lost_ring);
+    s->flags |= stack_cut;
+    return 1;
+  }
+  s->native = from + size;
+  return 0;
+}
+
+static __always_inline void copy_native(struct scratch *s, int first) {
+#if defined(__TARGET_ARCH_x86)
+  struct pt_regs *regs = (void *)bpf_task_pt_regs((void *)bpf_get_current_task_btf());
+  u64 *into = s->end.registers;
+  into[0] = BPF_CORE_READ(regs, ax);
+  into[1] = BPF_CORE_READ(regs, dx);
+  into[2] = BPF_CORE_READ(regs, cx);
+  into[3] = BPF_CORE_READ(regs, bx);
+  into[4] = BPF_CORE_READ(regs, si);
+  into[5] = BPF_CORE_READ(regs, di);
+  into[6] = BPF_CORE_READ(regs, bp);
+  into[7] = BPF_CORE_READ(regs, sp);
+  into[8] = BPF_CORE_READ(regs, r8);
+  into[9] = BPF_CORE_READ(regs, r9);
+  into[10] = BPF_CORE_READ(regs, r10);
+  into[11] = BPF_CORE_READ(regs, r11);
+  into[12] = BPF_CORE_READ(regs, r12);
+  into[13] = BPF_CORE_READ(regs, r13);
+  into[14] = BPF_CORE_READ(regs, r14);
+  into[15] = BPF_CORE_READ(regs, r15);
+  into[16] = BPF_CORE_READ(regs, ip);
+  s->native = into[7];
+  bpf_loop(first ? STACK_PARTS : STACK_PARTS_OTHER, copy_part, 0, 0);
+#endif
+}
+
 static __always_inline void call_of(struct stack_end *end, struct task_struct *task) {
   end->call = -1;
   end->fd = STACK_NONE;
@@ -314,6 +364,10 @@ int signal_deliver(struct bpf_raw_tracepoint_args *ctx) {
     s->record.head.tid = tid;
     walk(s, task);
   }
+  s->part.head.at = now;
+  s->part.head.type = stack_record_part;
+  s->part.head.tid = tid;
+  copy_native(s, tid == tgid);
   end->frames = s->frames;
   end->flags = s->flags;
   end->took = bpf_ktime_get_boot_ns() - now;

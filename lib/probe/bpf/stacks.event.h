@@ -1,6 +1,6 @@
 /* What the BPF program of stacks.bpf.c reads an interpreter by, and what it puts into its ring: for every thread that one of the signals of a death
- * is delivered to, its Python frames, innermost first, each a record as long as what is in it, and one record that ends the stack. Shared by the
- * kernel side (C) and the reader (C++), so plain fixed-width members only, widest first, without padding. */
+ * is delivered to, its Python frames, innermost first, each a record as long as what is in it, the top of its native stack in parts, and one record
+ * that ends the stack. Shared by the kernel side (C) and the reader (C++), so plain fixed-width members only, widest first, without padding. */
 #ifndef TRIAGE_STACKS_EVENT_H
 #define TRIAGE_STACKS_EVENT_H
 
@@ -12,6 +12,10 @@
 #define STACK_NAME 128       /* of a function's: the first ones */
 #define STACK_TABLE 2048     /* of the line table: the first ones, enough for all but one code object in 500 of the standard library */
 #define STACK_PATH 112       /* of what a descriptor leads to */
+#define STACK_PART 4096      /* of the native stack in one record, never over the end of a page */
+#define STACK_PARTS 17       /* of a process's first thread: 64 KB from any place in a page on; prefork workers have 4 to 10 KB */
+#define STACK_PARTS_OTHER 5  /* of each of its others, which all get the SIGKILL */
+#define STACK_REGISTERS 17   /* x86-64, as DWARF counts them: rax rdx rcx rbx rsi rdi rbp rsp r8..r15, and the return address (rip) */
 #define STACK_NONE 0xffffffffU
 
 /* Where one interpreter keeps its things: an address and offsets, which a master and whoever it forks share. */
@@ -29,7 +33,7 @@ struct stack_python {
   unsigned int bytes_size, bytes_value;
 };
 
-enum stack_record_type { stack_record_frame = 1, stack_record_end = 2 };
+enum stack_record_type { stack_record_frame = 1, stack_record_end = 2, stack_record_part = 3 };
 
 /* Behind it: the bytes of file, name and table, in this order. */
 struct stack_frame {
@@ -45,6 +49,16 @@ struct stack_frame {
   unsigned char file_kind, name_kind; /* bytes a character; 0 ASCII */
 };
 
+/* Behind it: `bytes` of the native stack from this address on. The first is at the stack pointer, and each goes on where the last ended. */
+struct stack_part {
+  unsigned long long at;
+  unsigned long long address;
+  unsigned int type; /* where a frame has its own */
+  unsigned int tid;
+  unsigned int bytes;
+  unsigned int unused;
+};
+
 /* What the thread was in as the signal came, and how its stack was read. */
 struct stack_end {
   unsigned long long at;
@@ -58,6 +72,7 @@ struct stack_end {
   unsigned int frames;      /* that were put into the ring */
   unsigned int flags;       /* enum stack_flag */
   unsigned int fd;          /* the descriptor that the call is on; STACK_NONE */
+  unsigned long long registers[STACK_REGISTERS]; /* as it entered the kernel; all 0: not told */
   struct lead lead;         /* where that descriptor leads */
   char path[STACK_PATH];    /* last name of a file; sun_path of a unix peer, which may begin with 0 */
 };
@@ -69,6 +84,7 @@ enum stack_flag {
   stack_more = 8,     /* there are more frames */
   stack_dropped = 16, /* a frame did not fit into the ring */
   stack_gil = 32,     /* it held the interpreter's lock */
+  stack_cut = 64,     /* a part of the native stack did not fit into the ring */
 };
 
 /* Rows of the per-CPU counters. */

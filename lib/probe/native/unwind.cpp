@@ -12,6 +12,7 @@
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <map>
 
@@ -50,7 +51,7 @@ constexpr int dwarf_sp = 7;                      // System V ABI, AMD64 suppleme
 
 bool python_itself(std::string_view file) { return file.starts_with("libpython3") || file.starts_with("python3") || file == "python"; }
 
-struct File { std::uint64_t from = 0, to = 0; std::string range, path; };
+struct File { std::uint64_t from = 0, to = 0, inode = 0; std::string range, path; };
 
 std::optional<std::uint64_t> hex(std::string_view text) {
   std::uint64_t value = 0;
@@ -77,16 +78,41 @@ std::vector<File> files_of(std::string_view maps) {
     if (!all.empty() && all.back().path == path && *from >= all.back().to) {
       all.back().to = *to;
     } else if (words[2] == "00000000" && all.size() < most_modules) {
-      all.push_back({*from, *to, std::string(words[0]), std::string(path)});
+      all.push_back({*from, *to, words.size() > 4 ? static_cast<std::uint64_t>(base::read_number(words[4]).value_or(0)) : 0, std::string(words[0]), std::string(path)});
     }
   }
   return all;
+}
+
+// Devices are mapped, too: what is opened by its name must not wait.
+base::Fd open_by_name(const std::string& path) { return base::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)); }
+
+base::Fd file_of_living(int pid, const File& file) {
+  const std::string proc = "/proc/" + std::to_string(pid);
+  base::Fd fd(::open((proc + "/map_files/" + file.range).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && file.path.find(" (deleted)") == std::string::npos) fd = open_by_name(proc + "/root" + file.path);
+  return fd;
+}
+
+base::Fd file_of_dead(const std::vector<int>& relatives, const File& file) {
+  const source::LiveHost host;
+  for (const int pid : relatives) {
+    const std::string proc = "/proc/" + std::to_string(pid), mapped = proc + "/map_files/" + file.range;
+    if (const auto link = host.link(mapped); link && *link == file.path)
+      if (base::Fd fd(::open(mapped.c_str(), O_RDONLY | O_CLOEXEC)); fd) return fd;
+    base::Fd fd = open_by_name(proc + "/root" + file.path);
+    struct stat about {};
+    if (fd && ::fstat(fd.get(), &about) == 0 && about.st_ino == file.inode) return fd;
+  }
+  return {};
 }
 
 }  // namespace
 
 struct Unwinder::Loaded {
   int pid = 0;
+  bool dead = false;
+  std::vector<int> relatives;
   Dwfl* dwfl = nullptr;
   std::map<std::uint64_t, File> files;           // by where they begin
   std::map<Dwarf_Addr, std::string> names;       // libdwfl goes through all symbols of a file for each
@@ -107,10 +133,7 @@ struct Unwinder::Loaded {
     if (!self) return -1;
     const auto file = self->files.find(base);
     if (file == self->files.end()) return -1;
-    const std::string proc = "/proc/" + std::to_string(self->pid);
-    base::Fd fd(::open((proc + "/map_files/" + file->second.range).c_str(), O_RDONLY | O_CLOEXEC));
-    // Devices are mapped, too: what is opened by its name must not wait.
-    if (!fd && file->second.path.find(" (deleted)") == std::string::npos) fd = base::Fd(::open((proc + "/root" + file->second.path).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    base::Fd fd = self->dead ? file_of_dead(self->relatives, file->second) : file_of_living(self->pid, file->second);
     *name = ::strdup(file->second.path.c_str());
     return fd.release();
   }
@@ -132,12 +155,18 @@ struct Unwinder::Loaded {
       std::memcpy(result, copy.bytes.data() + (address - copy.sp), sizeof *result);
       return true;
     }
-    return read_memory(self->pid, address, result, sizeof *result);
+    return !self->dead && read_memory(self->pid, address, result, sizeof *result);
   }
   static bool registers(Dwfl_Thread* thread, void* argument) {
     const StackCopy& copy = static_cast<const Loaded*>(argument)->copy;
-    const Dwarf_Word sp = copy.sp;
-    if (!::dwfl_thread_state_registers(thread, dwarf_sp, 1, &sp)) return false;
+    if (copy.registers) {
+      std::array<Dwarf_Word, 16> all{};
+      std::copy(copy.registers->begin(), copy.registers->end(), all.begin());
+      if (!::dwfl_thread_state_registers(thread, 0, all.size(), all.data())) return false;
+    } else {
+      const Dwarf_Word sp = copy.sp;
+      if (!::dwfl_thread_state_registers(thread, dwarf_sp, 1, &sp)) return false;
+    }
     ::dwfl_thread_state_register_pc(thread, copy.pc);
     return true;
   }
@@ -167,15 +196,26 @@ Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
 base::Result<Unwinder> Unwinder::open(int pid) {
-  static char* no_path = nullptr;
-  static const Dwfl_Callbacks files{Loaded::find_elf, Loaded::find_debuginfo, nullptr, &no_path};
-  static const Dwfl_Thread_Callbacks threads{Loaded::next_thread, Loaded::one_thread, Loaded::read, Loaded::registers, nullptr, nullptr};
-  const std::string doing = "unwinding the native stacks of pid " + std::to_string(pid);
-  const auto refuse = [&](const char* answer) { return base::fail({base::Kind::internal, doing, answer ? answer : "it is refused", "", 0}); };
   const source::LiveHost host;
   TRY(maps, host.read("/proc/" + std::to_string(pid) + "/maps", most_maps));
   auto loaded = std::make_unique<Loaded>();
   loaded->pid = pid;
+  return with_modules(std::move(loaded), maps);
+}
+
+base::Result<Unwinder> Unwinder::of_the_dead(int pid, const std::string& maps, const std::vector<int>& relatives) {
+  auto loaded = std::make_unique<Loaded>();
+  loaded->pid = pid;
+  loaded->dead = true;
+  loaded->relatives = relatives;
+  return with_modules(std::move(loaded), maps);
+}
+
+base::Result<Unwinder> Unwinder::with_modules(std::unique_ptr<Loaded> loaded, const std::string& maps) {
+  static char* no_path = nullptr;
+  static const Dwfl_Callbacks files{Loaded::find_elf, Loaded::find_debuginfo, nullptr, &no_path};
+  static const Dwfl_Thread_Callbacks threads{Loaded::next_thread, Loaded::one_thread, Loaded::read, Loaded::registers, nullptr, nullptr};
+  const auto refuse = [pid = loaded->pid](const char* answer) { return base::fail({base::Kind::internal, "unwinding the native stacks of pid " + std::to_string(pid), answer ? answer : "it is refused", "", 0}); };
   loaded->dwfl = ::dwfl_begin(&files);
   if (!loaded->dwfl) return refuse(::dwfl_errmsg(-1));
   ::dwfl_report_begin(loaded->dwfl);
@@ -188,7 +228,7 @@ base::Result<Unwinder> Unwinder::open(int pid) {
     loaded->files.emplace(file.from, std::move(file));
   }
   if (::dwfl_report_end(loaded->dwfl, nullptr, nullptr) != 0) return refuse(::dwfl_errmsg(-1));
-  if (!::dwfl_attach_state(loaded->dwfl, nullptr, pid, &threads, loaded.get())) return refuse(::dwfl_errmsg(-1));
+  if (!::dwfl_attach_state(loaded->dwfl, nullptr, loaded->pid, &threads, loaded.get())) return refuse(::dwfl_errmsg(-1));
   return Unwinder(std::move(loaded));
 }
 
@@ -211,6 +251,7 @@ Unwinder::Unwinder(Unwinder&&) noexcept = default;
 Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
 Unwinder::~Unwinder() = default;
 
+base::Result<Unwinder> Unwinder::of_the_dead(int pid, const std::string&, const std::vector<int>&) { return open(pid); }
 base::Result<Unwinder> Unwinder::open(int) { return base::fail({base::Kind::unsupported, "unwinding native stacks", "this build is without libdw, or not for x86-64", "build with libdw-dev", 0}); }
 std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&, bool) { return {}; }
 

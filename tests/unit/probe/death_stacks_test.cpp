@@ -163,7 +163,7 @@ TEST_CASE("records of several threads become their stacks") {
   CHECK(seven->fd == -1);
 
   const Interpreter eleven = python(11);
-  const auto facts = facts_of(*seven, &eleven, 0);
+  const auto facts = facts_of(*seven, &eleven, {}, 0);
   REQUIRE(facts.size() == 1);
   const auto* stack = evidence::as<evidence::ThreadStack>(facts[0]);
   REQUIRE(stack);
@@ -178,7 +178,43 @@ TEST_CASE("records of several threads become their stacks") {
   const auto eight = records.step(bytes_of(end_record(8, 200)));
   REQUIRE(eight);
   CHECK(eight->frames.empty());
-  CHECK(facts_of(*eight, &eleven, 0).empty());
+  CHECK(facts_of(*eight, &eleven, {}, 0).empty());
+}
+
+TEST_CASE("parts of the native stack go on where the last ended, from the stack pointer on, or are left out") {
+  const auto part = [](unsigned tid, std::uint64_t at, std::uint64_t address, const std::string& bytes) {
+    stack_part head{};
+    head.at = at;
+    head.address = address;
+    head.type = stack_record_part;
+    head.tid = tid;
+    head.bytes = static_cast<unsigned>(bytes.size());
+    return std::string(bytes_of(head)) + bytes;
+  };
+  stack_end end = end_record(7, 100);
+  end.registers[7] = 0x7ffc0ff0;
+  end.registers[16] = 0x401000;
+  end.registers[6] = 42;
+  const auto told = [&](const std::vector<std::string>& parts) {
+    StackRecords records;
+    for (const auto& record : parts) CHECK_FALSE(records.step(record));
+    const auto thread = records.step(bytes_of(end));
+    REQUIRE(thread);
+    return thread->native;
+  };
+  const StackCopy both = told({part(7, 100, 0x7ffc0ff0, "0123456789abcdef"), part(8, 100, 0x7ffc1000, "of another"), part(7, 100, 0x7ffc1000, "rest")});
+  CHECK(std::string(both.bytes.begin(), both.bytes.end()) == "0123456789abcdefrest");
+  CHECK(both.sp == 0x7ffc0ff0);
+  CHECK(both.pc == 0x401000);
+  REQUIRE(both.registers);
+  CHECK(both.registers->at(6) == 42);
+  CHECK(told({part(7, 100, 0x7ffc0ff0, "0123456789abcdef"), part(7, 100, 0x7ffc2000, "behind a hole")}).bytes.size() == 16);
+  CHECK(told({part(7, 100, 0x7ffc1000, "its beginning was lost")}).bytes.empty());
+  CHECK(told({part(7, 99, 0x7ffc0ff0, "of an earlier signal")}).bytes.empty());
+  CHECK(told({part(7, 100, 0x7ffc0ff0, std::string(STACK_PART + 1, 'x'))}).bytes.empty());
+  std::vector<std::string> many;
+  for (std::uint64_t i = 0; i < STACK_PARTS + 3; ++i) many.push_back(part(7, 100, 0x7ffc0ff0 + i * STACK_PART, std::string(STACK_PART, 'x')));
+  CHECK(told(many).bytes.size() == std::size_t{STACK_PARTS} * STACK_PART);
 }
 
 TEST_CASE("a descriptor is told by where it leads") {
@@ -192,7 +228,7 @@ TEST_CASE("a descriptor is told by where it leads") {
   end.lead.address[0] = 10;
   end.lead.address[3] = 2;
   CHECK(records.step(bytes_of(end))->on == "10.0.0.2:9999");
-  const auto facts = facts_of(*records.step(bytes_of(end)), nullptr, 0);
+  const auto facts = facts_of(*records.step(bytes_of(end)), nullptr, {}, 0);
   REQUIRE(facts.size() == 1);
   const auto* blocked = evidence::as<evidence::TimeBlocked>(facts[0]);
   REQUIRE(blocked);
