@@ -17,12 +17,13 @@ if(TRIAGE_BPF AND LIBBPF_FOUND AND LIBELF_FOUND AND BPF_CLANG AND BPFTOOL)
   endif()
   # -g keeps the BTF that CO-RE needs; llvm's own debug sections are dropped by bpftool gen object.
   set(bpf_skeletons)
-  foreach(name deaths calls stacks requests)
+  file(GLOB bpf_headers CONFIGURE_DEPENDS ${bpf_source}/*.h)
+  foreach(name deaths calls stacks samples requests)
     add_custom_command(OUTPUT ${bpf_out}/${name}.skel.h
       COMMAND ${BPF_CLANG} -target bpf -O2 -g -mcpu=v2 -Wall -Werror -D__TARGET_ARCH_${bpf_arch} -I${bpf_source} -c ${bpf_source}/${name}.bpf.c -o ${bpf_out}/${name}.raw.o
       COMMAND ${BPFTOOL} gen object ${bpf_out}/${name}.o ${bpf_out}/${name}.raw.o
       COMMAND ${BPFTOOL} gen skeleton ${bpf_out}/${name}.o name ${name}_bpf > ${bpf_out}/${name}.skel.h
-      DEPENDS ${bpf_source}/${name}.bpf.c ${bpf_source}/${name}.event.h ${bpf_source}/words.bpf.h ${bpf_source}/lead.bpf.h ${bpf_source}/lead.event.h
+      DEPENDS ${bpf_source}/${name}.bpf.c ${bpf_headers}
       VERBATIM COMMENT "BPF ${name}.bpf.c")
     list(APPEND bpf_skeletons ${bpf_out}/${name}.skel.h)
   endforeach()

@@ -11,6 +11,7 @@
 #include "evidence/evidence.hpp"
 #include "probe/native/unwind.hpp"
 #include "probe/python/interpreter.hpp"
+#include "probe/stack_of.hpp"
 #include "probe/stacks_bpf.hpp"
 
 namespace probe {

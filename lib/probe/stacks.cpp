@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <set>
 
 #include "base/text.hpp"
@@ -10,7 +11,9 @@
 #include "probe/native/unwind.hpp"
 #include "probe/proc.hpp"
 #include "probe/python/walk.hpp"
+#include "probe/samples_bpf.hpp"
 #include "probe/sock_diag.hpp"
+#include "probe/stack_of.hpp"
 #include "probe/stop.hpp"
 
 namespace probe {
@@ -20,6 +23,7 @@ using namespace evidence;
 namespace {
 
 constexpr int most_rounds = 3;
+constexpr std::chrono::milliseconds most_sampling{60};
 constexpr std::size_t most_scanned = 50'000, most_unwound = 128;
 // glibc keeps the kernel's number of a thread here, in its struct pthread (nptl/descr.h; the same from 2.17 to 2.41 on x86-64), and a fork renews it,
 // which Python's own native_thread_id is not.
@@ -82,19 +86,81 @@ void take(ThreadStack& stack, PythonThread thread) {
 
 bool same_place(const StackFrame& a, const StackFrame& b) { return a.function == b.function && a.file == b.file; }
 
+/// The whole line table of a frame that brought its beginning only: the code is still there.
+void complete_table(int pid, const Interpreter* python, DyingFrame& frame) {
+  constexpr std::uint32_t longest = 1 << 18;
+  if (!python || frame.table.size() >= frame.table_size || frame.table_size > longest) return;
+  std::uint64_t at = 0, size = 0;
+  std::string whole(frame.table_size, '\0');
+  if (!read_memory(pid, frame.code + python->layout.code_table, &at, sizeof(at)) || !read_memory(pid, at + python->layout.bytes_size, &size, sizeof(size)) || size != frame.table_size ||
+      !read_memory(pid, at + python->layout.bytes_value, whole.data(), whole.size()) || !base::starts_with(whole, frame.table))
+    return;
+  frame.table = std::move(whole);
+}
+
 /// A thread's native stack, copied while it did not run.
 struct Kept { std::size_t thread = 0; StackCopy copy; };
 
-void unwind(int pid, Native native, const std::vector<Kept>& kept, ProcessDoing& process, std::vector<Gap>& gaps) {
+/// The registers that BPF reads complete those that are still where they were as the stack was copied.
+void complete(Kept& one, int tid, const std::map<int, Sampler::Registers>& registers) {
+  constexpr std::size_t sp = 7, pc = 16;
+  const auto known = registers.find(tid);
+  if (known == registers.end() || known->second[sp] != one.copy.sp || known->second[pc] != one.copy.pc) return;
+  one.copy.registers.emplace();
+  std::copy_n(known->second.begin(), one.copy.registers->size(), one.copy.registers->begin());
+}
+
+void unwind(int pid, HowToRead how, std::vector<Kept> kept, ProcessDoing& process, std::vector<Gap>& gaps) {
   if (kept.empty()) return;
   auto unwinder = Unwinder::open(pid);
   if (!unwinder) {
     gaps.push_back(gap_of("the native stacks of pid " + std::to_string(pid), unwinder.error()));
     return;
   }
-  for (const Kept& one : kept) {
-    process.threads[one.thread].stack.native = unwinder->frames(one.copy, native == Native::to_python);
+  std::vector<Kept*> early;
+  for (Kept& one : kept) {
+    bool whole = false;
+    process.threads[one.thread].stack.native = unwinder->frames(one.copy, how.native == Native::to_python, &whole);
+    if (!whole && !one.copy.registers) early.push_back(&one);
   }
+  if (early.empty() || !how.sampler) return;
+  const auto registers = how.sampler->registers(pid);
+  if (!registers) {
+    gaps.push_back(gap_of("the outer frames of some native stacks of pid " + std::to_string(pid), registers.error()));
+    return;
+  }
+  for (Kept* const one : early) {
+    ThreadDoing& thread = process.threads[one->thread];
+    complete(*one, thread.tid, *registers);
+    if (!one->copy.registers) continue;
+    auto frames = unwinder->frames(one->copy, how.native == Native::to_python);
+    if (frames.size() >= thread.stack.native.size()) thread.stack.native = std::move(frames);
+  }
+}
+
+/// What runs, or ran while it was read, as it was when a timer of its own interrupted it. Those that did not run meanwhile stay as they are.
+/// What was sampled is taken out of `tids`.
+void sample(ProcessDoing& process, const Interpreter* python, HowToRead how, std::vector<int>& tids, std::vector<Gap>& gaps) {
+  if (tids.empty() || !how.sampler) return;
+  const auto samples = how.sampler->running(process.pid, tids, python ? std::optional(for_bpf(*python)) : std::nullopt, most_sampling);
+  if (!samples) {
+    gaps.push_back(gap_of("samples of the running threads of pid " + std::to_string(process.pid), samples.error()));
+    return;
+  }
+  std::vector<Kept> kept;
+  for (std::size_t i = 0; i < process.threads.size(); ++i) {
+    ThreadDoing& thread = process.threads[i];
+    const auto sampled = samples->find(thread.tid);
+    if (sampled == samples->end() || std::find(tids.begin(), tids.end(), thread.tid) == tids.end()) continue;
+    DyingThread read = sampled->second;
+    for (DyingFrame& frame : read.frames) complete_table(process.pid, python, frame);
+    thread.stack = stack_of(read, python, {});
+    thread.stack.runtime = process.runtime;
+    thread.stack.how = "sample";
+    if (how.native != Native::none) kept.push_back({i, std::move(read.native)});
+    std::erase(tids, thread.tid);
+  }
+  unwind(process.pid, how, std::move(kept), process, gaps);
 }
 
 class Reader {
@@ -137,13 +203,17 @@ class Reader {
       }
     }
     if (how.stop) stopped_stacks(process, python, how, open, numbers);
+    std::vector<int> running;
+    for (const auto& [number, thread] : open)
+      if (thread->stack.how == "moving") running.push_back(thread->tid);
+    sample(process, &python, how, running, gaps_);
     bool moved = false;
     for (const auto& [number, thread] : open) {
       if (thread->stack.how != "moving") continue;
       settle_moving(thread->stack, reads[number]);
       moved = true;
     }
-    if (moved) gaps_.push_back({"where the running threads of pid " + std::to_string(pid_) + " are", "they ran while they were read; a sample on the processor, or a stop, would tell", "triage stacks " + std::to_string(pid_) + " --stop (its system calls may see EINTR), or py-spy dump --pid " + std::to_string(pid_), 1, {}});
+    if (moved) gaps_.push_back({"where the running threads of pid " + std::to_string(pid_) + " are", "they ran while they were read, and no sample of them came; a stop would tell", "triage stacks " + std::to_string(pid_) + " --stop (its system calls may see EINTR), or py-spy dump --pid " + std::to_string(pid_), 1, {}});
     if (!doubt.empty()) gaps_.push_back({"some Python stacks of pid " + std::to_string(pid_), doubt, "look again", 1, {}});
     for (PythonThread& stray : strays) {
       if (stray.frames.empty()) continue;
@@ -180,7 +250,7 @@ class Reader {
         one = stands_now ? open.erase(one) : std::next(one);
       }
     }
-    unwind(pid_, how.native, kept, process, gaps_);
+    unwind(pid_, how, std::move(kept), process, gaps_);
   }
 
   static void settle_moving(ThreadStack& stack, const std::vector<std::vector<StackFrame>>& reads) {
@@ -268,11 +338,15 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& tabl
     process.threads.back().stack.how = copy ? "asleep" : "moving";
     if (copy) kept.push_back({process.threads.size() - 1, std::move(*copy)});
   }
-  unwind(pid, how.native, kept, process, gaps);
+  unwind(pid, how, std::move(kept), process, gaps);
   if (refused) gaps.push_back({"the system calls of " + name, "/proc/PID/syscall may not be read", "run as root, or grant CAP_SYS_PTRACE", 1, {}});
   if (!process.threads.empty() && process.threads.front().state == 'Z') return process;
   const auto python = interpreter_of(pid);
   if (!python) {
+    std::vector<int> running;
+    for (const ThreadDoing& thread : process.threads)
+      if (thread.stack.how == "moving") running.push_back(thread.tid);
+    if (how.native != Native::none) sample(process, nullptr, how, running, gaps);
     // What runs no Python is no blind spot of ours.
     if (python.error().kind != base::Kind::missing) gaps.push_back(gap_of("the Python stacks of " + name, python.error()));
     return process;

@@ -1,6 +1,6 @@
 // What a process is doing this moment, thread by thread: its state, the call it is in and where that leads, and its Python stack. Nothing is stopped,
 // signalled or written to. A thread that did not run between two looks at its context switches is told as it stood; one that ran is read again, at most
-// three times, and then only what stayed the same is told, with the doubt said.
+// three times, then sampled on the processor by BPF; without that only what stayed the same is told, with the doubt said.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,12 @@ constexpr std::size_t most_threads = 512;
 /// none: not read; to_python: those inside of the interpreter's own, for the rest is Python's stack; all.
 enum class Native : std::uint8_t { none, to_python, all };
 
+class Sampler;  // samples_bpf.hpp
+
 struct HowToRead {
   Native native = Native::none;
   bool stop = false;                         // a thread that runs may be stopped for the read: its calls may see EINTR
+  Sampler* sampler = nullptr;                // for threads that run, and those whose native stack wants more registers; nullptr: without BPF
 };
 
 /// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace.

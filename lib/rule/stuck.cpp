@@ -167,8 +167,9 @@ std::optional<Cause> cause_of(const Look& look, const LiveProcess& process) {
     wait = {waits.state, waits.call, waits.on, waits.wchan};
   }
   if (wait.state == "T" || wait.state == "t") return std::nullopt;      // a finding of its own
-  // Another thread than the main one tells what it is about.
-  if (best && best->stack->tid != process.pid && own_frame(*best->stack)) wait = {best->stack->how == "moving" ? "R" : "S", best->in ? best->in->call : "", best->in ? best->in->on : "", ""};
+  // Another thread than the main one tells what it is about. One that polls (sleeps a moment, again and again) moves, too, and was met in a call.
+  const bool on_processor = best && !best->in && (best->stack->how == "moving" || best->stack->how == "sample");
+  if (best && best->stack->tid != process.pid && own_frame(*best->stack)) wait = {on_processor ? "R" : "S", best->in ? best->in->call : "", best->in ? best->in->on : "", ""};
   if (auto held = held_lock_cause(threads)) return held;
   return call_cause(look, process, wait, best);
 }

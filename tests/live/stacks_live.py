@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -235,7 +236,7 @@ round_and_round()
 
 
 def running(asked, folder):
-    """Of what runs only what stays is told, and that it runs."""
+    """What runs is told as it stood when a timer of its own interrupted it; where that is refused only what stays is told, and that it runs."""
     target = Process([PYTHON, '-c', SPINS], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     try:
         target.process.stdout.readline()
@@ -244,9 +245,15 @@ def running(asked, folder):
             thread = looked(asked, target.pid)['threads'][0]
             return thread if any(frame['function'] == 'round_and_round' for frame in thread['python']) else None
         thread = wait_until('its frames are told', told)
-        same('how', thread['how'], 'moving')
-        if 'it ran meanwhile' not in (thread['doubt'] or ''):
-            raise AssertionError(f'no doubt is said: {thread["doubt"]!r}')
+        if thread['how'] == 'sample':
+            if thread['doubt'] or thread['python'][0]['line'] not in (4, 5):
+                raise AssertionError(f'sampled: {thread}')
+        else:
+            same('how', thread['how'], 'moving')
+            if 'it ran meanwhile' not in (thread['doubt'] or ''):
+                raise AssertionError(f'no doubt is said: {thread["doubt"]!r}')
+        wait_until('it runs on', lambda: state_of(target.pid) == 'R')
+        # Stopped where it may not be sampled: a stop is asked for by name.
         code, out = triage(asked.triage, 'stacks', target.pid, '--stop', '-v', '--format', 'json')
         held = json.loads(out)['processes'][0]['threads'][0]
         same('how, with --stop', (held['how'], held['doubt']), ('stop', None))
@@ -255,6 +262,72 @@ def running(asked, folder):
         wait_until('it runs on', lambda: state_of(target.pid) == 'R')
     finally:
         target.stop()
+
+
+CHAINS = '''
+def a_in(n): return sum(range(n))
+def a_mid(n): return a_in(n) + 1
+def a_out(n): return a_mid(n) + 1
+def b_in(n): return max(range(n))
+def b_mid(n): return b_in(n) + 1
+def b_out(n): return b_mid(n) + 1
+def both():
+    while True:
+        a_out(50)
+        b_out(50)
+print('begun', flush=True)
+both()
+'''
+
+
+def never_mixed(asked, python, folder):
+    """A thread that goes from one chain of calls into another and back: no stack of both is ever told."""
+    target = Process([python, '-c', CHAINS], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        target.process.stdout.readline()
+        whole = [['both', '<module>']]
+        for side in 'ab':
+            chain = [f'{side}_in', f'{side}_mid', f'{side}_out', 'both', '<module>']
+            whole += [chain, chain[1:], chain[2:]]
+        sampled = 0
+        for _ in range(15):
+            thread = looked(asked, target.pid)['threads'][0]
+            names = [frame['function'] for frame in thread['python']]
+            if thread['how'] != 'sample':  # then it is what several reads agree on, and says so
+                continue
+            sampled += 1
+            if names not in whole:
+                raise AssertionError(f'impossible: {names}')
+        code, out = triage(asked.triage, 'stacks', target.pid, '--format', 'json')
+        if sampled == 0 and not any('samples of the running threads' in gap['wanted'] for gap in json.loads(out)['gaps']):
+            raise AssertionError('no sample came, and nothing is said of it')
+    finally:
+        target.stop()
+
+
+def frames_found_by_rbp(asked, folder):
+    """A sleeping and a running program without Python, of which the stack pointer alone does not tell the outer frames."""
+    compiler = shutil.which('cc') or shutil.which('gcc') or shutil.which('g++')
+    if not compiler:
+        raise Skip('no C compiler')
+    program = folder / 'deep'
+    subprocess.run([compiler, '-x', 'c', '-O2', '-rdynamic', '-DDEEP_MAIN', '-o', program, HERE / 'deep.c'], check=True)
+    for word, wanted in (('', ['deep_room', 'deep_outer', 'main']), ('s', ['deep_spin', 'main'])):
+        target = Process([str(program), *word])
+        try:
+            def told():
+                code, out = triage(asked.triage, 'stacks', target.pid, '-v', '--format', 'json')
+                if 'without libdw' in out:
+                    raise Skip('this build is without libdw')
+                found = json.loads(out)
+                if any('outer frames' in gap['wanted'] or 'samples of' in gap['wanted'] for gap in found['gaps']):
+                    raise Skip(f'BPF is refused: {found["gaps"][0]["reason"]}')
+                names = [frame['function'] for frame in found['processes'][0]['threads'][0]['native'] if frame['file'] == 'deep']
+                return names if 'main' in names else None
+            names = wait_until('its beginning is told', told)
+            same(f'frames of {word or "sleep"}', names[:len(wanted)], wanted)
+        finally:
+            target.stop()
 
 
 def not_known(asked, folder):
@@ -328,6 +401,7 @@ def in_the_verdict(asked, folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--triage', required=True)
+    parser.add_argument('--only', default='')
     asked = parser.parse_args()
     if os.uname().machine != 'x86_64' or os.getuid() != 0:
         print('1..0 # SKIP wants x86-64, and root to read the memory of others')
@@ -337,6 +411,7 @@ def main():
     for version, python in here:
         cases.append((f'CPython {version}: as faulthandler', functools.partial(like_faulthandler, asked, version, python)))
         cases.append((f'CPython {version}: its line tables', functools.partial(lines_agree, asked, version, python)))
+        cases.append((f'CPython {version}: no mixed stacks', functools.partial(never_mixed, asked, python)))
     missing = [minor for minor in MINORS if not any(version.startswith(f'3.{minor}.') for version, _ in here)]
     for minor in missing:
         def absent(folder, minor=minor):
@@ -344,9 +419,9 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, not_known, native_frames, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
-    return run_cases(cases, 2)
+    return run_cases([(name, case) for name, case in cases if asked.only in name], 2)
 
 
 if __name__ == '__main__':

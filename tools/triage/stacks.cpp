@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "look.hpp"
 #include "probe/members.hpp"
+#include "probe/samples_bpf.hpp"
 #include "probe/servers.hpp"
 #include "probe/stacks.hpp"
 #include "report/escape.hpp"
@@ -105,6 +106,8 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, probe::HowTo
   answer.at = host.now();
   answer.gaps = std::move(gaps);
   probe::NetTables tables(host);
+  probe::Sampler sampler;
+  how.sampler = &sampler;
   for (Which& one : asked) {
     probe::ProcessDoing doing = probe::what_it_does(host, one.pid, [&]() -> const probe::NetTable& { return tables.of(one.pid); }, how, answer.gaps);
     if (doing.threads.empty()) continue;

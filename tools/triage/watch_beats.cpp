@@ -75,7 +75,7 @@ void Beats::seek(int pid, Worker& worker) const {
 void Beats::tell(int pid, double age_s, std::optional<double> timeout_s, std::vector<Fact>& into) const {
   bool cut = false;
   std::vector<Gap> gaps;                     // a snapshot more: what cannot be read is said by the stack at its death
-  const probe::ProcessDoing doing = probe::what_it_does(host_, pid, probe::read_net_table(host_, pid, cut), {probe::Native::to_python, false}, gaps);
+  const probe::ProcessDoing doing = probe::what_it_does(host_, pid, probe::read_net_table(host_, pid, cut), {probe::Native::to_python, false, sampler_.get()}, gaps);
   const auto span = [](double seconds) { return base::duration_text(static_cast<std::int64_t>(seconds * 1e9)); };
   const std::string moment = span(age_s) + " after its last heartbeat" + (timeout_s ? ", of " + span(*timeout_s) : std::string()) + ": ";
   std::size_t told = 0;

@@ -4,11 +4,13 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "evidence/evidence.hpp"
+#include "probe/samples_bpf.hpp"
 #include "probe/servers.hpp"
 
 namespace triage {
@@ -44,6 +46,7 @@ class Beats {
   double share_;
   std::map<int, Server> servers_;            // by master
   std::map<int, Worker> workers_;
+  std::unique_ptr<probe::Sampler> sampler_ = std::make_unique<probe::Sampler>();   // loaded at the first worker that computes
   Steady::time_point looked_{};
 };
 

@@ -77,6 +77,12 @@ struct stack_end {
   char path[STACK_PATH];    /* last name of a file; sun_path of a unix peer, which may begin with 0 */
 };
 
+/* What the iterator over tasks says of one thread. */
+struct stack_registers {
+  unsigned long long registers[STACK_REGISTERS];
+  unsigned int tid, unused;
+};
+
 enum stack_flag {
   stack_known = 1,    /* an interpreter is known for this process */
   stack_found = 2,    /* this thread is one of its threads */

@@ -84,6 +84,14 @@ std::vector<File> files_of(std::string_view maps) {
   return all;
 }
 
+/// Is the outermost of these where a process or a thread begins? start_thread has no exported name.
+bool begins_a_thread(const std::vector<evidence::StackFrame>& frames) {
+  if (frames.size() < 2) return false;
+  const evidence::StackFrame& outer = frames.back();
+  const bool of_libc = outer.file.starts_with("libc.") || outer.file.starts_with("libpthread") || outer.file.starts_with("ld-");
+  return outer.function == "_start" || (of_libc && (outer.function.empty() || outer.function == "__libc_start_main" || outer.function.starts_with("clone") || outer.function == "start_thread"));
+}
+
 // Devices are mapped, too: what is opened by its name must not wait.
 base::Fd open_by_name(const std::string& path) { return base::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)); }
 
@@ -232,13 +240,15 @@ base::Result<Unwinder> Unwinder::with_modules(std::unique_ptr<Loaded> loaded, co
   return Unwinder(std::move(loaded));
 }
 
-std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy& copy, bool to_python) {
+std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy& copy, bool to_python, bool* whole) {
   std::vector<evidence::StackFrame> all;
   if (copy.bytes.empty() || copy.pc == 0) return all;
   loaded_->copy = copy;
   loaded_->into = &all;
   loaded_->to_python = to_python;
-  ::dwfl_getthread_frames(loaded_->dwfl, loaded_->pid, Loaded::frame, loaded_.get());  // -1 where it had to end early: what it gave until then stands
+  // -1 where it had to end early, and 0 where a register that is not known tells how to go on: what it gave until then stands.
+  const int ended = ::dwfl_getthread_frames(loaded_->dwfl, loaded_->pid, Loaded::frame, loaded_.get());
+  if (whole) *whole = ended == DWARF_CB_ABORT || (ended == 0 && begins_a_thread(all));
   loaded_->into = nullptr;
   return all;
 }
@@ -253,7 +263,7 @@ Unwinder::~Unwinder() = default;
 
 base::Result<Unwinder> Unwinder::of_the_dead(int pid, const std::string&, const std::vector<int>&) { return open(pid); }
 base::Result<Unwinder> Unwinder::open(int) { return base::fail({base::Kind::unsupported, "unwinding native stacks", "this build is without libdw, or not for x86-64", "build with libdw-dev", 0}); }
-std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&, bool) { return {}; }
+std::vector<evidence::StackFrame> Unwinder::frames(const StackCopy&, bool, bool*) { return {}; }
 
 #endif
 

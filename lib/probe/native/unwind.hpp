@@ -42,7 +42,8 @@ class Unwinder {
   /// Innermost first: function ("" none known) and the last name of the file it is in ("" mapped since, or no file). Ends early where only other
   /// registers tell how to go on, or a file could not be opened.
   /// `to_python`: only those inside of the first frame that is the Python interpreter's own; all where there is none.
-  std::vector<evidence::StackFrame> frames(const StackCopy& copy, bool to_python);
+  /// `whole`: it came to the thread's beginning, or to Python.
+  std::vector<evidence::StackFrame> frames(const StackCopy& copy, bool to_python, bool* whole = nullptr);
 
  private:
   struct Loaded;

@@ -10,6 +10,7 @@
 #include "probe/gap.hpp"
 #include "probe/look.hpp"
 #include "probe/probe.hpp"
+#include "probe/samples_bpf.hpp"
 #include "probe/stacks.hpp"
 #include "probe/native/unwind.hpp"
 
@@ -65,6 +66,7 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
   if (host.kind() != "live" || found.servers.empty()) return;
   const auto signs = signs_of(evidence);
   NetTables tables(host);
+  Sampler sampler;
   std::optional<SourceId> source;
   std::size_t looked = 0, left_out = 0;
   for (const FoundServer& server : found.servers)
@@ -73,7 +75,7 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
       if (known == signs.end() || worker.state == 'Z' || !looks_stuck(known->second)) continue;
       if (++looked > most_stuck) { ++left_out; continue; }
       std::vector<Gap> gaps;
-      const ProcessDoing doing = what_it_does(host, worker.pid, [&]() -> const NetTable& { return tables.of(worker.pid); }, {looked <= most_unwound ? Native::to_python : Native::none, false}, gaps);
+      const ProcessDoing doing = what_it_does(host, worker.pid, [&]() -> const NetTable& { return tables.of(worker.pid); }, {looked <= most_unwound ? Native::to_python : Native::none, false, &sampler}, gaps);
       for (Gap& gap : gaps) {
         gap.wanted = "what the stuck workers of " + name_of(server) + " are doing";
         evidence.gap(std::move(gap));
