@@ -69,26 +69,45 @@ struct Sampler::Loaded {
 Sampler::Sampler() = default;
 Sampler::~Sampler() = default;
 
-base::Result<Sampler::Loaded*> Sampler::loaded() {
-  if (loaded_) return loaded_.get();
-  if (refused_) return base::fail(*refused_);
-  const auto refuse = [&](int code) {
-    refused_ = base::from_errno(code, loading, remedy(code));
-    return base::fail(*refused_);
+base::Result<Sampler::Loaded*> Sampler::loaded(Which which) {
+  auto& [kept, refused] = which == Which::samples ? samples_ : registers_;
+  if (kept) return kept.get();
+  if (refused) return base::fail(*refused);
+  const auto refuse = [&, &why = refused](int code) {
+    why = base::from_errno(code, loading, remedy(code));
+    return base::fail(*why);
   };
   be_silent();
   auto made = std::make_unique<Loaded>();
-  made->skeleton = samples_bpf__open();
-  if (!made->skeleton) return refuse(errno);
-  if (const int code = samples_bpf__load(made->skeleton); code != 0) return refuse(-code);
+  const auto open_with = [&](const std::string& btf_path) {
+    bpf_object_open_opts opts{};
+    opts.sz = sizeof(opts);
+    if (!btf_path.empty()) opts.btf_custom_path = btf_path.c_str();
+    samples_bpf__destroy(made->skeleton);
+    made->skeleton = samples_bpf__open_opts(&opts);
+    if (!made->skeleton) return false;
+    bpf_program__set_autoload(made->skeleton->progs.sample, which == Which::samples);
+    bpf_program__set_autoload(made->skeleton->progs.registers, which == Which::registers);
+    return true;
+  };
+  if (!open_with("")) return refuse(errno);
+  int answer = -1;
+  // The iterator is found in the kernel's own BTF, which is then read whole anyway.
+  if (which == Which::samples)
+    if (const auto shape = shape_of_kernel(bpf_object__btf(made->skeleton->obj), ""); shape && shape->small && open_with(shape->path())) answer = samples_bpf__load(made->skeleton);
+  if (answer != 0) {
+    if (!open_with("")) return refuse(errno);
+    answer = samples_bpf__load(made->skeleton);
+  }
+  if (answer != 0) return refuse(-answer);
   made->ring = ring_buffer__new(bpf_map__fd(made->skeleton->maps.ring), on_record, &made->sink, nullptr);
   if (!made->ring) return refuse(errno);
-  loaded_ = std::move(made);
-  return loaded_.get();
+  kept = std::move(made);
+  return kept.get();
 }
 
 base::Result<std::map<int, DyingThread>> Sampler::running(int pid, const std::vector<int>& tids, const std::optional<stack_python>& python, std::chrono::milliseconds most) {
-  TRY(loaded, this->loaded());
+  TRY(loaded, this->loaded(Which::samples));
   const auto key = static_cast<__u32>(pid);
   const stack_python how = python.value_or(stack_python{});
   const int table = bpf_map__fd(loaded->skeleton->maps.pythons);
@@ -129,7 +148,7 @@ base::Result<std::map<int, DyingThread>> Sampler::running(int pid, const std::ve
 }
 
 base::Result<std::map<int, Sampler::Registers>> Sampler::registers(int pid) {
-  TRY(loaded, this->loaded());
+  TRY(loaded, this->loaded(Which::registers));
   const auto refuse = [&](int code) { return base::fail(base::from_errno(code, "reading the registers of pid " + std::to_string(pid), remedy(code))); };
   loaded->skeleton->bss->wanted = static_cast<__u32>(pid);
   bpf_link* const link = bpf_program__attach_iter(loaded->skeleton->progs.registers, nullptr);
@@ -164,7 +183,7 @@ struct Sampler::Loaded {};
 Sampler::Sampler() = default;
 Sampler::~Sampler() = default;
 
-base::Result<Sampler::Loaded*> Sampler::loaded() {
+base::Result<Sampler::Loaded*> Sampler::loaded(Which) {
 #ifdef TRIAGE_HAVE_BPF
   return base::fail({base::Kind::unsupported, "reading threads where they stand", "registers are known of x86-64 only", "", 0});
 #else
@@ -172,12 +191,12 @@ base::Result<Sampler::Loaded*> Sampler::loaded() {
 #endif
 }
 base::Result<std::map<int, DyingThread>> Sampler::running(int, const std::vector<int>&, const std::optional<stack_python>&, std::chrono::milliseconds) {
-  TRY(nothing, loaded());
+  TRY(nothing, loaded(Which::samples));
   (void)nothing;
   return std::map<int, DyingThread>{};
 }
 base::Result<std::map<int, Sampler::Registers>> Sampler::registers(int) {
-  TRY(nothing, loaded());
+  TRY(nothing, loaded(Which::registers));
   (void)nothing;
   return std::map<int, Registers>{};
 }

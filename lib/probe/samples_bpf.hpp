@@ -16,7 +16,7 @@
 
 namespace probe {
 
-/// Loaded when it is first asked for something (20 to 60 ms), kept until it goes away. What the kernel refused once is not tried again.
+/// Loaded when it is first asked for something (10 to 30 ms), kept until it goes away. What the kernel refused once is not tried again.
 class Sampler {
  public:
   Sampler();
@@ -37,9 +37,10 @@ class Sampler {
 
  private:
   struct Loaded;
-  base::Result<Loaded*> loaded();
-  std::unique_ptr<Loaded> loaded_;
-  std::optional<base::Error> refused_;
+  enum class Which : std::uint8_t { samples, registers };   // each is loaded without the other, which would cost as much again
+  struct Kept { std::unique_ptr<Loaded> loaded; std::optional<base::Error> refused; };
+  base::Result<Loaded*> loaded(Which which);
+  Kept samples_, registers_;
 };
 
 }  // namespace probe

@@ -290,7 +290,7 @@ def never_mixed(asked, python, folder):
             chain = [f'{side}_in', f'{side}_mid', f'{side}_out', 'both', '<module>']
             whole += [chain, chain[1:], chain[2:]]
         sampled = 0
-        for _ in range(15):
+        for _ in range(40):
             thread = looked(asked, target.pid)['threads'][0]
             names = [frame['function'] for frame in thread['python']]
             if thread['how'] != 'sample':  # then it is what several reads agree on, and says so
