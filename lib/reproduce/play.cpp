@@ -26,7 +26,7 @@
 #include "reproduce/client.hpp"
 #include "reproduce/expect.hpp"
 #include "reproduce/samples.hpp"
-#include "reproduce/stack.hpp"
+#include "reproduce/server_kind.hpp"
 #include "reproduce/verdict.hpp"
 #include "reproduce/watched.hpp"
 
@@ -65,7 +65,7 @@ std::string shown(const Command& command) {
 class Play {
  public:
   Play(const Scenario& scenario, const std::string& server, const Ground& ground, const Wish& wish, int gone, const std::function<void(const Event&)>& tell)
-      : scenario_(scenario), ground_(ground), gone_(gone), tell_(tell), watched_(ground, [this](Event event) { note(std::move(event)); }) {
+      : scenario_(with_front(scenario, server)), kind_(server_kind(server)), ground_(ground), gone_(gone), tell_(tell), watched_(ground, server_kind(server) ? server_kind(server)->title : std::string_view(), [this](Event event) { note(std::move(event)); }) {
     site_.folder = ground.folder + "/site";
     site_.server = server;
     site_.scale.by = scenario.scales ? wish.scale : 1;
@@ -108,12 +108,13 @@ class Play {
 
   base::Result<> all() {
     for (const Expect& one : scenario_.expects)
-      if (one.on.empty() || one.on == site_.server) wanted_.push_back(one);
+      if (meant(one.on, site_.server)) wanted_.push_back(one);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     space_ = make_space(scenario_, ground_, run_.gaps);
     site_.back = scenario_.server.bind == "unix" ? Address{0, site_.folder + "/app.sock"} : Address{own_port(0), ""};
     site_.front = {own_port(1), ""};
     if (auto done = lay_out(scenario_, site_); !done) return done;
+    for (const std::string& name : left_out(scenario_, site_.server)) run_.gaps.push_back(site_.server + " has no '" + name + "': left out");
     run_.version = version_of(site_.server);
     run_.versions.push_back(run_.version);
     if (scenario_.proxy.present) run_.versions.push_back(version_of("nginx"));
@@ -124,6 +125,12 @@ class Play {
     run_.commands.push_back(shown(command));
     write_file(site_.folder + "/cmdline", shown(command) + "\n");
     if (auto done = start(command, "master"); !done) return done;
+    TRY(beside, beside_command(scenario_, site_));
+    if (!beside.words.empty()) {
+      TRY(child, spawn(beside, ground_, space_));
+      beside_ = std::move(child);
+      run_.commands.push_back(shown(beside));
+    }
     if (auto done = wait_ready(scenario_.server.ready, site_.back); !done) return done;
     if (scenario_.proxy.present) {
       TRY(proxy, proxy_command(scenario_, site_));
@@ -228,11 +235,27 @@ class Play {
       watch(0.02);
       if ((front ? watched_.proxy() : watched_.master()) == 0 || gone()) return base::fail({base::Kind::refused, front ? "starting nginx" : "starting " + site_.server, gone() ? "it was interrupted" : "it has ended: " + last_words(), "", 0});
       const std::vector<int> workers = watched_.workers();
-      const bool serve = how == Server::Ready::listening || (workers.size() == workers_wanted() && std::ranges::all_of(workers, serves));
+      const bool serve = how == Server::Ready::listening || (workers.size() == workers_wanted() && std::ranges::all_of(workers, [&](int pid) { return serving(pid); }));
       if (serve && listens(address)) return {};
       if (now_s() > end) return base::fail({base::Kind::busy, front ? "starting nginx" : "starting " + site_.server, "it is not ready within " + number_text(ready_within) + " s: " + last_words(), "", 0});
     }
     return {};
+  }
+
+  // A worker that can take a request: by its handlers of signals where they tell, else by its log.
+  bool serving(int pid) const {
+    if (!kind_) return serves(pid);
+    return (kind_->ready.empty() || said_ready_) && (kind_->born.empty() || said_.contains(own_pid(pid)));
+  }
+
+  void heard(std::string_view text) {
+    if (!kind_->ready.empty() && base::contains(text, kind_->ready)) said_ready_ = true;
+    if (kind_->born.empty() || !base::contains(text, kind_->born)) return;
+    for (std::size_t at = 0; (at = text.find_first_of("0123456789", at)) != std::string_view::npos;) {
+      const std::size_t end = std::min(text.find_first_not_of("0123456789", at), text.size());
+      if (end - at < 9) said_.insert(static_cast<int>(base::read_number(text.substr(at, end - at)).value_or(0)));
+      at = end;
+    }
   }
 
   void prepare_loads() {
@@ -269,7 +292,7 @@ class Play {
       for (std::size_t i = 0; i < scenario_.steps.size(); ++i)
         if (!done_[i] && due(scenario_.steps[i].when)) {
           done_[i] = true;
-          if (scenario_.steps[i].on.empty() || scenario_.steps[i].on == site_.server) act(scenario_.steps[i]);
+          if (meant(scenario_.steps[i].on, site_.server)) act(scenario_.steps[i]);
         }
       watch(tick);
       if (now() >= hard_end || gone()) return;
@@ -290,7 +313,7 @@ class Play {
     if (std::ranges::find(done_, false) != done_.end()) return false;
     for (std::size_t i = 0; i < clients_.size(); ++i)
       if (scenario_.loads[i].background ? !clients_[i]->begun() : !clients_[i]->over()) return false;
-    if (watched_.master() != 0 && scenario_.server.ready == Server::Ready::workers && scenario_.replaced && (watched_.workers().size() < workers_wanted() || !std::ranges::all_of(watched_.workers(), serves))) return false;
+    if (watched_.master() != 0 && scenario_.server.ready == Server::Ready::workers && scenario_.replaced && (watched_.workers().size() < workers_wanted() || !std::ranges::all_of(watched_.workers(), [&](int pid) { return serving(pid); }))) return false;
     return std::ranges::all_of(wanted_, [&](const Expect& one) {
       if (one.kind == Expect::Kind::triage) return true;
       int count = 0;
@@ -365,6 +388,7 @@ class Play {
     if (site_.server == triage_server && name == "error.log")   // "[time] [pid] [DEBUG] GET /path"
       if (const auto method = base::between(text, "] [DEBUG] ", ""); method && method->find(" /") < 10)
         if (const auto pid = base::read_number(base::between(text.substr(std::min(text.size(), text.find("] ") + 2)), "[", "]").value_or(""))) taken(static_cast<int>(*pid), std::string(*method));
+    if (kind_) heard(text);
     if (++lines_ == most_log_lines) run_.gaps.push_back("more than " + std::to_string(most_log_lines) + " lines of logs: the rest is left out");
     if (lines_ < most_log_lines) note({now(), "log", name, 0, 0, text.substr(0, 500), 0, {}});
   }
@@ -481,7 +505,8 @@ class Play {
     for (Event& event : findings_of(*report, now())) note(std::move(event));
   }
 
-  const Scenario& scenario_;
+  const Scenario scenario_;
+  const ServerKind* const kind_;   // null: triage-server, gunicorn
   const Ground& ground_;
   const int gone_;
   const std::function<void(const Event&)>& tell_;
@@ -494,7 +519,10 @@ class Play {
   std::vector<std::unique_ptr<Clients>> clients_;
   std::vector<bool> done_;
   std::vector<Expect> wanted_;
+  Child beside_;
   base::Fd stolen_, held_;
+  bool said_ready_ = false;
+  std::set<int> said_;          // own pids of the workers that their log calls ready
   double zero_ = 0, next_look_ = 0, next_sample_ = 0, last_change_ = 0;
   std::size_t lines_ = 0;
 };

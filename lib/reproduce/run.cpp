@@ -16,7 +16,7 @@
 
 #include "base/text.hpp"
 #include "reproduce/child.hpp"
-#include "reproduce/stack.hpp"
+#include "reproduce/server_kind.hpp"
 
 namespace reproduce {
 
@@ -105,8 +105,8 @@ std::vector<std::string> servers_for(const Scenario& scenario, const std::string
   for (const std::string& server : scenario.on) {
     if (!wanted.empty() && wanted != server) continue;
     std::string why;
-    if (program(server).empty()) why = server + " is not installed here";
-    else if (scenario.proxy.present && program("nginx").empty()) why = "nginx is not installed here";
+    if (server_program(server).empty()) why = server + " is not installed here" + (server_kind(server) ? " (" + std::string(server_kind(server)->package) + ")" : "");
+    else if (with_front(scenario, server).proxy.present && program("nginx").empty()) why = "nginx is not installed here";
     if (why.empty()) {
       servers.push_back(server);
       continue;

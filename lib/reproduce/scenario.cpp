@@ -10,6 +10,7 @@
 #include "prefork/faults.hpp"
 #include "prefork/settings.hpp"
 #include "reproduce/scale.hpp"
+#include "reproduce/server_kind.hpp"
 
 namespace reproduce {
 
@@ -154,7 +155,13 @@ class Reader {
     if (word.starts_with('/') || word.find("..") != std::string::npos || word.size() > 60) complain(json.place, "'" + std::string(name) + "' is a path below the scratch folder", "no leading slash, no .., at most 60 letters");
     return word;
   }
-  std::string only(const PlacedJson& json) { return one_of(json, "on", {triage_server, gunicorn}); }
+  std::string kind(const PlacedJson& json) { return one_of(json, "on", server_names()); }
+  Only only(const PlacedJson& json) {
+    if (json.shape != Shape::list) return {kind(json)};
+    Only all;
+    each(json, "on", [&](const PlacedJson& one) { all.push_back(kind(one)); });
+    return all;
+  }
 
   template <class Read>
   void each(const PlacedJson& json, std::string_view name, Read read) {
@@ -175,12 +182,12 @@ class Reader {
 
   void on(const PlacedJson& json, Scenario& s) {
     s.on.clear();
-    each(json, "on", [&](const PlacedJson& one) { s.on.push_back(only(one)); });
+    each(json, "on", [&](const PlacedJson& one) { s.on.push_back(kind(one)); });
     if (s.on.empty()) complain(json.place, "'on' names no server");
   }
 
   void server(const PlacedJson& json, Server& to) {
-    Known keys{"like", "app", "args", "gunicorn_args", "faults", "own_faults", "bind", "user", "config", "ready", "debug"};
+    Known keys{"like", "app", "args", "gunicorn_args", "also", "faults", "own_faults", "bind", "user", "config", "ready", "debug"};
     for (const ServerSetting& setting : server_settings()) keys.push_back(setting.name);
     if (!object(json, "'server'", keys)) return;
     for (const JsonMember& member : json.members) {
@@ -189,6 +196,7 @@ class Reader {
       else if (member.key == "app") to.app = text(value, "app");
       else if (member.key == "args") to.args = texts(value, "args");
       else if (member.key == "gunicorn_args") to.gunicorn_args = texts(value, "gunicorn_args");
+      else if (member.key == "also") also(value, to);
       else if (member.key == "faults") each(value, "faults", [&](const PlacedJson& one) { to.faults.push_back(fault(one)); });
       else if (member.key == "own_faults") each(value, "own_faults", [&](const PlacedJson& one) { to.own_faults.push_back(fault(one)); });
       else if (member.key == "bind") to.bind = one_of(value, "bind", {"tcp", "unix", "held"});
@@ -198,6 +206,12 @@ class Reader {
       else if (member.key == "ready") to.ready = ready(value);
       else setting(member, to);
     }
+  }
+  void also(const PlacedJson& json, Server& to) {
+    Known kinds;
+    for (const ServerKind* one : servers()) kinds.push_back(one->name);
+    if (object(json, "'also'", kinds))
+      for (const JsonMember& member : json.members) to.also.emplace_back(member.key, texts(member.value, member.key));
   }
   Server::Ready ready(const PlacedJson& json) {
     const std::string word = one_of(json, "ready", {"workers", "listening", "started"});
@@ -390,6 +404,8 @@ class Reader {
 };
 
 }  // namespace
+
+bool meant(const Only& on, const std::string& server) { return on.empty() || std::ranges::find(on, server) != on.end(); }
 
 std::vector<StepAct> step_acts() {
   return {{"signal", "sends this signal to `to`"},

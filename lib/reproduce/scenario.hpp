@@ -18,8 +18,9 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 /// The servers that a scenario can run on, by the name that "on" and --server know.
 inline constexpr std::string_view triage_server = "triage-server", gunicorn = "gunicorn";
 
-/// Something that only one server needs says so: its name, or "" for every one.
-using Only = std::string;
+/// Something that only some servers need says which; empty: every one.
+using Only = Words;
+bool meant(const Only& on, const std::string& server);
 
 struct File {
   enum class Kind : std::uint8_t { file, folder, socket } kind = Kind::file;
@@ -36,6 +37,7 @@ struct Server {
   Pairs settings;                  // as gunicorn names them; times in seconds, unscaled
   Words args;                      // more words of its command line
   Words gunicorn_args;             // of gunicorn's alone
+  std::vector<std::pair<std::string, Words>> also;   // by server: lines of its own configuration
   Words own_faults;                // the same of triage-server alone: what gunicorn does by nature
   Words faults;                    // name[=value][,path=/x][,every=N], as triage-server's --fault
   std::string bind = "tcp";        // "unix"; "held": somebody else listens and hands it over, as systemd does

@@ -13,6 +13,7 @@
 
 #include "base/text.hpp"
 #include "probe/child.hpp"
+#include "reproduce/server_kind.hpp"
 
 namespace reproduce {
 
@@ -48,6 +49,50 @@ base::Result<> made(const File& file, const Site& site) {
   return {};
 }
 
+base::Result<> written(const File& file, const Site& site, const std::string& text) {
+  const std::string path = site.folder + "/" + file.path;
+  for (std::size_t at = site.folder.size() + 1; (at = path.find('/', at)) != std::string::npos; ++at) ::mkdir(path.substr(0, at).c_str(), 0755);
+  if (!write_file(path, text)) return base::fail(base::from_errno(errno, "writing " + file.path));
+  return {};
+}
+
+std::string every_fault_of(const Server& server, const Site& site) {
+  std::string faults;
+  for (const std::string& fault : server.faults) faults += site.fill(fault) + "\n";
+  return faults;
+}
+
+Words environment_of(const Site& site, const std::string& faults) {
+  return {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + site.folder, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "TRIAGE_FAULTS=" + faults};
+}
+
+// The settings in the server's own words, and what cannot be done there refused.
+base::Result<Composed> compose(const ServerKind& kind, const Scenario& scenario, const Site& site) {
+  const Server& server = scenario.server;
+  const auto refused = [&](std::string answer) { return base::fail({base::Kind::unsupported, "running " + scenario.name + " on " + site.server, std::move(answer), "leave " + site.server + " out of 'on'", 0}); };
+  if (server.bind == "held") return refused("its socket cannot be held by the runner");
+  if (server.bind == "unix" && kind.on_tcp_only) return refused("its clients come by TCP alone");
+  if (!server.config.empty()) return refused("'config' is a file of gunicorn's");
+  for (const Load& load : scenario.loads)
+    if (load.to == "server" && scenario.proxy.present && kind.speaks != "proxy") return refused("load '" + load.name + "' speaks HTTP, and it does not");
+  for (const std::string& fault : server.faults) {
+    const std::string name = fault.substr(0, fault.find_first_of("=,"));
+    if (std::ranges::find(kind.faults, name) == kind.faults.end()) return refused("its application cannot make '" + name + "'");
+  }
+  Asked asked{scenario, site, {}, {}};
+  for (const auto& [name, value] : server.settings) {
+    const auto native = std::ranges::find(kind.settings, name, &Native::setting);
+    const auto row = std::ranges::find(server_settings(), name, &ServerSetting::name);
+    if (native == kind.settings.end() || row == server_settings().end()) continue;
+    const double seconds = row->is_time ? read_seconds(value).value_or(0) : 0;
+    asked.settings.emplace_back(native->own, row->is_time ? std::to_string(seconds <= 0 ? 0 : std::max(native->least, site.scale.whole("", seconds))) : site.fill(value));
+  }
+  for (const auto& [name, lines] : server.also)
+    if (name == kind.name)
+      for (const std::string& line : lines) asked.also.push_back(site.fill(line));
+  return kind.compose(asked);
+}
+
 }  // namespace
 
 std::vector<Named> Site::names() const {
@@ -72,12 +117,20 @@ bool gunicorn_can(std::string_view fault) {
 }
 
 std::string version_of(const std::string& server) {
-  const std::string path = program(server);
+  const ServerKind* kind = server_kind(server);
+  const std::string path = server_program(server);
   if (path.empty()) return {};
-  const auto got = probe::run({path, server == "nginx" ? "-v" : "--version"}, 20'000, 4096);
+  std::vector<std::string> words{path};
+  if (kind) words.insert(words.end(), kind->version.begin(), kind->version.end());
+  else words.push_back(server == "nginx" ? "-v" : "--version");
+  const auto got = probe::run(words, 20'000, 4096);
   if (!got) return {};
   std::string text(base::trim(got->out + got->err));
   text = text.substr(0, text.find('\n'));
+  if (kind) {   // "uwsgi 2.0.21", of "Server version: Apache/2.4.71 (Debian)" too
+    const auto digit = text.find_first_of("0123456789");
+    return server + (digit == std::string::npos ? "" : " " + text.substr(digit, text.find_first_of(" -(", digit) - digit));
+  }
   if (const auto version = base::between(text, "(version ", ")")) return server + " " + std::string(*version);
   if (const auto version = base::between(text, "nginx/", "")) return "nginx " + std::string(*version);
   return base::printable(text, 60);
@@ -86,11 +139,25 @@ std::string version_of(const std::string& server) {
 base::Result<> lay_out(const Scenario& scenario, const Site& site) {
   if (::mkdir(site.folder.c_str(), 0755) != 0) return base::fail(base::from_errno(errno, "making " + site.folder));
   for (const File& file : scenario.files) {
-    if (!file.on.empty() && file.on != site.server) continue;
+    if (!meant(file.on, site.server)) continue;
     if (auto done = made(file, site); !done) return done;
+  }
+  if (const ServerKind* kind = server_kind(site.server)) {
+    TRY(composed, compose(*kind, scenario, site));
+    for (const auto& [path, text] : composed.files) {
+      File file;
+      file.path = path;
+      if (const auto own = std::ranges::find(scenario.files, path, &File::path); own != scenario.files.end() && meant(own->on, site.server)) continue;   // the scenario's stands there
+      if (auto done = written(file, site, text); !done) return done;
+    }
   }
   if (site.server == gunicorn && !write_file(site.folder + "/place.py", wsgi_application)) return base::fail(base::from_errno(errno, "writing the application"));
   if (scenario.proxy.present && scenario.proxy.conf.empty() && !write_file(site.folder + "/nginx.conf", proxy_conf(scenario, site))) return base::fail(base::from_errno(errno, "writing nginx.conf"));
+  // Others than root must write there: Apache's and php-fpm's workers are www-data.
+  if (server_kind(site.server)) {
+    write_file(site.folder + "/requests.log", "");
+    ::chmod((site.folder + "/requests.log").c_str(), 0666);
+  }
   if (!scenario.server.user.empty()) {
     const auto ids = user_ids(scenario.server.user);
     if (!ids) return base::fail({base::Kind::missing, "running workers as " + base::printable(scenario.server.user, 40), "there is no such user here", "", 0});
@@ -103,12 +170,21 @@ base::Result<> lay_out(const Scenario& scenario, const Site& site) {
 base::Result<Command> server_command(const Scenario& scenario, const Site& site) {
   const Server& server = scenario.server;
   const bool own = site.server == triage_server;
+  const ServerKind* kind = server_kind(site.server);
   Command command;
   command.folder = site.folder;
   command.output = site.folder + "/server.out";
   command.limited = true;
   command.descriptors = scenario.limits.descriptors;
-  const std::string path = program(site.server);
+  const std::string path = server_program(site.server);
+  if (kind && !path.empty()) {
+    TRY(composed, compose(*kind, scenario, site));
+    command.words = {path};
+    command.words.insert(command.words.end(), composed.words.begin(), composed.words.end());
+    command.environment = environment_of(site, every_fault_of(server, site));
+    command.environment.insert(command.environment.end(), composed.environment.begin(), composed.environment.end());
+    return command;
+  }
   if (path.empty()) return base::fail({base::Kind::missing, "starting " + site.server, "it is not installed here", own ? "it lies beside triage-repro" : "install it", 0});
   auto& words = command.words;
   const std::string every = "0.0.0.0:" + std::to_string(site.back.port);   // peers are 127.0.0.1, 127.0.0.2...
@@ -145,23 +221,60 @@ base::Result<Command> server_command(const Scenario& scenario, const Site& site)
     for (const std::string& word : server.gunicorn_args) words.push_back(site.fill(word));
   if (!own && !server.config.empty()) words.insert(words.end(), {"-c", server.config});
   words.push_back(own ? server.app : base::starts_with(server.app, "builtin:") ? "place:application" : server.app);
-  command.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + site.folder, "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1", "TRIAGE_FAULTS=" + faults};
+  command.environment = environment_of(site, faults);
   return command;
+}
+
+base::Result<Command> beside_command(const Scenario& scenario, const Site& site) {
+  Command command;
+  const ServerKind* kind = server_kind(site.server);
+  if (!kind) return command;
+  TRY(composed, compose(*kind, scenario, site));
+  if (composed.beside.empty()) return command;
+  command.folder = site.folder;
+  command.output = site.folder + "/beside.out";
+  command.words = {server_program(site.server)};
+  command.words.insert(command.words.end(), composed.beside.begin(), composed.beside.end());
+  command.environment = environment_of(site, "");
+  return command;
+}
+
+Words left_out(const Scenario& scenario, const std::string& server) {
+  Words names;
+  if (const ServerKind* kind = server_kind(server))
+    for (const auto& [name, value] : scenario.server.settings) {
+      const auto row = std::ranges::find(server_settings(), name, &ServerSetting::name);
+      if ((row == server_settings().end() || !row->ours) && std::ranges::find(kind->settings, name, &Native::setting) == kind->settings.end()) names.push_back(name);
+    }
+  return names;
+}
+
+Scenario with_front(const Scenario& scenario, const std::string& server) {
+  Scenario out = scenario;
+  const ServerKind* kind = server_kind(server);
+  out.proxy.present = out.proxy.present || (kind && kind->fronted);
+  return out;
 }
 
 std::string proxy_conf(const Scenario& scenario, const Site& site) {
   const Proxy& proxy = scenario.proxy;
+  const ServerKind* kind = server_kind(site.server);
+  const std::string speaks(kind ? kind->speaks : "proxy");
   std::string text = "user " + proxy.user + ";\nworker_processes 1;\npid nginx.pid;\nerror_log nginx-error.log info;\nevents { worker_connections 512; }\nhttp {\n";
   text += "  log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" "
           "rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time us=$upstream_status ua=$upstream_addr';\n";
   text += "  access_log nginx-access.log timed;\n";
-  for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) text += "  " + std::string(kind) + "_temp_path nginx-temp;\n";
+  for (const char* temporary : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) text += "  " + std::string(temporary) + "_temp_path nginx-temp;\n";
   for (const std::string& line : proxy.http) text += "  " + site.fill(line) + "\n";
   text += "  upstream app {\n";
   for (int i = 0; i < proxy.peers; ++i) text += "    server " + (site.back.path.empty() ? "127.0.0." + std::to_string(i + 1) + ":" + std::to_string(site.back.port) : address_text(site.back)) + ";\n";
   for (const std::string& line : proxy.upstream) text += "    " + site.fill(line) + "\n";
-  text += "  }\n  server {\n    listen 127.0.0.1:" + std::to_string(site.front.port) + ";\n    location / {\n      proxy_pass http://app;\n";
-  for (const auto& [name, value] : proxy.set) {
+  text += "  }\n  server {\n    listen 127.0.0.1:" + std::to_string(site.front.port) + ";\n    location / {\n      ";
+  if (speaks == "uwsgi") text += "include /etc/nginx/uwsgi_params;\n      uwsgi_pass app;\n";
+  else if (speaks == "fastcgi") text += "include /etc/nginx/fastcgi_params;\n      fastcgi_param SCRIPT_FILENAME " + site.folder + "/place.php;\n      fastcgi_pass app;\n";
+  else text += "proxy_pass http://app;\n";
+  for (const auto& [word, value] : proxy.set) {
+    const std::string name = base::starts_with(word, "proxy_") ? speaks + word.substr(5) : word;   // each has its own proxy_read_timeout
     // A time of the incident, as somebody would write it there: it scales with the others.
     const auto seconds = base::contains(name, "timeout") && !value.empty() && (value.back() < '0' || value.back() > '9') ? read_seconds(value) : std::nullopt;
     text += "      " + name + " " + (seconds ? std::to_string(std::max(1L, std::lround(1000 * site.scale.seconds(*seconds)))) + "ms" : site.fill(value)) + ";\n";

@@ -21,9 +21,15 @@ struct Site {
   std::string fill(std::string_view text) const { return filled(text, scale, names()); }
 };
 
+/// The scenario with what this server needs beside it: nginx before one that nothing else speaks with.
+Scenario with_front(const Scenario& scenario, const std::string& server);
 /// Folders, files, sockets, the application and the proxy's configuration.
 base::Result<> lay_out(const Scenario& scenario, const Site& site);
 base::Result<Command> server_command(const Scenario& scenario, const Site& site);
+/// The program that runs beside the server; no words: there is none.
+base::Result<Command> beside_command(const Scenario& scenario, const Site& site);
+/// Settings of the scenario that this server has not.
+Words left_out(const Scenario& scenario, const std::string& server);
 base::Result<Command> proxy_command(const Scenario& scenario, const Site& site);
 /// What stands in nginx.conf, without one of its own.
 std::string proxy_conf(const Scenario& scenario, const Site& site);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "probe/watch_pidfd.hpp"
 
 namespace reproduce {
@@ -44,6 +45,7 @@ void Watched::look(double now) {
     One one;
     one.pidfd = base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     one.role = of->second.role == "master" ? "worker" : "child";
+    if (one.role == "worker" && !title_.empty() && !base::contains(read_file("/proc/" + std::to_string(pid) + "/cmdline", 4096), title_)) continue;   // not yet, or never
     one.own = own_pid(pid);
     one.parent = parent;
     one.born = now;

@@ -15,7 +15,8 @@ namespace reproduce {
 class Watched {
  public:
   using Tell = std::function<void(Event)>;
-  Watched(const Ground& ground, Tell tell) : ground_(ground), tell_(std::move(tell)) {}
+  /// title: a part of the workers' command lines, where the master has other children, too; "": each child is one.
+  Watched(const Ground& ground, std::string_view title, Tell tell) : ground_(ground), title_(title), tell_(std::move(tell)) {}
 
   /// A process of ours: "master" or "proxy".
   void add(Child child, std::string role, double now);
@@ -42,6 +43,7 @@ class Watched {
   void ended(int pid, double now);
 
   const Ground& ground_;
+  const std::string title_;
   Tell tell_;
   std::map<int, One> known_;
   std::set<int> told_;                                      // of the dead, whose zombies are still listed

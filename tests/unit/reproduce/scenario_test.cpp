@@ -66,7 +66,7 @@ TEST_CASE("what it does not know is refused at its place, with the word that was
   CHECK(refused("{\n \"name\": \"x\" }") == "x.json:1:1: 'proves' is missing");
   CHECK(refused("[]") == "x.json:1:1: a scenario must be an object, not a list");
   CHECK(with(R"("lasts": "3 weeks")") == "x.json:2:10: 'lasts' is no time; write 30, \"30s\", \"250ms\" or \"2min\"");
-  CHECK(with(R"("on": ["gunicron"])") == "x.json:2:8: 'on' cannot be 'gunicron'; did you mean 'gunicorn'?; it is one of: triage-server, gunicorn");
+  CHECK(with(R"("on": ["gunicron"])") == "x.json:2:8: 'on' cannot be 'gunicron'; did you mean 'gunicorn'?; it is one of: triage-server, gunicorn, apache, celery, php-fpm, puma, unicorn, uwsgi");
   CHECK(with(R"("steps": [ { "at": 1, "signal": "KIL" } ])") == "x.json:2:33: there is no signal 'KIL'; write HUP, TERM, KILL...");
   CHECK(with(R"("steps": [ { "at": 1 } ])").starts_with("x.json:2:12: a step that does nothing; it does one of: signal, fault,"));
   CHECK(with(R"("steps": [ { "signal": "HUP", "fault": "hang" } ])") == "x.json:2:31: a step does one thing, and this does 'signal' already; make it two steps");
