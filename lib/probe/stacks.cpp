@@ -138,6 +138,21 @@ void unwind(int pid, HowToRead how, std::vector<Kept> kept, ProcessDoing& proces
   }
 }
 
+/// What waits in a loop of its own stands on no thread: that is said of the loop's thread, which seems to do nothing.
+void miss_parked(const ProcessDoing& process, std::vector<Gap>& gaps) {
+  constexpr std::size_t innermost = 2;                   // asyncio's loop waits in the selectors module
+  const auto stands_in = [&](std::string_view file, std::string_view function) {
+    return std::any_of(process.threads.begin(), process.threads.end(), [&](const ThreadDoing& thread) {
+      const auto& frames = thread.stack.python;
+      return std::any_of(frames.begin(), frames.begin() + static_cast<std::ptrdiff_t>(std::min(innermost, frames.size())), [&](const StackFrame& frame) { return frame.file.ends_with(file) && frame.function.ends_with(function); });
+    });
+  };
+  const std::string of = " of pid " + std::to_string(process.pid);
+  if (stands_in("/gevent/hub.py", "run")) gaps.push_back({"the parked greenlets" + of, "they stand on no thread; only the one that runs is seen, here the hub", "from inside: gevent.util.print_run_info(), called by a signal's handler", 1, {}});
+  if (stands_in("/eventlet/hubs/hub.py", "run")) gaps.push_back({"the parked greenlets" + of, "they stand on no thread; only the one that runs is seen, here the hub", "from inside: traceback.print_stack(g.gr_frame) of each greenlet, called by a signal's handler", 1, {}});
+  if (stands_in("/asyncio/base_events.py", "_run_once")) gaps.push_back({"the parked tasks" + of, "they stand on no thread; only the one that runs is seen", "from inside: task.print_stack() for each of asyncio.all_tasks(), called by loop.add_signal_handler; Python 3.14: python3 -m asyncio pstree " + std::to_string(process.pid), 1, {}});
+}
+
 /// What runs, or ran while it was read, as it was when a timer of its own interrupted it. Those that did not run meanwhile stay as they are.
 /// What was sampled is taken out of `tids`.
 void sample(ProcessDoing& process, const Interpreter* python, HowToRead how, std::vector<int>& tids, std::vector<Gap>& gaps) {
@@ -353,6 +368,7 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& tabl
   }
   process.runtime = python->name();
   Reader(host, pid, gaps).stacks_of(process, *python, how);
+  miss_parked(process, gaps);
   if (process.left_out) gaps.push_back({"some threads of " + name, "it has more than " + std::to_string(most_threads), "", process.left_out, {}});
   return process;
 }

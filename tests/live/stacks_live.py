@@ -376,6 +376,55 @@ def native_frames(asked, folder):
         other.stop()
 
 
+GREEN = '''
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+
+def note(path):
+    with open(os.environ['TRIAGE_REQUESTS'], 'a') as out:
+        out.write(f'{os.getpid()} {path}\\n')
+
+def computes():
+    n = 0
+    while True:
+        n += 1
+
+def blocks():
+    libc.sleep(600)
+
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    note(path)
+    {'/computes': computes, '/blocks': blocks, '/parked': lambda: time.sleep(600)}.get(path, lambda: 0)()
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+'''
+
+
+def greenlets(asked, folder):
+    """The greenlet that has the thread is told, and of those that are parked that they are not."""
+    if subprocess.run(['/usr/bin/python3', '-c', 'import gevent'], capture_output=True).returncode != 0:
+        raise Skip('no gevent')
+    (folder / 'site').mkdir(parents=True)
+    (folder / 'site' / 'green.py').write_text(GREEN)
+    for path, function in (('/computes', 'computes'), ('/blocks', 'blocks'), ('/parked', None)):
+        server = Gunicorn(folder / 'site', '--worker-class', 'gevent', '--timeout', '600', '--graceful-timeout', '1', workers=1, app='green')
+        try:
+            request, pid = server.ask(path)
+
+            def told():
+                code, out = triage(asked.triage, 'stacks', pid, '--format', 'json')
+                found = json.loads(out)
+                frames = [frame['function'] for frame in found['processes'][0]['threads'][0]['python']]
+                parked = any('parked greenlets' in gap['wanted'] for gap in found['gaps'])
+                if function is None:
+                    return parked and frames[-1:] == ['Hub.run'] or None
+                return (frames[0] == function and 'application' in frames and not parked) or None
+            wait_until(f'{path} is told', told)
+        finally:
+            server.stop()
+
+
 def in_the_verdict(asked, folder):
     """A worker that hangs: the verdict names the function it is in, and what for."""
     server = Gunicorn(folder / 'site', '--timeout', '15', '--graceful-timeout', '1', packages=without_titles(folder))
@@ -419,7 +468,7 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
     return run_cases([(name, case) for name, case in cases if asked.only in name], 2)
 
