@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from harness import HERE, PYTHON, Gunicorn, Process, Skip, alive, first_in_a_pid_namespace, report, run_cases, same, triage, wait_until, without_titles
+from harness import HERE, PYTHON, Gunicorn, Process, Request, Skip, alive, first_in_a_pid_namespace, free_port, get, report, run_cases, same, triage, wait_until, without_titles
 
 MINORS = range(8, 16)
 
@@ -425,6 +425,45 @@ def greenlets(asked, folder):
             server.stop()
 
 
+INSIDE = '''
+import time
+def slow():
+    time.sleep(600)
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/slow':
+        slow()
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+'''
+
+
+def embedded(asked, folder):
+    """Python as a library that a plugin of uWSGI opened, in a worker of two threads: the one that serves, and what the other waits for."""
+    program = shutil.which('uwsgi')
+    if not program:
+        raise Skip('no uwsgi')
+    (folder / 'app.py').write_text(INSIDE)
+    port = free_port()
+    server = Process([program, '--plugin', 'python3', '--http-socket', f'127.0.0.1:{port}', '--wsgi-file', 'app.py', '--master', '--need-app', '--processes', '1', '--threads', '2', '--enable-threads', '--die-on-term', '--logto', 'uwsgi.log'],
+                     cwd=folder, stdin=subprocess.DEVNULL)
+    try:
+        wait_until('it serves', lambda: get(port, '/', 2) == 200, 30)
+        Request(port, '/slow')
+
+        def told():
+            code, out = triage(asked.triage, 'stacks', server.pid, '--format', 'json')
+            threads = [thread for process in json.loads(out)['processes'] for thread in process['threads']]
+            busy = [thread for thread in threads if thread['python']]
+            return (threads, busy) if len(busy) == 1 and busy[0]['syscall'] == 'clock_nanosleep' else None
+        threads, busy = wait_until('its stack is told', told)
+        same('frames', [frame['function'] for frame in busy[0]['python']], ['slow', 'application'])
+        same('threads of master and worker', len(threads), 3)
+        if not any('wsgi_req_accept' in [frame['function'] for frame in thread['native']] for thread in threads):
+            raise AssertionError(f'no thread waits for a request: {threads}')
+    finally:
+        server.stop()
+
+
 def in_the_verdict(asked, folder):
     """A worker that hangs: the verdict names the function it is in, and what for."""
     server = Gunicorn(folder / 'site', '--timeout', '15', '--graceful-timeout', '1', packages=without_titles(folder))
@@ -468,7 +507,7 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, embedded, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
     return run_cases([(name, case) for name, case in cases if asked.only in name], 2)
 
