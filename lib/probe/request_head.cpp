@@ -48,9 +48,92 @@ std::string without_secrets(std::string_view target) {
   return text;
 }
 
+std::size_t byte_at(std::string_view bytes, std::size_t at) { return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0; }
+
+std::string safe_target(std::string_view target) {
+  std::string safe = without_secrets(target);
+  return safe.size() > most_target ? safe.substr(0, most_target) + "..." : safe;
+}
+
+/// The variables by which nginx hands a request on; "" not told.
+struct Variables {
+  std::string_view method, uri, query, script, version, host, length;
+  void take(std::string_view name, std::string_view value) {
+    struct Named { std::string_view name; std::string_view Variables::*into; };
+    static constexpr std::array<Named, 7> all{{{"REQUEST_METHOD", &Variables::method}, {"REQUEST_URI", &Variables::uri}, {"QUERY_STRING", &Variables::query}, {"SCRIPT_NAME", &Variables::script},
+                                               {"SERVER_PROTOCOL", &Variables::version}, {"HTTP_HOST", &Variables::host}, {"CONTENT_LENGTH", &Variables::length}}};
+    for (const Named& one : all)
+      if (one.name == name) this->*one.into = value;
+  }
+  RequestHead head() const {
+    RequestHead head;
+    const std::string target = !uri.empty() ? std::string(uri) : script.empty() ? std::string() : std::string(script) + (query.empty() ? "" : "?" + std::string(query));
+    if (!is_method(method) || target.empty() || target.front() != '/') return head;
+    head.line = std::string(method) + " " + safe_target(target);
+    if (base::starts_with(version, "HTTP/")) head.line += " " + std::string(version.substr(0, 8));
+    if (!host.empty()) head.headers = "Host: " + std::string(host.substr(0, most_value));
+    if (!length.empty() && length != "0") head.headers += (head.headers.empty() ? "" : "; ") + ("Content-Length: " + std::string(length.substr(0, most_value)));
+    return head;
+  }
+};
+
+/// uwsgi-docs Protocol: modifier1 0 (WSGI), the length of what follows, names and values each behind two bytes of length, the lower first.
+RequestHead of_uwsgi(std::string_view bytes) {
+  Variables variables;
+  for (std::size_t at = 4; at + 2 <= bytes.size();) {
+    std::array<std::string_view, 2> pair;
+    for (std::string_view& text : pair) {
+      const std::size_t size = byte_at(bytes, at) | byte_at(bytes, at + 1) << 8;
+      if (at + 2 + size > bytes.size()) return variables.head();
+      text = bytes.substr(at + 2, size);
+      at += 2 + size;
+    }
+    variables.take(pair[0], pair[1]);
+  }
+  return variables.head();
+}
+
+/// FastCGI specification, 3.3 and 3.4: records of 8 bytes and a body; the body of type 4 is names and values behind their lengths, 1 or 4 bytes each.
+RequestHead of_fastcgi(std::string_view bytes) {
+  constexpr std::size_t head_size = 8, params = 4;
+  std::string joined;
+  for (std::size_t at = 0; at + head_size <= bytes.size() && byte_at(bytes, at) == 1;) {
+    const std::size_t size = byte_at(bytes, at + 4) << 8 | byte_at(bytes, at + 5), padding = byte_at(bytes, at + 6);
+    if (byte_at(bytes, at + 1) == params) joined += bytes.substr(at + head_size, size);
+    at += head_size + size + padding;
+  }
+  Variables variables;
+  const std::string_view all = joined;
+  for (std::size_t at = 0; at < all.size();) {
+    std::array<std::size_t, 2> sizes{};
+    for (std::size_t& size : sizes) {
+      const bool wide = byte_at(all, at) & 0x80;
+      size = wide ? (byte_at(all, at) & 0x7f) << 24 | byte_at(all, at + 1) << 16 | byte_at(all, at + 2) << 8 | byte_at(all, at + 3) : byte_at(all, at);
+      at += wide ? 4 : 1;
+    }
+    if (at + sizes[0] + sizes[1] > all.size()) break;
+    variables.take(all.substr(at, sizes[0]), all.substr(at + sizes[0], sizes[1]));
+    at += sizes[0] + sizes[1];
+  }
+  return variables.head();
+}
+
+/// What stands before a request that a balancer sent on (haproxy's proxy-protocol.txt): a line, or a signature with the length of what follows.
+std::string_view without_proxy_header(std::string_view bytes) {
+  constexpr std::string_view signature("\r\n\r\n\0\r\nQUIT\n", 12);
+  if (base::starts_with(bytes, signature)) return bytes.substr(std::min(bytes.size(), 16 + (byte_at(bytes, 14) << 8 | byte_at(bytes, 15))));
+  const std::size_t end = bytes.find('\n');
+  return base::starts_with(bytes, "PROXY ") && end != std::string_view::npos ? bytes.substr(end + 1) : bytes;
+}
+
 }  // namespace
 
 RequestHead read_request_head(std::string_view bytes) {
+  bytes = without_proxy_header(bytes);
+  // ContentType handshake, version 3.x; FastCGI's version 1 with FCGI_BEGIN_REQUEST; uwsgi's packet of variables.
+  if (byte_at(bytes, 0) == 0x16 && byte_at(bytes, 1) == 3) return {"a TLS connection (what is asked is encrypted)", ""};
+  if (byte_at(bytes, 0) == 1 && byte_at(bytes, 1) == 1 && bytes.size() >= 16) return of_fastcgi(bytes);
+  if (bytes.size() >= 4 && byte_at(bytes, 0) == 0 && byte_at(bytes, 3) == 0) return of_uwsgi(bytes);
   RequestHead head;
   std::string_view line = bytes.substr(0, bytes.find('\n'));
   if (line.ends_with('\r')) line.remove_suffix(1);
@@ -62,9 +145,7 @@ RequestHead read_request_head(std::string_view bytes) {
     target = target.substr(0, end);
   }
   if (target.empty() || (target.front() != '/' && target != "*" && !base::contains(target, ":"))) return head;
-  std::string safe = without_secrets(target);
-  if (safe.size() > most_target) safe = safe.substr(0, most_target) + "...";
-  head.line = std::string(line.substr(0, space)) + " " + safe;
+  head.line = std::string(line.substr(0, space)) + " " + safe_target(target);
   if (base::starts_with(version, "HTTP/")) head.line += " " + std::string(version.substr(0, 8));
 
   std::size_t at = bytes.find('\n');

@@ -187,6 +187,17 @@ static __always_inline void begin(struct request_row *row, struct request_thread
   for (int i = 0; i < REQUEST_WAITS; i++) thread->waits[i].count = 0;
 }
 
+/* A binary protocol's head is read in pieces (FastCGI: 8 bytes of a record, then the rest); a head in letters comes whole, and then its body, which is
+ * nobody's business. */
+static __always_inline void go_on(struct request_row *row, struct pt_regs *regs, u64 size) {
+  u64 at = row->size;
+  if (!at || at >= REQUEST_BYTES / 2 || row->bytes[0] >= 'A') return;
+  if (size > REQUEST_BYTES / 2 - 1) size = REQUEST_BYTES / 2 - 1;
+  asm volatile("%0 &= 511" : "+r"(at));
+  asm volatile("%0 &= 511" : "+r"(size));
+  if (bpf_probe_read_user(&row->bytes[at], size, (void *)second_of(regs)) == 0) row->size = (u32)(at + size);
+}
+
 /* sys_exit(struct pt_regs *regs, long ret) */
 SEC("raw_tp/sys_exit")
 int sys_exit(struct bpf_raw_tracepoint_args *ctx) {
@@ -250,6 +261,8 @@ int sys_exit(struct bpf_raw_tracepoint_args *ctx) {
     if (row->state == request_came) row->state = request_answered;
   } else if (row->state != request_came) {
     begin(row, thread, regs, what, tid, now, (u32)result);
+  } else if (what & REQUEST_READS) {
+    go_on(row, regs, (u64)result);
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/text.hpp"
 #include "probe/requests_bpf.hpp"
 #include "support/catch.hpp"
 
@@ -42,8 +43,33 @@ TEST_CASE("a request's line is told without the values of its query") {
 }
 
 TEST_CASE("what is no request has no line") {
-  for (const std::string_view bytes : {std::string_view(""), std::string_view("\x16\x03\x01\x02\x00", 5), std::string_view("get / HTTP/1.1"), std::string_view("GET"), std::string_view("GET  "), std::string_view("HELLO world")})
+  for (const std::string_view bytes : {std::string_view(""), std::string_view("\0\0\0\0", 4), std::string_view("get / HTTP/1.1"), std::string_view("GET"), std::string_view("GET  "), std::string_view("HELLO world")})
     CHECK(line_of(bytes).empty());
+}
+
+TEST_CASE("what nginx hands on for uwsgi_pass and fastcgi_pass is told as the request that it was") {
+  const std::vector<std::pair<std::string, std::string>> variables{{"QUERY_STRING", "token=s3cret"}, {"REQUEST_METHOD", "POST"}, {"CONTENT_LENGTH", "12"}, {"REQUEST_URI", "/pay?token=s3cret"}, {"SERVER_PROTOCOL", "HTTP/1.1"}, {"HTTP_HOST", "shop.example"}, {"HTTP_COOKIE", std::string(300, 'c')}};
+  const auto little = [](std::size_t size) { return std::string{static_cast<char>(size & 255), static_cast<char>(size >> 8)}; };
+  std::string uwsgi, fastcgi;
+  for (const auto& [name, value] : variables) {
+    uwsgi += little(name.size()) + name + little(value.size()) + value;
+    fastcgi += static_cast<char>(name.size());
+    if (value.size() < 128) fastcgi += static_cast<char>(value.size());
+    else fastcgi += std::string("\x80\0", 2) + static_cast<char>(value.size() >> 8) + static_cast<char>(value.size() & 255);
+    fastcgi += name + value;
+  }
+  const auto record = [](char type, const std::string& body) { return std::string{1, type, 0, 1, static_cast<char>(body.size() >> 8), static_cast<char>(body.size() & 255), 0, 0} + body; };
+  const std::string packet = std::string(1, '\0') + little(uwsgi.size()) + std::string(1, '\0') + uwsgi;
+  const std::string records = record(1, std::string("\0\1\0\0\0\0\0\0", 8)) + record(4, fastcgi) + record(4, "") + record(5, "card=4111");
+  for (const std::string& bytes : {packet, records}) {
+    CHECK(read_request_head(bytes).line == "POST /pay?token=... HTTP/1.1");
+    CHECK(read_request_head(bytes).headers == "Host: shop.example; Content-Length: 12");
+    for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK_FALSE(base::contains(read_request_head(bytes.substr(0, cut)).line, "s3cret"));
+  }
+  CHECK(line_of(records.substr(0, records.size() - 350)) == "POST /pay?token=... HTTP/1.1");
+  CHECK(line_of(std::string("\x16\x03\x01\x02\x00\x01", 6)) == "a TLS connection (what is asked is encrypted)");
+  CHECK(line_of("PROXY TCP4 10.0.0.1 10.0.0.2 5 80\r\nGET /x HTTP/1.1\r\n") == "GET /x HTTP/1.1");
+  CHECK(line_of(std::string("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16) + "abcdefghijklGET /y HTTP/1.0\r\n") == "GET /y HTTP/1.0");
 }
 
 TEST_CASE("of the headers those that name a request are told, whole ones only") {
