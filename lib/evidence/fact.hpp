@@ -237,6 +237,12 @@ struct ThreadStack     { int tid = 0, signal = 0; std::string runtime, how, doub
 struct RequestServed   { std::string line, headers, peer; int tid = 0; std::optional<int> fd; double seconds = 0; };
 /// Time that a thread waited in a call on one peer since its last request began. ended: it is no longer in it.
 struct TimeBlocked     { std::string call, on; int tid = 0; std::optional<int> fd; std::uint64_t count = 0; double seconds = 0; bool ended = false; };
+/// What a server's own status told about the subject, its master: how many requests it can work on at once, how many it does, and its own queue.
+/// kind: "uwsgi stats" "php-fpm status" "puma control" "server-status" "stub_status"; pool: where it has several; full: how often it was, since its
+/// start. 0 not said.
+struct ServerStatus { std::string kind, where, pool; std::uint64_t workers = 0, places = 0, busy = 0, queue = 0, queue_limit = 0, full = 0; };
+/// The same of one worker. state: as it calls it; queue: requests that it took and does not work on yet.
+struct WorkerStatus { std::string kind, state, pool; std::uint64_t places = 0, busy = 0, queue = 0, handled = 0; };
 /// One open file or socket that several processes of a server share though it should be one's own. kind: socket epoll; pids: "450 451".
 struct DescriptorShared { std::string kind, peer, guess, pids; std::uint64_t inode = 0; };
 /// A device or its library mapped or opened before the fork: "/dev/nvidia0".
@@ -268,7 +274,7 @@ using AnyWhat = std::variant<ServerStarted, ServerListening, ServerUses, WorkerB
                           WorkerOverstayed, MasterSignalled, MasterReloaded, MasterStopped, MasterCrashed, MasterHalted, MasterPromoted, Boxed<AppFailed>, BootRefused, BindFailed, ControlSocket,
                           AppSymptom, AccessRows, OomInvoked, OomKill, OomCandidate, OomTask, OomGroup, OomReaped, KernelSuppressed, KernelCrash, KernelHung, KernelRefused, ClockPair, KernelPanic,
                           KernelBooted, UnitEvent, UserspaceKill, Boxed<ContainerState>, ClusterEvent, ProxyError, ProxyEvent, Boxed<ProcessSeen>, ServerCommand, SettingRead, Boxed<UnitSeen>, ContainerSeen, ProcessLimits, CgroupCpu, FileChanged, LogDeleted, ProxyRoute,
-                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, MemoryGrown, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, Boxed<ThreadStack>, Boxed<RequestServed>, TimeBlocked, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
+                          Boxed<RequestRouted>, RequestSent, ListenerSeen, Boxed<SocketWalk>, NamespacesListed, RemotePeer, PidFileSeen, Unreaped, ListenDrops, ConnectionSeen, DescriptorsSeen, DescriptorsGrown, DescriptorRefused, SocketUsed, LimitSeen, MemorySeen, MemoryGrown, HostMemory, CpuSeen, DriverMapped, ApplicationSeen, ProcessWaits, Boxed<ThreadStack>, Boxed<RequestServed>, TimeBlocked, Boxed<ServerStatus>, WorkerStatus, DescriptorShared, DeviceHeld, SyntaxWrong, LimitPassed, CgroupFrozen, CgroupMemory, Heartbeat, SignalSent, ProcessForked, ProcessExec, ProcessExited, OomMarked, EventsLost>;
 
 template <class Any> struct Takes;
 template <class T, class Any> inline constexpr bool kind_of = false;

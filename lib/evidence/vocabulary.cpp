@@ -102,6 +102,8 @@ ROW(ProcessWaits, "process.waits", "what a process does this moment", F(state) F
 ROW(ThreadStack, "thread.stack", "where a thread was, innermost frame first", F(tid) F(signal) F(runtime) F(how) F(doubt) F(gil) F(python) F(native) F(beyond))
 ROW(RequestServed, "request.served", "the request that a worker was serving", F(line) F(headers) F(peer) F(tid) F(fd) F(seconds))
 ROW(TimeBlocked, "time.blocked", "how long a thread waited in a call on one peer since its last request began", F(call) F(on) F(tid) F(fd) F(count) F(seconds) F(ended))
+ROW(ServerStatus, "server.status", "what a server's own status told: places, how many are taken, its queue", F(kind) F(where) F(pool) F(workers) F(places) F(busy) F(queue) F(queue_limit) F(full))
+ROW(WorkerStatus, "worker.status", "what a server's own status told of one worker", F(kind) F(state) F(pool) F(places) F(busy) F(queue) F(handled))
 ROW(DescriptorShared, "descriptor.shared", "a socket or epoll that several processes of a server have open", F(kind) F(peer) F(guess) F(pids) F(inode))
 ROW(DeviceHeld, "device.held", "a device that a process has open or mapped", F(path))
 ROW(SyntaxWrong, "syntax.wrong", "a file that its own reader would refuse, at this place", F(what) F(path) F(message) F(check))

@@ -82,6 +82,8 @@ struct Flavour {
   OnWorkerDeath (*on_worker_death)(std::string_view family) = nullptr;
   OnMasterDeath on_master_death = OnMasterDeath::workers_leave;
   std::span<const Meaning> signals = {};
+  /// How a person has it replace its workers, and open its logs anew, without cutting a request; "" where there is no such way.
+  std::string_view reload = {}, reopen = {};
   double reload_late = 0;                                // seconds that the end of an old worker may come later than its limit at a reload
   std::span<const Kind> kinds = {};                      // where timeout, signals and on_master_death differ by the class of the workers
   std::span<const Option> options = {};

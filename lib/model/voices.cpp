@@ -54,6 +54,21 @@ std::vector<Heard> listen(const Evidence& evidence) {
   return all;
 }
 
+// "error.log", "error.log.1", "error.log.2.gz", "error.log-20261122": one log, rotated.
+std::string_view unrotated(std::string_view name) {
+  for (const std::string_view packed : {".gz", ".zst", ".xz", ".bz2"})
+    if (name.ends_with(packed)) name.remove_suffix(packed.size());
+  const std::size_t end = name.find_last_not_of("0123456789");
+  if (end == std::string_view::npos || end + 1 == name.size() || (name[end] != '.' && name[end] != '-')) return name;
+  return name.substr(0, end);
+}
+
+// Parts of one log share at most the second in which it was rotated; two that go on beside each other under such names are two logs.
+bool rotated(const Evidence& evidence, const Heard& one, const Heard& other) {
+  const std::string_view a = evidence.sources[one.voice.source].name, b = evidence.sources[other.voice.source].name;
+  return a != b && unrotated(a) == unrotated(b) && std::min(one.last, other.last) - std::max(one.first, other.first) <= copied_within;
+}
+
 struct Compared { std::size_t shared = 0, missing = 0; };
 
 // How many of one's events the other has, among those it would have as well: of its time, of a kind that it tells of.
@@ -82,7 +97,7 @@ std::vector<Strangers> strangers(const Evidence& evidence) {
   std::vector<Strangers> pairs;
   for (auto one = all.begin(); one != all.end(); ++one)
     for (auto other = std::next(one); other != all.end(); ++other) {
-      if (one->clock != other->clock || one_voice(one->voice, other->voice)) continue;
+      if (one->clock != other->clock || one_voice(one->voice, other->voice) || rotated(evidence, *one, *other)) continue;
       const Compared there = compare(*one, *other), back = compare(*other, *one);
       const int writers[2] = {evidence.sources[one->voice.source].writer, evidence.sources[other->voice.source].writer};
       const bool written_apart = writers[0] && writers[1] && writers[0] != writers[1];

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/text.hpp"
@@ -333,6 +334,16 @@ void settle_years(evidence::Evidence& evidence, const std::set<evidence::SourceI
   }
 }
 
+// The log that a name is a part of, and its place: "error.log.2.gz", "error.log.1", "error.log" in this order; a date ("-20261122") counts upwards.
+std::tuple<std::string_view, int, std::int64_t> rotation_of(std::string_view name) {
+  for (const std::string_view packed : {".gz", ".zst", ".xz", ".bz2"})
+    if (name.ends_with(packed)) name.remove_suffix(packed.size());
+  const std::size_t end = name.find_last_not_of("0123456789");
+  if (end == std::string_view::npos || end == 0 || end + 1 == name.size() || (name[end] != '.' && name[end] != '-') || name.size() - end > 15) return {name, 1, 0};
+  const std::int64_t number = base::read_number(name.substr(end + 1)).value_or(0);
+  return {name.substr(0, end), 0, number < 10'000 ? -number : number};
+}
+
 class Walk {
  public:
   Walk(const source::Host& host, const Window& window, evidence::Evidence& evidence, const Limits& limits)
@@ -358,14 +369,37 @@ class Walk {
   // False when it was seen before: a link loop, or one file under two names.
   bool fresh(const source::Stat& about) { return about.inode == 0 || seen_.insert({about.device, about.inode}).second; }
 
+  // Is it, byte for byte, the beginning or the whole of a log that was read before (cp error.log error.log.bak)? Read twice, a log without stamps
+  // would tell of two servers with the same pids.
+  bool copied(const std::string& path, const std::string& head) {
+    constexpr std::size_t longest = 64 << 20, shortest = 1024;   // a few lines may be the same by chance: of two containers, without stamps
+    if (source::own_descriptor(path) || head.size() < shortest) return false;
+    for (const auto& [known, before] : heads_) {
+      if (!base::starts_with(before, head)) continue;
+      if (head.size() < head_size) return true;
+      const auto one = host_.open(path), other = host_.open(known);
+      if (!one || !other) continue;
+      for (std::size_t compared = 0; compared < longest;) {
+        const auto mine = read_head(**one), theirs = read_head(**other);
+        if (!mine || !theirs || !base::starts_with(*theirs, *mine)) break;
+        if (mine->size() < head_size) return true;
+        compared += mine->size();
+      }
+    }
+    if (heads_.size() < 200) heads_.emplace_back(path, head);
+    return false;
+  }
+
   void folder(const std::string& path, const source::Stat& about, int depth) {
     if (!fresh(about)) return;
     if (depth > limits_.deepest) {
       evidence_.gap({"files in deep folders", "folders are nested deeper than " + std::to_string(limits_.deepest), "give the folder itself", 1, {}});
       return;
     }
-    const auto entries = host_.list(path);
+    auto entries = host_.list(path);
     if (!entries) { gap(path, entries.error()); return; }
+    // Of a rotated log without stamps the order of its parts is all that tells the order of its lines.
+    std::stable_sort(entries->begin(), entries->end(), [](const source::Entry& a, const source::Entry& b) { return rotation_of(a.name) < rotation_of(b.name); });
     for (const source::Entry& entry : *entries) {
       const std::string below = path.ends_with('/') ? path + entry.name : path + "/" + entry.name;
       if (entry.kind == source::EntryKind::socket || entry.kind == source::EntryKind::other) {
@@ -397,6 +431,7 @@ class Walk {
     if (head->empty()) { evidence_.add_source(named(name)); return; }
     if (const Document* const document = document_of(path, *head)) { whole(*document, **stream, *head, name); return; }
     if (binary(*head)) { not_understood(); return; }
+    if (copied(path, *head)) return;
     const std::int64_t about_ns = window_.about_ns ? window_.about_ns : about.mtime_ns ? about.mtime_ns : host_.now().at ? host_.now().at : now_ns();
     const std::size_t facts = evidence_.facts.size();
     const Reading reading = read_log(**stream, *head, name, about_ns, window_, evidence_, limits_);
@@ -440,6 +475,7 @@ class Walk {
   std::size_t first_source_, files_ = 0, understood_ = 0;
   std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;
   std::set<evidence::SourceId> yearless_;
+  std::vector<std::pair<std::string, std::string>> heads_;   // of logs: path, first bytes
 };
 
 }  // namespace

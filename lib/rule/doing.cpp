@@ -164,7 +164,7 @@ void tell_doing(const Look& look, const model::Life& life, Doing& doing) {
   int tid = life.host_pid ? life.host_pid : life.pid;
   if (request != no_fact) {
     const auto& served = *as<RequestServed>(look.evidence.facts[request]);
-    tid = served.tid;
+    if (served.tid) tid = served.tid;                    // 0: its server told of it, and names no thread
     doing.request = served.line;
     if (!served.headers.empty()) doing.request += ", " + served.headers;
     if (served.seconds >= 0.05) doing.request += ", for " + span_text(served.seconds);

@@ -21,6 +21,8 @@ constexpr std::array all_slots{
     Slot{"worker_class", "sync, gthread, gevent..."},
     Slot{"timeout", "the server's worker timeout"},
     Slot{"gave_up", "what the worker did not do in time, in its server's own terms"},
+    Slot{"reload", "how this server has its workers replaced without cutting a request"},
+    Slot{"reopen", "how this server opens its logs anew"},
     Slot{"graceful_timeout", "how long the server lets workers finish at a stop"},
     Slot{"max_requests", "the recycle limit"},
     Slot{"age", "how long the process lived, or how long ago something was"},

@@ -19,7 +19,10 @@ int step_rank(const Step& step) {
 
 // The cards speak of gunicorn's settings; a step that names one helps nobody who runs another server.
 bool for_gunicorn(std::string_view text) {
-  static constexpr std::string_view words[] = {"gunicorn", "graceful_timeout", "max_requests", "preload_app", "gthread", "worker_tmp_dir", "worker_class", "--timeout", "'timeout'", "--preload"};
+  // A signal means something else to each: HUP ends Puma, USR1 restarts it.
+  static constexpr std::string_view signals[] = {"HUP", "USR1", "USR2", "TTOU", "TTIN", "-ABRT", "WINCH"};
+  if (std::any_of(std::begin(signals), std::end(signals), [&](std::string_view word) { return base::contains(text, word); })) return true;
+  static constexpr std::string_view words[] = {"gunicorn", "graceful_timeout", "max_requests", "preload_app", "gthread", "worker_tmp_dir", "worker_class", "--timeout", "'timeout'", "--preload", "heartbeat", "worker timeout"};
   return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return base::contains(text, word); });
 }
 
@@ -29,11 +32,13 @@ bool for_python(std::string_view text) {
   return std::any_of(std::begin(words), std::end(words), [&](std::string_view word) { return base::contains(text, word); });
 }
 
-std::vector<Step> steps_of(const Draft& draft, const Card* card) {
+std::vector<Step> steps_of(Draft& draft, const Card* card) {
   std::vector<Step> steps = draft.first;
   const std::string& server = draft.subject.server;
   const flavour::Flavour* const other = server.empty() || flavour::like_gunicorn(server) ? nullptr : flavour::flavour(server);
   bool own = draft.own_steps;
+  if (other && !other->reload.empty()) draft.values["reload"] = other->reload;
+  if (other && !other->reopen.empty()) draft.values["reopen"] = other->reopen;
   for (const flavour::Advice& advice : other ? other->advice : std::span<const flavour::Advice>{}) {
     if (advice.rule != draft.rule) continue;
     own |= advice.when == "then";
@@ -41,7 +46,9 @@ std::vector<Step> steps_of(const Draft& draft, const Card* card) {
   }
   if (card) {
     for (const Step& step : card->fix) {
-      if (other && (for_gunicorn(step.text) || for_gunicorn(step.edit) || for_gunicorn(step.expect) || base::starts_with(step.edit, "timeout ="))) continue;
+      const bool reload = base::contains(step.text, "{reload|"), reopen = base::contains(step.text, "{reopen|");
+      if (other && ((reload && other->reload.empty()) || (reopen && other->reopen.empty()))) continue;
+      if (other && !reload && !reopen && (for_gunicorn(step.text) || for_gunicorn(step.edit) || for_gunicorn(step.expect) || base::starts_with(step.edit, "timeout ="))) continue;
       if (other && other->language != "Python" && (for_python(step.text) || for_python(step.edit))) continue;
       if (own && step.when != "check" && !base::starts_with(step.text, "collect a bundle")) continue;
       std::string text = fill(step.text, draft.values);

@@ -1,5 +1,7 @@
 #include "rule/live.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -53,7 +55,7 @@ std::string flavour_of(const Look& look, const LiveServer& live) {
 std::vector<LiveServer> live_servers(const Look& look) {
   std::map<int, LiveProcess> processes;
   std::map<int, int> parents;
-  std::vector<FactId> listeners;
+  std::vector<FactId> listeners, statuses;
   const auto at = [&](const Fact& fact) -> LiveProcess* {
     if (fact.about.space != PidSpace::host || fact.about.pid == 0) return nullptr;
     LiveProcess& process = processes[fact.about.pid];
@@ -72,6 +74,12 @@ std::vector<LiveServer> live_servers(const Look& look) {
       if (auto* process = at(fact)) process->memory = id;
     } else if (as<DescriptorsSeen>(fact)) {
       if (auto* process = at(fact)) process->descriptors = id;
+    } else if (as<WorkerStatus>(fact)) {
+      if (auto* process = at(fact)) process->status = id;
+    } else if (const auto* served = as<RequestServed>(fact)) {
+      if (auto* process = at(fact); process && (process->served == no_fact || as<RequestServed>(look.evidence.facts[process->served])->seconds < served->seconds)) process->served = id;
+    } else if (as<ServerStatus>(fact)) {
+      if (fact.about.space == PidSpace::host) statuses.push_back(id);
     } else if (as<ConnectionSeen>(fact)) {
       if (auto* process = at(fact)) process->connections.push_back(id);
     } else if (as<ListenerSeen>(fact)) {
@@ -92,6 +100,8 @@ std::vector<LiveServer> live_servers(const Look& look) {
   for (auto& [master, live] : by_master) {
     if (master) live.server = run_of(look, master);
     live.flavour = flavour_of(look, live);
+    for (const FactId id : statuses)
+      if (master && look.evidence.facts[id].about.pid == master) live.status.push_back(id);
     for (const FactId id : listeners) {
       const auto& holders = std::get<ListenerSeen>(look.evidence.facts[id].what).holders;
       const bool ours = (master && holds(holders, master)) || std::any_of(live.workers.begin(), live.workers.end(), [&](const LiveProcess& worker) { return holds(holders, worker.pid); });
@@ -129,6 +139,12 @@ Draft draft_about(const Look& look, std::string rule, const LiveServer& live, co
   draft.subject.role = process.pid == live.master.pid ? "master" : "worker";
   draft.values["role"] = draft.subject.role;
   draft.values["pid"] = std::to_string(draft.subject.pid);
+  if (process.served != no_fact) {
+    const auto* const served = as<RequestServed>(look.evidence.facts[process.served]);
+    draft.values["request"] = served->line;
+    draft.was_doing.request = served->line;
+    if (served->seconds >= 1) draft.was_doing.request += fmt::format(", for {} already", base::duration_text(static_cast<std::int64_t>(served->seconds * 1e9)));
+  }
   return draft;
 }
 
@@ -136,12 +152,28 @@ std::optional<std::size_t> places_of(const Look& look, const LiveServer& live) {
   const flavour::Flavour* const known = flavour::flavour(live.flavour);
   if (!known || known->like_gunicorn || known->places.empty()) return std::nullopt;
   if (known->places == "1") return 1;
+  // Its own status knows best.
+  std::size_t most = 0;
+  for (const LiveProcess& worker : live.workers)
+    if (worker.status != no_fact) most = std::max(most, static_cast<std::size_t>(as<WorkerStatus>(look.evidence.facts[worker.status])->places));
+  if (most > 0) return most;
   if (live.server)
     if (const auto number = model::number_setting(*live.server, known->places); number && *number >= 1) return static_cast<std::size_t>(*number);
   // Its log was not found: then its command line tells, where it names no file.
   const std::string_view args = args_of(look, live.master);
   for (const flavour::OptionRead& read : flavour::options_of(*known, args))
     if (read.setting == known->places) return static_cast<std::size_t>(base::read_number(read.value).value_or(1));
+  // A file of its was read, and leaves it out.
+  bool file = false;
+  for (const FactId id : look.evidence.ids_of<SettingRead>()) {
+    const auto* read = as<SettingRead>(look.evidence.facts[id]);
+    if (look.evidence.facts[id].about.pid != live.master.pid || !base::starts_with(read->name, live.flavour + ".")) continue;
+    if (read->name.substr(live.flavour.size() + 1) == known->places) return std::nullopt;
+    file = file || read->from == "file";
+  }
+  if (file)
+    for (const flavour::Default& one : known->defaults)
+      if (one.name == known->places) return static_cast<std::size_t>(base::read_number(one.value).value_or(1));
   const bool named = !known->configs_named || !known->configs_named(args).empty() || !known->config_defaults.empty();
   if (named || live.server) return std::nullopt;
   for (const flavour::Default& one : known->defaults)

@@ -9,7 +9,7 @@ namespace rule {
 
 struct LiveProcess {
   int pid = 0;                                // as our /proc names it
-  FactId seen = evidence::no_fact, waits = evidence::no_fact, beat = evidence::no_fact, memory = evidence::no_fact, descriptors = evidence::no_fact;
+  FactId seen = evidence::no_fact, waits = evidence::no_fact, beat = evidence::no_fact, memory = evidence::no_fact, descriptors = evidence::no_fact, status = evidence::no_fact, served = evidence::no_fact;
   std::vector<FactId> connections;            // accepted ones
 };
 
@@ -19,6 +19,7 @@ struct LiveServer {
   LiveProcess master;                         // pid 0: it is gone
   std::vector<LiveProcess> workers;           // living ones; zombies are not
   std::vector<FactId> listeners;              // that one of its processes has open
+  std::vector<FactId> status;                 // what its own status told, one a pool
 };
 
 /// Empty unless a live look gave its processes.

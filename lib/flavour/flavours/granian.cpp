@@ -44,6 +44,7 @@ extern const Flavour granian = {
     .on_worker_death = on_death,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
+    .reload = "kill -HUP of the master",
     .options = options,
     .distribution = "granian",
     .advice = advice,

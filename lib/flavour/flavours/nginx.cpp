@@ -40,6 +40,8 @@ extern const Flavour nginx = {
     .tells = Tells::status,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
+    .reload = "nginx -s reload",
+    .reopen = "nginx -s reopen",
     .language = "",
 };
 

@@ -39,6 +39,7 @@ extern const Flavour passenger = {
     .timeout = {},   // max_request_time is Enterprise
     .tells = Tells::end,
     .on_master_death = OnMasterDeath::workers_leave,
+    .reload = "passenger-config restart-app",
     .language = "",
     .advice = advice,
 };

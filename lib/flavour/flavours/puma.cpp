@@ -79,6 +79,7 @@ extern const Flavour puma = {
     .tells = Tells::nothing,
     .on_master_death = OnMasterDeath::workers_end,   // "! Detected parent died, dying"
     .signals = signals,
+    .reload = "kill -USR1 of the master, kill -USR2 where the application is preloaded (never HUP: without stdout_redirect it stops the server)",
     .reload_late = 5.6,   // a phased restart kills what is over worker_shutdown_timeout at its next check, each 5 s (measured, 5.6.5)
     .options = options,
     .configs_named = configs_named,

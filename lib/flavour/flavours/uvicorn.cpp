@@ -55,6 +55,7 @@ extern const Flavour uvicorn = {
     .on_worker_death = on_death,
     .on_master_death = OnMasterDeath::workers_serve,
     .signals = signals,
+    .reload = "kill -HUP of the supervisor, from 0.30 on (before that it ends it)",
     .options = options,
     .distribution = "uvicorn",
     .advice = advice,

@@ -108,6 +108,7 @@ extern const Flavour uwsgi = {
     .tells = Tells::status,
     .on_master_death = OnMasterDeath::workers_leave,
     .signals = signals,
+    .reload = "kill -HUP of the master",
     .reload_late = 1.6,   // measured, 2.0.21
     .options = options,
     .configs_named = configs_named,

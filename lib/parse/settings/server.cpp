@@ -64,7 +64,9 @@ std::string plain(std::string_view value) {
   return std::string(value.substr(0, longest_value));
 }
 
-bool document_of(std::string_view flavour, std::string_view text, Document& out) {
+}  // namespace
+
+bool read_server(std::string_view flavour, std::string_view text, Document& out) {
   if (flavour == "uwsgi") out = read_uwsgi(text);
   else if (flavour == "php-fpm") out = read_ini(text, Dialect::phpfpm);
   else if (flavour == "puma") out = read_ruby(text, Dialect::puma);
@@ -74,12 +76,10 @@ bool document_of(std::string_view flavour, std::string_view text, Document& out)
   return true;
 }
 
-}  // namespace
-
 bool add_server_settings(std::string_view flavour, std::string_view text, evidence::Subject about, Sink& sink) {
   Document document;
   const flavour::Flavour* const known = flavour::flavour(flavour);
-  if (!known || !document_of(flavour, text, document)) return false;
+  if (!known || !read_server(flavour, text, document)) return false;
   std::size_t added = 0;
   for (const Entry& entry : document.entries) {
     std::string_view key = entry.key;
@@ -111,7 +111,7 @@ bool add_server_settings(std::string_view flavour, std::string_view text, eviden
 std::vector<std::string> server_includes(std::string_view flavour, std::string_view text) {
   std::vector<std::string> found;
   Document document;
-  if ((flavour != "php-fpm" && flavour != "apache" && flavour != "uwsgi") || !document_of(flavour, text, document)) return found;
+  if ((flavour != "php-fpm" && flavour != "apache" && flavour != "uwsgi") || !read_server(flavour, text, document)) return found;
   for (const Entry& entry : document.entries) {
     const bool names = flavour == "php-fpm" ? entry.key == "include" : flavour == "uwsgi" ? entry.key == "ini" || entry.key == "include" || entry.key == "inherit" : entry.key == "Include" || entry.key == "IncludeOptional";
     if (names && !entry.value.empty() && found.size() < 32) found.push_back(plain(entry.value));

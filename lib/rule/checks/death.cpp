@@ -55,8 +55,16 @@ bool counters_clear(const Case& c, FactId& which) {
 
 // ---- what is ruled out, and by which witness's words or silence ------------------------------------------------------
 
+// The log begins in the moment of this end (rotated, or cut): what its master said right before it need not stand here.
+bool cut_before(const Case& c) {
+  constexpr double just_before_s = 2;
+  if (c.server.seen_start || c.life.reaped == no_fact || !c.life.ended) return false;
+  const auto since = seconds_between(c.look.evidence.source_of(fact_of(c, c.life.reaped)).first, c.life.ended);
+  return since && *since <= just_before_s;
+}
+
 void exclude_timeout(Draft& draft, const Case& c) {
-  if (c.life.timed_out != no_fact || c.life.role == Role::master) return;
+  if (c.life.timed_out != no_fact || c.life.role == Role::master || cut_before(c)) return;
   if (!would_log(c.server, flavour::Ending::timeout_abort).value_or(false)) return;
   const flavour::Flavour* const known = flavour::flavour(c.server.flavour);
   if (!known || known->gave_up_line.empty()) return;
@@ -367,8 +375,8 @@ std::optional<Draft> by_timeout(const Case& c) {
   because(draft, c.life.reaped, !gunicorn(c) || c.life.signal != 9 ? "" : c.life.hint ? "the master's own second stage; the hint about memory is false here" : "the master's own second stage");
   because(draft, c.life.aborted_in);
   if (c.life.draining != no_fact) {
-    because(draft, c.life.draining, "it was draining, not serving: no heartbeat while it drains");
-    draft.values["detail"] = "it was finishing old requests before its restart";
+    because(draft, c.life.draining, gunicorn(c) ? "it was draining, not serving: no heartbeat while it drains" : "it was told to leave");
+    if (gunicorn(c)) draft.values["detail"] = "it was finishing old requests before its restart";
   } else if (gunicorn(c) && c.life.signal == 9) {
     draft.values["detail"] = "SIGABRT did not end it, so SIGKILL followed";
   }
@@ -382,7 +390,7 @@ std::optional<Draft> by_timeout(const Case& c) {
     together = static_cast<std::size_t>(std::upper_bound(moments.begin(), moments.end(), when->at + near_ns) - std::lower_bound(moments.begin(), moments.end(), when->at - near_ns));
   }
   if (together > 1) {
-    draft.first.push_back({"now", "look for what they share: the machine stood still (docker pause, a snapshot, a clock step up to 21), the disk under the heartbeat files stalled, or one dependency hangs", "", "nothing", ""});
+    draft.first.push_back({"now", gunicorn(c) ? "look for what they share: the machine stood still (docker pause, a snapshot, a clock step up to 21), the disk under the heartbeat files stalled, or one dependency hangs" : "look for what they share: one dependency that hangs (database, upstream, lock), or a machine that stood still (docker pause, a snapshot)", "", "nothing", ""});
     draft.values["count"] = std::to_string(together);
     draft.values["hint_note"] = fmt::format("; {} workers timed out within a second", together);
     const std::size_t hints = c.look.false_hints[c.life.server];
@@ -562,7 +570,7 @@ std::optional<Draft> by_stop(const Case& c) {
   const auto waited = seconds_between(asked, silent ? stopped : c.life.ended);
   // The setting not seen: the default of 30 s (config.py, GracefulTimeout) counts when the master lived on and went right after the kill; who
   // stops a container or a unit by force takes the master too.
-  if (const auto lived_on = seconds_between(c.life.ended, stopped); !graceful && !silent && lived_on && *lived_on >= 0 && *lived_on <= 2) graceful = 30;
+  if (const auto lived_on = seconds_between(c.life.ended, stopped); gunicorn(c) && !graceful && !silent && lived_on && *lived_on >= 0 && *lived_on <= 2) graceful = 30;
   // Killed long before the graceful timeout ran out: not by the master's own rule, as far as the settings are known.
   if (!waited || !graceful || *waited + 1.0 < *graceful || *waited > *graceful + 3) return std::nullopt;
   Draft draft = draft_about(c.look, "death.stopped-by-master", c.life);
@@ -649,6 +657,12 @@ std::optional<Draft> by_signal(const Case& c) {
   because(draft, c.life.reaped);
   because(draft, c.life.exited);
   draft.missing.push_back("the sender: triage watch sees who sends a signal");
+  if (const auto* known = flavour::flavour(c.server.flavour); known && !gunicorn(c) && known->timeout.signal == *c.life.signal && known->timeout.scope != flavour::Scope::none && cut_before(c)) {
+    draft.rule = "death.unknown";
+    draft.truth = Truth::unknown;
+    draft.sure_because = fmt::format("its own timeout ends a worker by {} too, and the log begins right here: the line before it is not in it", base::signal_text(*c.life.signal));
+    draft.missing.push_back("the log before it was rotated or cut");
+  }
   exclude_timeout(draft, c);
   return draft;
 }
@@ -685,7 +699,7 @@ std::optional<Draft> by_sigkill(const Case& c) {
   const bool covered = model::covering_kernel_log(c.look.stack, c.look.evidence, c.life.ended).has_value();
   FactId counter = no_fact;
   const bool clear = counters_clear(c, counter);
-  const bool timeout_seen = c.life.role == Role::master || would_log(c.server, flavour::Ending::timeout_abort).value_or(false);
+  const bool timeout_seen = c.life.role == Role::master || cut_before(c) ? c.life.role == Role::master : would_log(c.server, flavour::Ending::timeout_abort).value_or(false);
   const bool possible_oom = may_be_a_kill(c);
   if ((covered || clear) && timeout_seen && !possible_oom) {
     draft.sure = Confidence::likely;

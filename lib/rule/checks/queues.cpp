@@ -45,6 +45,16 @@ Busy busy_of(const Look& look, const LiveServer& live, std::size_t places, doubl
   return busy;
 }
 
+// "2 of its 2 workers are in GET /report", where its status told it.
+void tell_requests(const Look& look, const LiveServer& live, Draft& draft) {
+  std::map<std::string, std::size_t> lines;
+  std::size_t told = 0;
+  for (const LiveProcess& worker : live.workers)
+    if (worker.served != no_fact) { ++told; ++lines[as<RequestServed>(look.evidence.facts[worker.served])->line]; }
+  const auto most = std::max_element(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most != lines.end()) draft.was_doing.requests = fmt::format("{} of {} were in {}", most->second, told, base::printable(most->first, 160));
+}
+
 std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   if (live.workers.empty()) return std::nullopt;
   FactId longest = no_fact;
@@ -96,12 +106,46 @@ std::optional<Draft> saturated(const Look& look, const LiveServer& live) {
   because(draft, longest);
   for (const FactId id : busy.because) because(draft, id);
   tell_most(look, live.workers, draft);
+  tell_requests(look, live, draft);
   if (const auto capacity = more_workers(look, live); capacity && draft.truth == Truth::yes) {
     draft.first.push_back({"then", "in this look, " + capacity->text, "", "", ""});
     for (const FactId id : capacity->because) because(draft, id);
   }
   draft.group = std::to_string(live.master.pid);
   return draft;
+}
+
+// What its own status says: every place is taken, and more wait. One pool of several may be full alone.
+std::optional<Draft> told(const Look& look, const LiveServer& live) {
+  std::uint64_t in_kernel = 0;
+  FactId longest = no_fact;
+  for (const FactId id : live.listeners) {
+    const auto& listener = std::get<ListenerSeen>(look.evidence.facts[id].what);
+    if (listener.queue > in_kernel) { in_kernel = listener.queue; longest = id; }
+  }
+  for (const FactId id : live.status) {
+    const ServerStatus& status = *as<ServerStatus>(look.evidence.facts[id]);
+    // The kernel's queue is no pool's where there are several.
+    const std::uint64_t queue = std::max(status.queue, live.status.size() == 1 ? in_kernel : 0);
+    if (status.places == 0 || status.busy < status.places || queue == 0) continue;
+    Draft draft = draft_about(look, "worker.saturated", live);
+    draft.sure = Confidence::certain;
+    draft.sure_because = fmt::format("its own status ({}) counts its requests, read at this moment", base::printable(status.kind, 40));
+    if (!status.pool.empty()) draft.values["upstream"] = "(pool " + base::printable(status.pool, 60) + ")";
+    draft.values["count"] = std::to_string(queue);
+    draft.values["workers"] = std::to_string(status.workers);
+    draft.values["reason"] = fmt::format(": all {} are taken, and {}", status.places == status.workers ? base::counted(status.workers, "worker") : base::counted(status.places, "place") + " of its " + base::counted(status.workers, "worker"), base::counted(queue, "request") + (queue == 1 ? " waits" : " wait"));
+    because(draft, id);
+    if (status.queue == 0 && longest != no_fact) because(draft, longest);
+    std::size_t shown = 0;
+    for (const LiveProcess& worker : live.workers)
+      if (worker.served != no_fact && shown < 3) { because(draft, worker.served, fmt::format("worker {}", worker.pid)); ++shown; }
+    tell_most(look, live.workers, draft);
+    tell_requests(look, live, draft);
+    draft.group = std::to_string(live.master.pid) + status.pool;
+    return draft;
+  }
+  return std::nullopt;
 }
 
 std::optional<Draft> full(const Look& look, const LiveServer& live) {
@@ -162,9 +206,13 @@ std::optional<Draft> uneven(const Look& look, const LiveServer& live) {
 
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
-  for (const LiveServer& live : live_servers(look))
-    for (const auto cause : {saturated, full, uneven})
+  for (const LiveServer& live : live_servers(look)) {
+    auto busy = saturated(look, live);
+    if (!busy) busy = told(look, live);
+    if (busy) drafts.push_back(std::move(*busy));
+    for (const auto cause : {full, uneven})
       if (auto draft = cause(look, live)) drafts.push_back(std::move(*draft));
+  }
   return drafts;
 }
 

@@ -134,3 +134,18 @@ TEST_CASE("records that are missing in /dev/kmsg are counted, whoever reads thos
   CHECK(told(kernel + own + "6,9,1400000,-;y\n") == std::pair{false, std::size_t{0}});
   CHECK(told(kernel + own + "6,11,1400000,-;y\n") == std::pair{true, std::size_t{2}});
 }
+
+TEST_CASE("a copy of a log, or of its beginning, is read once") {
+  const Folder folder;
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "[2026-11-22 10:31:07 +0000] [7] [INFO] Booting worker with pid: " + std::to_string(100 + i) + "\n";
+  folder.write("error.log", text);
+  folder.write("error.log.bak", text);
+  folder.write("error.log.older", text.substr(0, 9000));
+  folder.write("other.log", text.substr(0, 9000) + "[2026-11-22 10:31:07 +0000] [7] [INFO] Booting worker with pid: 999\n");
+  CHECK(look(folder).understood == 2);
+  // A few lines may be the same by chance.
+  folder.write("a.log", line);
+  folder.write("b.log", line);
+  CHECK(look(folder).understood == 4);
+}

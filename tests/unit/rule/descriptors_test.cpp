@@ -75,7 +75,7 @@ TEST_CASE("a call that the kernel refused names its limit") {
 TEST_CASE("whoever died of a refusal is told, too") {
   const Finding gone = only(refused("accept4", "EMFILE", "RLIMIT_NOFILE", 0, 0, 999));
   CHECK(gone.subject.host_pid == 999);
-  CHECK(gone.message == "gunicorn process 999 ran out of file descriptors (Too many open files): accept4 failed 120 times with EMFILE in 3.2 s; its soft limit");
+  CHECK(gone.message == "the server's process 999 ran out of file descriptors (Too many open files): accept4 failed 120 times with EMFILE in 3.2 s; its soft limit");
 }
 
 TEST_CASE("a leak is likely, and its pace tells when the limit comes") {
