@@ -145,7 +145,7 @@ void Clients::dial(double now, int retries, int user) {
       auto* in = reinterpret_cast<sockaddr_in*>(&room);
       in->sin_family = AF_INET;
       in->sin_port = htons(static_cast<std::uint16_t>(to_.port));
-      in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      in->sin_addr.s_addr = htonl(to_.host);
       size = sizeof *in;
       const int one = 1;
       ::setsockopt(call.fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

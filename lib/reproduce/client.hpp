@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <map>
@@ -16,8 +17,8 @@
 
 namespace reproduce {
 
-/// Where a server listens: a port on loopback, or a unix socket.
-struct Address { int port = 0; std::string path; };
+/// Where a server listens: a port on loopback (or at `host`, in the host's order), or a unix socket.
+struct Address { int port = 0; std::string path; std::uint32_t host = 0x7f000001; };
 
 /// What a client can see of a request: "200" (any status), "cut" (an answer that ends early), "closed" and "reset" (none came), "refused", "denied",
 /// "missing" (no such socket), "full" (the socket's queue is), "gave-up" (our patience was over), "held" (idle: still open at the end).

@@ -25,6 +25,7 @@
 
 #include "base/text.hpp"
 #include "reproduce/child.hpp"
+#include "reproduce/link.hpp"
 
 namespace reproduce {
 
@@ -65,49 +66,39 @@ bool limit(const std::string& cgroup, std::string_view v1, std::string_view v2, 
   return false;
 }
 
-void interface_up(const char* name, const char* address) {
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq request{};
-  ::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  if (address) {
-    auto* in = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
-    in->sin_family = AF_INET;
-    ::inet_pton(AF_INET, address, &in->sin_addr);
-    ::ioctl(fd, SIOCSIFADDR, &request);
-    ::inet_pton(AF_INET, "255.255.255.0", &in->sin_addr);
-    ::ioctl(fd, SIOCSIFNETMASK, &request);
-  }
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  ::ioctl(fd, SIOCSIFFLAGS, &request);
-  ::close(fd);
+// A line of its own process, which ends with the namespaces' first: the near end of a tunnel is carried to the far one.
+void begin_link(const LinkLaw& law) {
+  const int tunnel = open_tunnel("link", near_address);
+  if (tunnel < 0 || ::fork() != 0) return;       // the copy of the descriptor here keeps the device
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "repro-link");
+  mirror(tunnel, law);
 }
 
-// A tunnel whose other end nobody reads: what is sent to its network is gone, without an answer. The descriptor lives as long as PID 1.
-void swallow(const char* address) {
-  const int fd = ::open("/dev/net/tun", O_RDWR);
-  ifreq request{};
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
-  ::strncpy(request.ifr_name, "hole", IFNAMSIZ - 1);
-  if (fd < 0 || ::ioctl(fd, TUNSETIFF, &request) != 0) return;
-  interface_up("hole", address);
-}
+struct Around {                                  // what be_first() sets up
+  bool own_pids = true, reaps = true;
+  std::string blackhole;
+  std::optional<LinkLaw> link;
+};
 
-[[noreturn]] void be_first(int ready, bool own_pids, bool reaps, const char* neighbour, bool own_net) {
+[[noreturn]] void be_first(int ready, const Around& around) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "repro-init");
   ::signal(SIGPIPE, SIG_DFL);
-  if (!reaps) ::signal(SIGCHLD, SIG_DFL);
+  if (!around.reaps) ::signal(SIGCHLD, SIG_DFL);
   char word = 'k';
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) word = 'm';
-  if (own_pids && ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) word = 'p';
-  if (own_net) interface_up("lo", nullptr);
-  if (own_net && neighbour) swallow(neighbour);
+  if (around.own_pids && ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) word = 'p';
+  interface_up("lo", nullptr);
+  // A tunnel whose other end nobody reads: what is sent to its network is gone, without an answer. The descriptor lives as long as we do.
+  if (!around.blackhole.empty() && open_tunnel("hole", around.blackhole.c_str()) < 0) word = 't';
+  if (around.link) begin_link(*around.link);
   if (::write(ready, &word, 1) != 1) ::_exit(1);
   ::close(ready);
   for (;;) {
-    if (!reaps || ::waitpid(-1, nullptr, 0) < 0) {
+    if (!around.reaps || ::waitpid(-1, nullptr, 0) < 0) {
       timespec nap{0, 20'000'000};
-      if (!reaps) nap.tv_sec = 1000;
+      if (!around.reaps) nap.tv_sec = 1000;
       ::nanosleep(&nap, nullptr);
     }
   }
@@ -216,7 +207,7 @@ std::vector<std::string> sweep_strays() {
   return swept;
 }
 
-Space make_space(const Scenario& scenario, const Ground& ground, std::vector<std::string>& gaps) {
+Space make_space(const Scenario& scenario, const Ground& ground, const Scale& scale, std::uint64_t seed, std::vector<std::string>& gaps) {
   Space space;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return space;
@@ -224,11 +215,15 @@ Space make_space(const Scenario& scenario, const Ground& ground, std::vector<std
   space.host_pid = base::Fd(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
   const long flags = CLONE_NEWNS | CLONE_NEWNET | (scenario.own_pids ? CLONE_NEWPID : 0);
   const long pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-  if (pid == 0) be_first(out.get(), scenario.own_pids, scenario.reaps, scenario.network.blackhole.empty() ? nullptr : scenario.network.blackhole.c_str(), true);
+  if (pid == 0) {
+    Around around{scenario.own_pids, scenario.reaps, scenario.network.blackhole, {}};
+    if (!scenario.network.link.of.empty()) around.link = LinkLaw{scale.seconds(scenario.network.link.delay), scenario.network.link.loss, seed};
+    be_first(out.get(), around);
+  }
   out.reset();
   char word = 'e';
   if (pid < 0 || ::read(in.get(), &word, 1) != 1 || word != 'k') {
-    gaps.push_back("no namespaces of its own (" + std::string(pid < 0 ? std::strerror(errno) : word == 'p' ? "no /proc of its own may be mounted" : "they could not be set up") + "): ports and pids are the machine's; run as root");
+    gaps.push_back("no namespaces of its own (" + std::string(pid < 0 ? std::strerror(errno) : word == 'p' ? "no /proc of its own may be mounted" : word == 't' ? "no tunnel device may be made (/dev/net/tun)" : "they could not be set up") + "): ports and pids are the machine's; run as root");
     if (pid > 0) {
       ::kill(static_cast<pid_t>(pid), SIGKILL);
       ::waitpid(static_cast<pid_t>(pid), nullptr, 0);

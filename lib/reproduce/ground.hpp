@@ -6,6 +6,7 @@
 
 #include "base/owner.hpp"
 #include "base/result.hpp"
+#include "reproduce/scale.hpp"
 #include "reproduce/scenario.hpp"
 
 namespace reproduce {
@@ -33,6 +34,6 @@ struct Space {
   bool own_pids() const { return static_cast<bool>(pid); }
   bool own_net() const { return static_cast<bool>(net); }
 };
-Space make_space(const Scenario& scenario, const Ground& ground, std::vector<std::string>& gaps);
+Space make_space(const Scenario& scenario, const Ground& ground, const Scale& scale, std::uint64_t seed, std::vector<std::string>& gaps);
 
 }  // namespace reproduce

@@ -25,6 +25,7 @@
 #include "base/text.hpp"
 #include "reproduce/client.hpp"
 #include "reproduce/expect.hpp"
+#include "reproduce/link.hpp"
 #include "reproduce/samples.hpp"
 #include "reproduce/server_kind.hpp"
 #include "reproduce/verdict.hpp"
@@ -110,7 +111,7 @@ class Play {
     for (const Expect& one : scenario_.expects)
       if (meant(one.on, site_.server)) wanted_.push_back(one);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    space_ = make_space(scenario_, ground_, run_.gaps);
+    space_ = make_space(scenario_, ground_, site_.scale, site_.seed, run_.gaps);
     site_.back = scenario_.server.bind == "unix" ? Address{0, site_.folder + "/app.sock"} : Address{own_port(0), ""};
     site_.front = {own_port(1), ""};
     if (auto done = lay_out(scenario_, site_); !done) return done;
@@ -261,7 +262,9 @@ class Play {
   void prepare_loads() {
     for (const Load& load : scenario_.loads) {
       const bool to_proxy = load.to.empty() ? scenario_.proxy.present : load.to == "proxy";
-      clients_.push_back(std::make_unique<Clients>(load, site_.scale, site_.fill(load.path), to_proxy ? site_.front : site_.back, [this](int family) { return dial(family); }, [this](Event event) { note(std::move(event)); }));
+      Address whom = to_proxy ? site_.front : site_.back;
+      if (scenario_.network.link.of == "clients") whom.host = far_number;
+      clients_.push_back(std::make_unique<Clients>(load, site_.scale, site_.fill(load.path), whom, [this](int family) { return dial(family); }, [this](Event event) { note(std::move(event)); }));
     }
     done_.assign(scenario_.steps.size(), false);
   }

@@ -259,8 +259,15 @@ class Reader {
     }
   }
   void network(const PlacedJson& json, Network& to) {
-    if (!object(json, "'network'", {"blackhole"})) return;
+    if (!object(json, "'network'", {"blackhole", "link"})) return;
     if (const PlacedJson* value = json.find("blackhole")) to.blackhole = text(*value, "blackhole");
+    const PlacedJson* const link = json.find("link");
+    if (!link || !object(*link, "'link'", {"of", "delay", "loss"}, {"of"})) return;
+    for (const JsonMember& member : link->members) {
+      if (member.key == "of") to.link.of = one_of(member.value, "of", {"clients", "upstream", "peer"});
+      else if (member.key == "delay") to.link.delay = seconds(member.value, "delay");
+      else if (member.key == "loss") to.link.loss = number(member.value, "loss", 0, 1);
+    }
   }
   File file(const PlacedJson& json) {
     File to;

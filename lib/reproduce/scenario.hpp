@@ -60,6 +60,10 @@ struct Limits { std::uint64_t memory = 0, descriptors = 0, pids = 0; double cpu 
 
 struct Network {
   std::string blackhole;           // an address that swallows every packet
+  struct Link {                    // a line with delay (seconds, each way) and loss (0 to 1): link.hpp
+    std::string of;                // "clients" and whom they ask, "upstream": proxy and server, "peer": whoever asks {far}; "" none
+    double delay = 0, loss = 0;
+  } link;
 };
 
 /// When something happens: so many seconds after second 0, or after the count-th event of a kind.

@@ -13,6 +13,7 @@
 
 #include "base/text.hpp"
 #include "probe/child.hpp"
+#include "reproduce/link.hpp"
 #include "reproduce/server_kind.hpp"
 
 namespace reproduce {
@@ -70,6 +71,7 @@ Words environment_of(const Site& site, const std::string& faults) {
 base::Result<Composed> compose(const ServerKind& kind, const Scenario& scenario, const Site& site) {
   const Server& server = scenario.server;
   const auto refused = [&](std::string answer) { return base::fail({base::Kind::unsupported, "running " + scenario.name + " on " + site.server, std::move(answer), "leave " + site.server + " out of 'on'", 0}); };
+  if (scenario.network.link.of == "peer" || (!scenario.network.link.of.empty() && !scenario.proxy.present) || scenario.network.link.of == "upstream") return refused("it listens on loopback alone, which no link leads to");
   if (server.bind == "held") return refused("its socket cannot be held by the runner");
   if (server.bind == "unix" && kind.on_tcp_only) return refused("its clients come by TCP alone");
   if (!server.config.empty()) return refused("'config' is a file of gunicorn's");
@@ -96,7 +98,7 @@ base::Result<Composed> compose(const ServerKind& kind, const Scenario& scenario,
 }  // namespace
 
 std::vector<Named> Site::names() const {
-  return {{"folder", folder}, {"port", std::to_string(back.port)}, {"server", address_text(back)}, {"proxy_port", std::to_string(front.port)}, {"socket", back.path}};
+  return {{"folder", folder}, {"port", std::to_string(back.port)}, {"server", address_text(back)}, {"proxy_port", std::to_string(front.port)}, {"socket", back.path}, {"far", far_address}};
 }
 
 std::optional<std::pair<unsigned, unsigned>> user_ids(const std::string& name) {
@@ -187,8 +189,8 @@ base::Result<Command> server_command(const Scenario& scenario, const Site& site)
   }
   if (path.empty()) return base::fail({base::Kind::missing, "starting " + site.server, "it is not installed here", own ? "it lies beside triage-repro" : "install it", 0});
   auto& words = command.words;
-  const std::string every = "0.0.0.0:" + std::to_string(site.back.port);   // peers are 127.0.0.1, 127.0.0.2...
-  words = {path, "-b", scenario.proxy.peers > 1 && site.back.path.empty() ? every : address_text(site.back), "--error-logfile", site.folder + "/error.log", "--access-logfile", site.folder + "/access.log", "--pid", site.folder + "/server.pid"};
+  const std::string every = "0.0.0.0:" + std::to_string(site.back.port);   // peers are 127.0.0.1, 127.0.0.2..., and a link's ends none of them
+  words = {path, "-b", (scenario.proxy.peers > 1 || !scenario.network.link.of.empty()) && site.back.path.empty() ? every : address_text(site.back), "--error-logfile", site.folder + "/error.log", "--access-logfile", site.folder + "/access.log", "--pid", site.folder + "/server.pid"};
   if (server.debug) words.insert(words.end(), {"--log-level", "debug"});
   if (own) words.insert(words.end(), {"--admin", "unix:" + site.folder + "/admin", "--seed", std::to_string(site.seed), "--access-log-buffer", "0"});
   if (own && !server.like.empty()) words.insert(words.end(), {"--like", server.like});
@@ -267,9 +269,10 @@ std::string proxy_conf(const Scenario& scenario, const Site& site) {
   for (const char* temporary : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) text += "  " + std::string(temporary) + "_temp_path nginx-temp;\n";
   for (const std::string& line : proxy.http) text += "  " + site.fill(line) + "\n";
   text += "  upstream app {\n";
-  for (int i = 0; i < proxy.peers; ++i) text += "    server " + (site.back.path.empty() ? "127.0.0." + std::to_string(i + 1) + ":" + std::to_string(site.back.port) : address_text(site.back)) + ";\n";
+  const bool far = scenario.network.link.of == "upstream" && site.back.path.empty();
+  for (int i = 0; i < proxy.peers; ++i) text += "    server " + (far ? std::string(far_address) + ":" + std::to_string(site.back.port) : site.back.path.empty() ? "127.0.0." + std::to_string(i + 1) + ":" + std::to_string(site.back.port) : address_text(site.back)) + ";\n";
   for (const std::string& line : proxy.upstream) text += "    " + site.fill(line) + "\n";
-  text += "  }\n  server {\n    listen 127.0.0.1:" + std::to_string(site.front.port) + ";\n    location / {\n      ";
+  text += std::string("  }\n  server {\n    listen ") + (scenario.network.link.of == "clients" ? "" : "127.0.0.1:") + std::to_string(site.front.port) + ";\n    location / {\n      ";
   if (speaks == "uwsgi") text += "include /etc/nginx/uwsgi_params;\n      uwsgi_pass app;\n";
   else if (speaks == "fastcgi") text += "include /etc/nginx/fastcgi_params;\n      fastcgi_param SCRIPT_FILENAME " + site.folder + "/place.php;\n      fastcgi_pass app;\n";
   else text += "proxy_pass http://app;\n";

@@ -49,6 +49,7 @@ constexpr std::array all_slots{
     Slot{"unit", "the systemd unit, container or pod"},
     Slot{"result", "the service manager's result"},
     Slot{"reason", "the reason in the words of who gave it"},
+    Slot{"be", "\"is\", or \"may be\" where that is not certain"},
     Slot{"detail", "what the server itself printed about it"},
     Slot{"type", "the type of the exception"},
     Slot{"message", "its text"},

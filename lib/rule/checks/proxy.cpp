@@ -207,6 +207,9 @@ std::optional<Draft> full_queue(const Look& look) {
     draft.sure = Confidence::unknown;
     draft.sure_because = "a timed-out connect to another host may be its queue, a firewall or the network";
     draft.missing.push_back("the accept queue on the server's host: ss -ltn there");
+    draft.values["be"] = "may be";
+    draft.values["reason"] = ", or a firewall or the network stands between";
+    draft.first.push_back({"now", "measure the way on the proxy's host: curl -so /dev/null -w '%{time_connect}' http://UPSTREAM/ (no answer: a firewall); proxy_connect_timeout must be longer, and longer than 1 s and 3 s where packets are lost: then the first one is sent again", "", "nothing", ""});
   } else {
     draft.sure = Confidence::likely;
     draft.sure_because = "on loopback the kernel answers for every listener, unless its accept queue is full";
