@@ -107,5 +107,5 @@ TEST_CASE("an idle connection, a response that stalls, and a connection closed i
   CHECK(facts_of(451, {stalls}, 30 * second, 0)[0].text == "GET /big HTTP/1.1, for 20 s");
   auto closed = connection(9, request_came, 10 * second, "\x16\x03");
   closed.row.until = 12 * second;
-  CHECK(facts_of(451, {closed}, 30 * second, 0)[0].text == "a request that is not plain HTTP, for 2 s");
+  CHECK(facts_of(451, {closed}, 30 * second, 0)[0].text == "a TLS connection (what is asked is encrypted), for 2 s");
 }
