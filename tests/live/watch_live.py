@@ -524,7 +524,49 @@ def sees_a_server_that_starts_later(site, folder):
             server.stop()
 
 
-CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, exit_without_a_word, without_its_log, several_at_once, on_purpose, binary_upgrade, in_a_pid_namespace, in_two_pid_namespaces]
+def tells_of_its_own_alone(site, folder):
+    """With one container's server named, another's that starts and is killed beside it is none of the watch's business, though its pids inside are the same."""
+    asked, without = site.args
+    unshare = shutil.which('unshare')
+    if not unshare:
+        raise Skip('unshare is not installed')
+    outers, watch = [], None
+
+    def begin(name):
+        home = folder / name
+        home.mkdir()
+        (home / 'app.py').write_text('def application(environ, start_response):\n    start_response("200 OK", [])\n    return [b"ok"]\n')
+        log = home / 'error.log'
+        outer = Process([unshare, '--pid', '--fork', '--kill-child', '--mount-proc', 'gunicorn', '-b', f'unix:{home}/sock', '-w', '2', '--error-logfile', str(log), 'app'], cwd=home,
+                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        outers.append(outer)
+        wait_until('the workers run', lambda: outer.process.poll() is not None or (log.exists() and log.read_text().count('Booting worker') == 2 and len(children(children(outer.pid)[0])) == 2), 40)
+        if outer.process.poll() is not None:
+            raise Skip('no pid namespace may be made here')
+        master = children(outer.pid)[0]
+        return master, children(master)
+    try:
+        master, workers = begin('ours')
+        watch = Watch(asked, without, master)
+        others = begin('theirs')
+        os.kill(others[1][0], signal.SIGKILL)
+        wait_until('it is replaced', lambda: len(set(children(others[0])) - {others[1][0]}) == 2, 20)
+        os.kill(others[0], signal.SIGKILL)
+        wait_until('all of it is gone', lambda: not alive(others[0]) and not any(alive(pid) for pid in others[1]), 20)
+        os.kill(workers[0], signal.SIGKILL)
+        watch.verdict(workers[0])
+        watch.stop()
+        told = [line for line in watch.findings() if line['subject'].get('host_pid') not in (workers[0], None)]
+        if told:
+            raise AssertionError(f'told of a stranger: {json.dumps(told)[:1500]}')
+    finally:
+        if watch:
+            watch.stop()
+        for outer in outers:
+            outer.stop()
+
+
+CASES = [killed_by_named_process, out_of_memory, killed_beside_an_oom_decoy, timeout_first_stage, timeout_second_stage, six_time_out_together, segfault, exit_code, exit_without_a_word, without_its_log, several_at_once, on_purpose, binary_upgrade, tells_of_its_own_alone, in_a_pid_namespace, in_two_pid_namespaces]
 BPF_ONLY = [asked_by_hand, leaves_nothing_behind, sees_a_server_that_starts_later]
 FALLBACK_ONLY = [out_of_memory_by_counter]
 WAYS = {'': 'bpf', 'bpf': 'connector', 'bpf,connector': 'pidfd', 'bpf,connector,pidfd': 'proc'}

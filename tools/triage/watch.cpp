@@ -14,8 +14,10 @@
 #include <chrono>
 #include <cstdio>
 #include <future>
+#include <deque>
 #include <list>
 #include <thread>
+#include <utility>
 
 #include "base/text.hpp"
 #include "model/build.hpp"
@@ -158,6 +160,9 @@ class Session {
   void say_calls(bool all);
   void take(const probe::Event& event);
   void consider_exec(const probe::Event& event);
+  bool stranger(const probe::Event& event) const;
+  void set_aside(const probe::Event& event);
+  void admit();
   void tell_end(const Death& death, const model::Life* life) const;
   void judge_deaths(bool all);
   void show(Death& death, const rule::Finding* found, const report::Report& report, bool last);
@@ -176,6 +181,7 @@ class Session {
   Steady::time_point began_, looked_{}, judged_{};
   Steady::duration judging_{};
   std::list<Death> deaths_;
+  std::deque<std::pair<Steady::time_point, probe::Event>> strangers_;
   std::size_t died_ = 0, findings_ = 0, scene_gaps_ = 0, watch_gaps_ = 0;
   std::uint64_t lost_told_ = 0, calls_lost_told_ = 0, stacks_lost_told_ = 0, requests_lost_told_ = 0;
   bool failed_ = false, news_ = false, look_soon_ = false;
@@ -194,6 +200,7 @@ probe::Target Session::target() const {
 void Session::find_servers() {
   looked_ = Steady::now();
   attach_to(probe::find_servers(host_, target()), false);
+  admit();
   if (calls_) calls_->look(target());
 }
 
@@ -236,7 +243,7 @@ void Session::add_stacks(const probe::FoundServer& server) {
 
 // Stacks after the events: that of a thread is in its ring before its process's end is in the other.
 void Session::drain() {
-  for (const probe::Event& event : watch_.drain()) take(event);
+  for (const probe::Event& event : watch_.drain()) stranger(event) ? set_aside(event) : take(event);
   for (evidence::Fact& fact : beats_.look()) scene_.take(std::move(fact));
   if (!stacks_) return;
   for (evidence::Fact& fact : stacks_->drain(wall_minus_boot())) scene_.take(std::move(fact));
@@ -285,6 +292,34 @@ void Session::consider_exec(const probe::Event& event) {
   const auto argv = cmdline ? probe::read_cmdline(*cmdline) : std::vector<std::string>();
   if ((options_.targets.empty() || scene_.master_of(event.pid)) && !probe::server_started_by(argv).empty()) look_soon_ = true;      // it is found as a server when it has become one
   else if (!scene_.master_of(event.pid) && !event.parent) watch_.remove(event.pid);
+}
+
+// Who might be a server is watched from its first instruction on, whoever it is: with a target named, only its own are told.
+bool Session::stranger(const probe::Event& event) const {
+  return !options_.targets.empty() && event.what != probe::Event::What::oom && !scene_.belongs(event.pid) && !scene_.belongs(event.parent);
+}
+
+// It may be the target's next master (a unit that was restarted): what it did is kept until a look has told.
+void Session::set_aside(const probe::Event& event) {
+  constexpr std::size_t most = 4096;
+  if (event.what == probe::Event::What::exec) {
+    const auto cmdline = host_.read("/proc/" + std::to_string(event.pid) + "/cmdline", 1 << 16);
+    if (!cmdline || probe::server_started_by(probe::read_cmdline(*cmdline)).empty()) return watch_.remove(event.pid);
+    look_soon_ = true;
+  }
+  if (strangers_.size() >= most) strangers_.pop_front();
+  strangers_.emplace_back(Steady::now(), event);
+}
+
+void Session::admit() {
+  constexpr std::chrono::seconds until_told{10};
+  std::deque<std::pair<Steady::time_point, probe::Event>> others;
+  for (auto& [came, event] : std::exchange(strangers_, {})) {
+    if (!stranger(event)) take(event);
+    else if (Steady::now() - came < until_told) others.emplace_back(came, std::move(event));
+    else if (event.what != probe::Event::What::exit) watch_.remove(event.pid);
+  }
+  strangers_ = std::move(others);
 }
 
 void Session::take(const probe::Event& event) {

@@ -146,6 +146,17 @@ std::vector<int> Scene::children_of_masters() const {
   return pids;
 }
 
+bool Scene::belongs(int pid) const {
+  constexpr int deepest = 16;
+  for (int depth = 0; depth < deepest; ++depth) {
+    if (seen_.contains(pid) || masters_.contains(pid)) return true;
+    const auto parent = parents_.find(pid);
+    if (parent == parents_.end()) return false;
+    pid = parent->second;
+  }
+  return false;
+}
+
 bool Scene::has_ended(int pid) const { return ended_.contains(pid); }
 
 void Scene::take(const probe::Event& event) {

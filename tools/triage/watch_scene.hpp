@@ -36,6 +36,9 @@ class Scene {
   /// Seen in /proc, or forked since.
   bool knows(int pid) const { return parents_.contains(pid); }
 
+  /// Of a server that was added, or below one of its masters.
+  bool belongs(int pid) const;
+
   void take(const probe::Event& event);
   /// What was seen of a process besides: its stack as it died.
   void take(evidence::Fact fact);
