@@ -37,6 +37,7 @@ namespace {
 
 constexpr double tick = 0.02, sample_every = 0.25;
 constexpr std::size_t most_events = 20'000, most_log_lines = 3'000;
+constexpr std::size_t most_watched = 8 << 20;
 constexpr double ready_within = 40;             // on a machine with other work
 constexpr double end_give = 8;                  // after `lasts`: what boots a second time boots slowly there
 
@@ -150,6 +151,9 @@ class Play {
     ::clock_gettime(CLOCK_REALTIME, &wall);
     run_.began = base::iso({base::Clock::wall, wall.tv_sec * base::second_ns + wall.tv_nsec, 0});
     note({0, "ready", site_.server, 0, 0, run_.version, 0, {}});
+    if (scenario_.verdict == "watch") {
+      if (auto done = begin_watch(); !done) return done;
+    }
     prepare_loads();
     loop();
     if (gone()) return base::fail({base::Kind::refused, "running " + scenario_.name, "it was interrupted", "", 0});
@@ -483,7 +487,31 @@ class Play {
     return got > 0 && !base::starts_with(std::string_view(room, static_cast<std::size_t>(got)), "error");
   }
 
+  // `triage watch` beside the run, as on the machine itself: it sees senders and stacks of the moment, which are gone afterwards.
+  base::Result<> begin_watch() {
+    const Command command = watch_command(watched_.master(), ground_);
+    TRY(child, spawn(command, ground_, {}));
+    watcher_.emplace(std::move(child));
+    run_.commands.push_back("triage watch " + std::to_string(watched_.master()));
+    const double end = now_s() + ready_within;
+    while (!base::contains(read_file(command.output), "\"attached\"")) {
+      watch(0.02);
+      if (gone() || now_s() > end) return base::fail({base::Kind::busy, "starting triage watch", gone() ? std::string("it was interrupted") : std::string(base::trim(read_file(command.output))).substr(0, 300), "", 0});
+    }
+    return {};
+  }
+
+  void end_watch() {
+    if (!watcher_) return;
+    ::kill(watcher_->pid, SIGINT);
+    const double end = now_s() + ready_within;
+    for (pollfd ended{watcher_->pidfd.get(), POLLIN, 0}; now_s() < end && ::poll(&ended, 1, 0) == 0;) watch(0.05);
+    run_.report = watch_report(read_file(ground_.folder + "/watch.jsonl", most_watched), run_.gaps);
+    for (Event& event : findings_of(run_.report, now())) note(std::move(event));
+  }
+
   void verdict(KernelLog& kernel) {
+    if (scenario_.verdict == "watch") return end_watch();
     if (scenario_.verdict == "none") return;
     std::vector<std::string> words;
     const bool live = scenario_.verdict == "live" && watched_.master() != 0;
@@ -523,6 +551,7 @@ class Play {
   std::vector<bool> done_;
   std::vector<Expect> wanted_;
   Child beside_;
+  std::optional<Child> watcher_;
   base::Fd stolen_, held_;
   bool said_ready_ = false;
   std::set<int> said_;          // own pids of the workers that their log calls ready

@@ -55,7 +55,7 @@ class Reader {
         else if (member.key == "load") each(value, "load", [&](const PlacedJson& one) { s.loads.push_back(load(one, s.loads.size())); });
         else if (member.key == "steps") each(value, "steps", [&](const PlacedJson& one) { s.steps.push_back(step(one)); });
         else if (member.key == "expect") each(value, "expect", [&](const PlacedJson& one) { s.expects.push_back(expect(one)); });
-        else if (member.key == "verdict") s.verdict = one_of(value, "verdict", {"live", "files", "none"});
+        else if (member.key == "verdict") s.verdict = one_of(value, "verdict", {"live", "files", "watch", "none"});
         else if (member.key == "own_pids") s.own_pids = truth(value, "own_pids");
         else if (member.key == "reaps") s.reaps = truth(value, "reaps");
         else if (member.key == "replaced") s.replaced = truth(value, "replaced");

@@ -128,7 +128,7 @@ struct Scenario {
   std::vector<Load> loads;
   std::vector<Step> steps;
   std::vector<Expect> expects;
-  std::string verdict = "live";    // how triage looks: live, files, none
+  std::string verdict = "live";    // how triage looks: live, files, watch, none
   bool own_pids = true;            // a pid namespace of its own
   bool reaps = true;               // its PID 1 reaps what it adopts
   bool replaced = true;            // at the end every worker is there again

@@ -55,6 +55,33 @@ base::Result<std::string> ask_triage(const std::vector<std::string>& words) {
   return got->out;
 }
 
+Command watch_command(int master, const Ground& ground) {
+  Command command;
+  command.words = {program("triage"), "watch", std::to_string(master), "--format", "jsonl"};
+  command.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"};
+  command.folder = ground.folder;
+  command.output = ground.folder + "/watch.jsonl";
+  return command;
+}
+
+std::string watch_report(const std::string& lines, std::vector<std::string>& gaps) {
+  nlohmann::json report{{"schema", "triage.report/1"}, {"findings", nlohmann::json::array()}};
+  for (const auto line : base::split(lines, '\n')) {
+    const auto said = nlohmann::json::parse(line, nullptr, false);
+    const std::string type = said.is_object() ? word(said, "type") : std::string();
+    if (type == "finding" && !said.value("provisional", false)) {
+      // A later line about one death takes the place of the one before.
+      auto& all = report["findings"];
+      const auto before = std::find_if(all.begin(), all.end(), [&](const auto& one) { return word(one, "id") == word(said, "id"); });
+      if (before == all.end()) all.push_back(said);
+      else *before = said;
+    }
+    if (type == "event" && word(said, "event") == "lost") gaps.push_back("triage watch: " + word(said, "text"));
+    if (type == "gap") gaps.push_back("triage watch: " + word(said, "wanted") + ": " + word(said, "reason"));
+  }
+  return report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::vector<Event> findings_of(const std::string& report, double at) {
   std::vector<Event> events;
   const auto json = nlohmann::json::parse(report, nullptr, false);

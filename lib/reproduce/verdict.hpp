@@ -5,12 +5,17 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "reproduce/child.hpp"
 #include "reproduce/record.hpp"
 
 namespace reproduce {
 
 /// Runs triage with these words; its JSON report.
 base::Result<std::string> ask_triage(const std::vector<std::string>& words);
+/// `triage watch` of a server on the whole machine, its lines in a file of the scratch folder.
+Command watch_command(int master, const Ground& ground);
+/// Its final findings as a report; what it lost or could not see becomes gaps.
+std::string watch_report(const std::string& lines, std::vector<std::string>& gaps);
 /// A "triage" event for each finding and each of its members: text is the rule, who the confidence.
 std::vector<Event> findings_of(const std::string& report, double at);
 
