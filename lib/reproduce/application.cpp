@@ -4,7 +4,7 @@ namespace reproduce {
 
 // The paths of triage-server's builtin:demo, and what of its faults a Python application can do. Each request is noted when it begins, with the pid that
 // has it: of one that never ends nothing else would tell.
-const char* const wsgi_application = R"(import ctypes, itertools, os, signal, sys, threading, time, urllib.parse
+const char* const wsgi_application = R"(import ctypes, itertools, os, signal, socket, subprocess, sys, threading, time, urllib.parse
 
 faults = []
 for line in os.environ.get('TRIAGE_FAULTS', '').splitlines():
@@ -34,6 +34,25 @@ if value_of('boot_loop', 1) is not None:
     os._exit(int(value_of('boot_loop', 1)))
 if value_of('refuse_term', 0) is not None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+# A database that answers what it was asked, and a connection to it that is opened while this module is loaded: whoever is forked from here has it too.
+if value_of('shared_upstream', 1) is not None:
+    database = subprocess.Popen(['/bin/sh', '-c', '/usr/bin/python3 -c "$0" &', '''import socket
+listener = socket.create_server(('127.0.0.1', 0))
+print(listener.getsockname()[1], flush=True)
+peer, _ = listener.accept()
+while asked := peer.recv(4096):
+    peer.sendall(asked)
+'''], stdout=subprocess.PIPE)
+    upstream = socket.create_connection(('127.0.0.1', int(database.stdout.readline())))
+    database.wait()  # the shell; the database itself is nobody's child
+
+def ask(count):
+    own, others = b'%16d' % os.getpid(), 0
+    for _ in range(count):
+        upstream.sendall(own)
+        others += upstream.recv(16, socket.MSG_WAITALL) != own
+    return others
 
 def suffer(path):
     for fault in faults:
@@ -82,6 +101,8 @@ def application(environ, start_response):
         os._exit(int(query.get('code', 7)))
     elif path.startswith('/status'):
         status, body = query.get('code', '204') + ' As Asked', b''
+    elif path.startswith('/upstream'):
+        body = b'others=%d \n' % ask(int(query.get('n', 1)))
     elif path.startswith('/pid'):
         body = str(os.getpid()).encode()
     elif path.startswith('/echo'):

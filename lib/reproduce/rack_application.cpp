@@ -5,6 +5,7 @@ namespace reproduce {
 // The same paths and faults as the Python application, as far as Ruby can. "spin" is one call of C that never leaves the interpreter's lock.
 const char* const rack_application = R"(require 'fiddle'
 require 'openssl'
+require 'socket'
 
 FAULTS = ENV['TRIAGE_FAULTS'].to_s.lines(chomp: true).reject(&:empty?).map do |line|
   first, *rest = line.split(',')
@@ -22,8 +23,27 @@ end
 sleep value_of('slow_boot', 5) if value_of('slow_boot', 5)
 raise LoadError, 'this application cannot be loaded' if value_of('boot_halt', 3)
 if value_of('boot_loop', 1)
-  Fiddle::Pointer.new(0)[0] if value_of('boot_loop', 1) == 11
+  Fiddle::Pointer.new(8)[0] if value_of('boot_loop', 1) == 11
   exit! value_of('boot_loop', 1).to_i
+end
+
+# A database that answers what it was asked, and a connection to it that is opened while this file is loaded: whoever is forked from here has it too.
+if value_of('shared_upstream', 1)
+  database = IO.popen(['/bin/sh', '-c', 'ruby -rsocket -e "$0" &', <<~'PROGRAM'])
+    listener = TCPServer.new('127.0.0.1', 0)
+    $stdout.puts(listener.addr[1])
+    $stdout.flush
+    peer = listener.accept
+    loop { peer.write(peer.readpartial(4096)) }
+  PROGRAM
+  UPSTREAM = TCPSocket.new('127.0.0.1', database.gets.to_i)
+  Process.wait(database.pid)   # the shell; the database itself is nobody's child
+  KEPT << database
+end
+
+def ask(count)
+  own = Process.pid.to_s.rjust(16)
+  count.times.count { UPSTREAM.write(own) && UPSTREAM.read(16) != own }
 end
 
 def suffer(path)
@@ -39,7 +59,7 @@ def suffer(path)
     when 'eat' then loop { KEPT << 'x' * (4 << 20) }
     when 'eat_in_child' then Process.wait(fork { loop { KEPT << 'x' * (4 << 20) } })
     when 'fd_leak' then (value || 1).to_i.times { KEPT << File.open('/dev/null') }
-    when 'segfault' then Fiddle::Pointer.new(0)[0]
+    when 'segfault' then Fiddle::Pointer.new(8)[0]
     end
   end
 end
@@ -53,6 +73,7 @@ run(lambda do |env|
   if path.start_with?('/sleep') then sleep((query['s'] || 1).to_f)
   elsif path.start_with?('/exit') then exit!((query['code'] || 7).to_i)
   elsif path.start_with?('/status') then status, body = (query['code'] || 204).to_i, ''
+  elsif path.start_with?('/upstream') then body = "others=#{ask((query['n'] || 1).to_i)} \n"
   elsif path.start_with?('/pid') then body = Process.pid.to_s
   elsif path.start_with?('/echo') then body = env['rack.input'].read
   end

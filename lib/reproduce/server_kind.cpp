@@ -28,7 +28,8 @@ std::vector<std::string_view> server_names() {
 std::string server_program(const std::string& server) {
   const ServerKind* kind = server_kind(server);
   if (!kind) return program(server);
-  if (!kind->needs.empty() && ::access(std::string(kind->needs).c_str(), R_OK) != 0) return {};
+  for (const auto needed : base::split(kind->needs, ' '))
+    if (!needed.empty() && ::access(std::string(needed).c_str(), R_OK) != 0) return {};
   for (const auto word : base::split(kind->programs, ' ')) {
     const std::string name(word);
     if (name.starts_with('/') ? ::access(name.c_str(), X_OK) == 0 : !program(name).empty()) return name.starts_with('/') ? name : program(name);

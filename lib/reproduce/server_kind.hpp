@@ -31,7 +31,7 @@ struct Composed {
 struct ServerKind {
   std::string_view name;                   // as "on" and --server have it
   std::string_view programs;               // the first that is here is taken; with a slash: this one alone
-  std::string_view needs;                  // a file that must be here, too: a plugin, a module
+  std::string_view needs;                  // files that must be here, too: a plugin, a module
   std::string_view package;                // what to install
   std::span<const std::string_view> version;   // the words that make it tell its version
   /// What nginx speaks with it: "proxy" (HTTP), "uwsgi", "fastcgi". fronted: nothing else does, so that nginx stands in front in any case.

@@ -114,7 +114,7 @@ std::optional<std::pair<unsigned, unsigned>> user_ids(const std::string& name) {
 }
 
 bool gunicorn_can(std::string_view fault) {
-  constexpr std::array can{"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt", "refuse_term"};
+  constexpr std::array can{"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt", "refuse_term", "shared_upstream"};
   return std::ranges::find(can, fault) != can.end();
 }
 

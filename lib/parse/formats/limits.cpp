@@ -2,6 +2,7 @@
 // replaced for its memory, or only warned for its time. Each row was read in the source it names; the lines of uWSGI were measured too
 // (facts: servers.md 5).
 #include "base/text.hpp"
+#include "parse/envelope_stamp.hpp"
 #include "parse/format.hpp"
 
 namespace parse::formats_of {
@@ -93,7 +94,12 @@ bool celery_raised(std::string_view text, const Record& record, Sink& sink) {
 bool step(State&, const Record& record, Sink& sink) {
   const std::string_view text = record.text;
   if (record.from_kernel_form || text.size() < 32) return false;
-  if (starts_with(text, "*** EVIL RELOAD ON WORKER ")) return evil_reload(text, record, sink);
+  // With log-date, as Debian has it: "Mon Nov 23 09:05:38 2026 - *** EVIL RELOAD ON WORKER ".
+  if (const auto at = text.find("*** EVIL RELOAD ON WORKER "); at == 0 || (at != std::string_view::npos && at < 40 && text.substr(0, at).ends_with(" - "))) {
+    Record timed = record;
+    if (std::string_view rest = text; !timed.when) timed.when = take_ctime(rest);
+    return evil_reload(text.substr(at), timed, sink);
+  }
   if (base::contains(text, "Soft time limit (")) return celery_soft(text, record, sink);
   if (base::contains(text, "SoftTimeLimitExceeded(") && base::contains(text, "] raised ")) return celery_raised(text, record, sink);
   if (base::contains(text, "] child ") && base::contains(text, " executing too slow (")) return fpm_slow(text, record, sink);

@@ -66,7 +66,7 @@ Composed compose(const Asked& asked) {
 }  // namespace
 
 extern const ServerKind celery = {
-    .name = "celery", .programs = "/usr/bin/python3", .needs = "/usr/lib/python3/dist-packages/celery/__init__.py", .package = "python3-celery", .version = version,
-    .on_tcp_only = true, .settings = settings, .faults = faults, .ready = " ready.", .compose = compose};
+    .name = "celery", .programs = "/usr/bin/python3", .needs = "/usr/lib/python3/dist-packages/celery/__init__.py /usr/lib/python3/dist-packages/setproctitle", .package = "python3-celery and python3-setproctitle", .version = version,
+    .on_tcp_only = true, .settings = settings, .faults = faults, .ready = " ready.", .title = "ForkPoolWorker", .compose = compose};
 
 }  // namespace reproduce::servers_of

@@ -7,7 +7,7 @@ namespace {
 constexpr std::string_view version[] = {"--version"};
 // worker_timeout must exceed the interval in which workers check in, which is 5 (puma/dsl.rb:781, 5.6.5).
 constexpr Native settings[] = {{"workers", "workers"}, {"threads", "threads"}, {"timeout", "worker_timeout", 6}, {"graceful_timeout", "worker_shutdown_timeout"}, {"keepalive", "persistent_timeout"}, {"preload_app", "preload_app!"}, {"backlog", "backlog"}, {"umask", "umask"}};
-constexpr std::string_view faults[] = {"hang", "spin", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "slow_boot", "boot_loop", "boot_halt"};
+constexpr std::string_view faults[] = {"hang", "spin", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "slow_boot", "boot_loop", "boot_halt", "shared_upstream"};
 
 Composed compose(const Asked& asked) {
   const std::string& folder = asked.site.folder;

@@ -7,7 +7,7 @@ namespace {
 constexpr std::string_view version[] = {"--version"};
 // It takes no timeout below 3 (unicorn/configurator.rb, `timeout`, 6.0.0).
 constexpr Native settings[] = {{"workers", "worker_processes"}, {"timeout", "timeout", 3}, {"preload_app", "preload_app"}, {"backlog", ":backlog"}, {"umask", ":umask"}};
-constexpr std::string_view faults[] = {"hang", "spin", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "slow_boot", "boot_loop", "boot_halt"};
+constexpr std::string_view faults[] = {"hang", "spin", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "slow_boot", "boot_loop", "boot_halt", "shared_upstream"};
 
 Composed compose(const Asked& asked) {
   const std::string& folder = asked.site.folder;

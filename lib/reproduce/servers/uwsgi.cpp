@@ -7,7 +7,7 @@ namespace {
 constexpr std::string_view version[] = {"--version"};
 // harakiri is looked at by a clock of whole seconds: 1 may mean none at all.
 constexpr Native settings[] = {{"workers", "processes"}, {"threads", "threads"}, {"timeout", "harakiri", 2}, {"graceful_timeout", "worker-reload-mercy"}, {"backlog", "listen"}, {"max_requests", "max-requests"}, {"umask", "umask"}};
-constexpr std::string_view faults[] = {"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt"};
+constexpr std::string_view faults[] = {"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive", "slow_boot", "boot_loop", "boot_halt", "shared_upstream"};
 
 // What Debian's package uwsgi has in default.ini (master, no-orphans, log-date), for its package uwsgi-core.
 Composed compose(const Asked& asked) {
