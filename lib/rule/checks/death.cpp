@@ -962,10 +962,21 @@ void tell_requests(std::vector<Draft>& drafts) {
   }
 }
 
+// Its master said just before that it kills it for its memory (uWSGI's evil-reload): checks/limits.cpp has that finding.
+bool killed_for_a_limit(const Look& look, const Life& life) {
+  if (life.signal != 9 || life.oom != no_fact) return false;
+  const auto& ids = look.evidence.ids_of<LimitPassed>();
+  return std::ranges::any_of(ids, [&](FactId id) {
+    const Fact& fact = look.evidence.facts[id];
+    if (fact.about.pid != life.pid || !as<LimitPassed>(fact)->killed) return false;
+    return !fact.when || !life.ended || fact.when->clock != life.ended->clock || (fact.when->at <= life.ended->at && life.ended->at - fact.when->at <= 60 * base::second_ns);
+  });
+}
+
 std::vector<Draft> look_at(const Look& look) {
   std::vector<Draft> drafts;
   for (const Life& life : look.stack.lives) {
-    if (life.server == SIZE_MAX || left_to_master_check(life)) continue;
+    if (life.server == SIZE_MAX || left_to_master_check(life) || killed_for_a_limit(look, life)) continue;
     const Case c{look, life, look.stack.servers[life.server]};
     for (const Cause cause : causes) {
       if (auto draft = cause(c)) {
