@@ -21,7 +21,8 @@ Composed compose(const Asked& asked) {
   text += "threads " + threads + ", " + threads + "\n";
   text = "directory '" + folder + "'\nrackup 'config.ru'\nenvironment 'production'\npidfile '" + folder + "/server.pid'\nbind '" + address + "'\n" + text;
   for (const std::string& line : asked.also) text += line + "\n";
-  return {{"-C", folder + "/puma.rb"}, {}, {{"puma.rb", text}, {"config.ru", rack_application}}, {}};
+  // Where it looks by itself: its title takes the place of its command line, so that no reader finds a file that was named there.
+  return {{}, {}, {{"config/puma.rb", text}, {"config.ru", rack_application}}, {}};
 }
 
 }  // namespace
