@@ -131,6 +131,11 @@ std::uint64_t resident(int host_pid) {
   return words.size() < 2 ? 0 : static_cast<std::uint64_t>(base::read_number(words[1]).value_or(0)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::uint64_t sleeps_of(int host_pid) {
+  const std::string status = read_file("/proc/" + std::to_string(host_pid) + "/status");
+  return static_cast<std::uint64_t>(base::read_number(status_line(status, "voluntary_ctxt_switches:")).value_or(0));
+}
+
 int zombies_of(int host_pid) {
   int count = 0;
   std::error_code error;

@@ -37,6 +37,8 @@ int own_pid(int host_pid);
 int parent_of(int host_pid);
 /// Resident bytes; 0 when it is gone.
 std::uint64_t resident(int host_pid);
+/// How often it has gone to sleep of its own will; 0 when it is gone.
+std::uint64_t sleeps_of(int host_pid);
 /// Children of it that nobody has reaped.
 int zombies_of(int host_pid);
 /// Has a worker's own handlers: SIGTERM is caught, SIGHUP is not.

@@ -34,7 +34,7 @@ bool counts(const Expect& expect, const Event& event) {
       return event.what == "triage" && any([&](const std::string& word) { return word == event.text || (word.ends_with('*') && event.text.starts_with(std::string_view(word).substr(0, word.size() - 1))); }) &&
              (expect.sure.empty() || std::ranges::find(expect.sure, event.who) != expect.sure.end());
     case Expect::Kind::event:
-      return event.what == expect.who && any([&](const std::string& word) { return word.starts_with("not ") ? !base::contains(event.text, word.substr(4)) : base::contains(event.text, word); });
+      return event.what == expect.who && event.number >= expect.over && any([&](const std::string& word) { return word.starts_with("not ") ? !base::contains(event.text, word.substr(4)) : base::contains(event.text, word); });
   }
   return false;
 }

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -154,6 +155,7 @@ class Play {
     if (scenario_.verdict == "watch") {
       if (auto done = begin_watch(); !done) return done;
     }
+    for (const int pid : watched_.workers()) slept_[pid] = sleeps_of(pid);
     prepare_loads();
     loop();
     if (gone()) return base::fail({base::Kind::refused, "running " + scenario_.name, "it was interrupted", "", 0});
@@ -357,6 +359,7 @@ class Play {
     if (now_s() >= next_sample_) {
       next_sample_ = now_s() + sample_every;
       watched_.sample(now());
+      woken();
       if (!scenario_.reaps && space_.own_pids()) note({now(), "zombies", "PID 1", 0, 0, "", static_cast<double>(zombies_of(space_.init)), {}});
       heartbeats_.sample(watched_.workers(), now());
       queue();
@@ -402,6 +405,14 @@ class Play {
 
   void taken(int pid, std::string request) {
     note({now(), "taken", "worker", pid, watched_.host_of(pid), std::move(request), 0, {}});
+  }
+
+  // Told once the loads are over, of those that lived through them: each sleep that ended was a wake.
+  void woken() {
+    if (woken_told_ || clients_.empty() || !std::ranges::all_of(clients_, [](const auto& one) { return one->over(); })) return;
+    woken_told_ = true;
+    for (const auto& [pid, before] : slept_)
+      if (const auto after = sleeps_of(pid); after > before) note({now(), "woken", "worker", own_pid(pid), pid, "", static_cast<double>(after - before), {}});
   }
 
   // How many connections wait to be accepted: for a listening socket that is its receive queue.
@@ -553,6 +564,8 @@ class Play {
   Child beside_;
   std::optional<Child> watcher_;
   base::Fd stolen_, held_;
+  std::map<int, std::uint64_t> slept_;   // of the workers of second 0, by then
+  bool woken_told_ = false;
   bool said_ready_ = false;
   std::set<int> said_;          // own pids of the workers that their log calls ready
   double zero_ = 0, next_look_ = 0, next_sample_ = 0, last_change_ = 0;

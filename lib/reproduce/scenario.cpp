@@ -355,7 +355,7 @@ class Reader {
   Expect expect(const PlacedJson& json) {
     Expect to;
     to.place = json.place;
-    if (!object(json, "an expectation", {"clients", "get", "deaths", "of", "boots", "log", "in", "triage", "sure", "event", "text", "twice", "at_least", "at_most", "within", "on"})) return to;
+    if (!object(json, "an expectation", {"clients", "get", "deaths", "of", "boots", "log", "in", "triage", "sure", "event", "text", "over", "twice", "at_least", "at_most", "within", "on"})) return to;
     const Known kinds{"clients", "deaths", "boots", "log", "triage", "event"};
     int kind_count = 0;
     for (const JsonMember& member : json.members) {
@@ -374,6 +374,7 @@ class Reader {
       else if (member.key == "sure") to.sure = texts(value, "sure");
       else if (member.key == "event") to.who = one_of(value, "event", event_words());
       else if (member.key == "text") to.any = texts(value, "text");
+      else if (member.key == "over") to.over = number(value, "over", 0, 1e12);
       else if (member.key == "twice") to.twice = truth(value, "twice");
       else if (member.key == "at_least") to.at_least = whole(value, "at_least", 0, 100'000);
       else if (member.key == "at_most") to.at_most = whole(value, "at_most", 0, 100'000);
@@ -428,7 +429,7 @@ std::vector<StepAct> step_acts() {
 }
 
 std::vector<std::string_view> event_words() {
-  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "taken", "answered", "body", "zombies", "step", "signalled", "log", "queue", "load-begins", "load-ends"};
+  return {"ready", "worker-born", "worker-dead", "master-dead", "proxy-dead", "child-born", "child-dead", "connected", "asked", "taken", "answered", "body", "zombies", "step", "signalled", "log", "queue", "woken", "load-begins", "load-ends"};
 }
 
 const std::vector<ServerSetting>& server_settings() {

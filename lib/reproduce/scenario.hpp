@@ -105,6 +105,7 @@ struct Expect {
   Words any;                       // words one of which must be it: an outcome, a status, a rule; text of a log line
   std::string who;                 // the load, worker|master, the file, the event's name
   Words sure;                      // triage: certain, likely
+  double over = -1;                // event: counts those with a number of at least this
   bool twice = false;              // event: counts those whose text has been there before
   int at_least = 1, at_most = -1;  // -1: any number
   double within = 0;               // seconds, scaled; 0: before the end
