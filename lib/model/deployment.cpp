@@ -74,6 +74,9 @@ File file_of(std::string path, std::string shown, std::string text) {
     case Dialect::requirements: file.document = parse::settings::read_requirements(file.path, file.text); break;
     case Dialect::puma:
     case Dialect::unicorn: file.document = parse::settings::read_ruby(file.text, dialect); break;
+    case Dialect::apache: file.document = parse::settings::read_apache(file.text); break;
+    case Dialect::celery: file.document = parse::settings::read_celery(file.text); break;
+    case Dialect::gems: file.document = parse::settings::read_gems(file.text); break;
     case Dialect::database: file.document = parse::settings::read_database(file.text); break;
     case Dialect::alerts:
     case Dialect::compose:

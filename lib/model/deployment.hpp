@@ -169,6 +169,7 @@ struct Deployment {
   std::vector<Link> links;
   Balancer balancer;
   std::map<std::string, std::string, std::less<>> set;  // of servers, holders: what was asked about instead (--set); nginx keeps its own
+  std::vector<Backend> others;               // uwsgi's files that name an application, for its source alone; none of the joins knows them
   std::vector<Source> sources;               // the modules that servers load and what those import, where they lie here
   std::vector<Spot> check_runs;              // commands that only check a configuration (--check-config), which start no server
 };

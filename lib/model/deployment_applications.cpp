@@ -252,11 +252,44 @@ class Sources {
   int steps_ = 0;
 };
 
+// uwsgi names the module in `module = app:app`, `wsgi = app`, or as a file: `wsgi-file = app.py` with `callable = app`.
+std::optional<Backend> uwsgi_backend(const File& file, std::uint32_t index) {
+  if (file.document.dialect != parse::settings::Dialect::uwsgi || !file.template_language.empty()) return std::nullopt;
+  Backend server;
+  server.flavour = "uwsgi";
+  server.config = index;
+  std::string module, callable;
+  const auto put = [&](std::string_view name, std::string value, const Spot& at) { server.settings.insert_or_assign(std::string(name), Choices{{text_value(std::move(value)), "", at, From::configured}}); };
+  for (const auto& entry : file.document.entries) {
+    const Spot at{index, entry.value_at.line, entry.value_at.column, entry.value_at.at, entry.value_at.end};
+    if (entry.section != "uwsgi") continue;
+    if (entry.key == "module" || entry.key == "wsgi" || entry.key == "wsgi-file" || entry.key == "wsgi_file") {
+      module = entry.value;
+      if (const auto slash = module.rfind('/'); module.ends_with(".py") && base::starts_with(module, "/")) {
+        put("chdir", module.substr(0, slash), at);
+        module.erase(0, slash + 1);
+      }
+      if (module.ends_with(".py")) { module.resize(module.size() - 3); std::replace(module.begin(), module.end(), '/', '.'); }
+      server.at = at;
+    } else if (entry.key == "callable") callable = entry.value;
+    else if (entry.key == "chdir" || entry.key == "pythonpath") put(entry.key, entry.value, at);
+  }
+  if (module.empty()) return std::nullopt;
+  if (!callable.empty() && module.find(':') == std::string::npos) module += ":" + callable;
+  put("wsgi_app", module, server.at);
+  return server;
+}
+
 }  // namespace
 
 void add_applications(Deployment& all, const source::Host& host, const parse::nginx::Locate& locate) {
   Sources sources(all, host, locate);
   for (Backend& server : all.servers) sources.add(server);
+  for (std::uint32_t i = 0, last = static_cast<std::uint32_t>(all.files.size()); i < last; ++i)
+    if (auto server = uwsgi_backend(all.files[i], i)) {
+      sources.add(*server);
+      all.others.push_back(std::move(*server));
+    }
 }
 
 }  // namespace model

@@ -25,6 +25,9 @@ std::string_view dialect_text(Dialect dialect) {
     case Dialect::database: return "database.yml";
     case Dialect::alerts: return "alerting rules";
     case Dialect::reference: return "triage-server configuration";
+    case Dialect::apache: return "Apache configuration";
+    case Dialect::celery: return "Celery settings";
+    case Dialect::gems: return "Gemfile.lock";
   }
   return "file";
 }

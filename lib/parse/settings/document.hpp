@@ -10,7 +10,7 @@
 
 namespace parse::settings {
 
-enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits, database, alerts, reference };
+enum class Dialect : std::uint8_t { none, nginx, gunicorn, systemd, dockerfile, compose, kubernetes, procfile, supervisor, uwsgi, phpfpm, puma, unicorn, script, requirements, limits, database, alerts, reference, apache, celery, gems };
 /// "nginx configuration", "Dockerfile"...
 std::string_view dialect_text(Dialect dialect);
 
@@ -63,6 +63,14 @@ Document read_reference(std::string_view text);
 Document read_limits(std::string_view text);
 /// config/database.yml of Rails, whose values are often ERB: section = environment, its anchor's settings first.
 Document read_database(std::string_view text);
+/// Apache: `Directive value` lines, the section is the innermost that is no <If...>; WSGIDaemonProcess gives its options as keys of their own, too.
+Document read_apache(std::string_view text);
+/// Celery's settings in Python, as assignments, as attributes of app.conf, as arguments of app.conf.update() and as keys of a dict; names in the
+/// lower-case form of Celery 4 ("task_acks_late" of CELERY_TASK_ACKS_LATE). Section "task" for those of one task (@app.task(acks_late=True)), whose
+/// other arguments follow as entries with the same line in the section's place. "Celery" marks a Celery(...) call, "config_from_object" the like.
+Document read_celery(std::string_view text);
+/// Gemfile.lock: the gems that are installed, key = name, value = version.
+Document read_gems(std::string_view text);
 /// puma.rb and unicorn.rb: calls at the start of a line, `name arguments`; blocks are passed over.
 Document read_ruby(std::string_view text, Dialect dialect);
 

@@ -60,6 +60,25 @@ bool is_php(std::string_view text) { return has_line(text, "pm = ") || has_line(
 bool is_unicorn(std::string_view text) { return has_line(text, "worker_processes ") || has_line(text, "worker_processes("); }
 bool is_puma(std::string_view text) { return has_line(text, "preload_app!") || has_line(text, "plugin :") || has_line(text, "threads ") || (has_line(text, "workers ") && base::contains(text, "port ")); }
 
+// Directives that only Apache has.
+bool is_apache(std::string_view text) {
+  std::size_t lines = 0;
+  for (const auto whole : base::split(text, '\n')) {
+    const auto line = base::trim(whole);
+    if (++lines > 400) break;
+    for (const auto start : {"WSGIDaemonProcess "sv, "WSGIScriptAlias "sv, "MaxRequestWorkers "sv, "ServerRoot "sv, "LoadModule "sv, "<VirtualHost "sv, "PassengerAppRoot "sv})
+      if (base::starts_with(line, start)) return true;
+  }
+  return false;
+}
+
+// Python that makes a Celery application, or sets what only Celery reads.
+bool is_celery(std::string_view name, std::string_view text) {
+  if (name.starts_with("celeryconfig") || name.starts_with("celery_config")) return true;
+  if (base::contains(text, "from celery import") && base::contains(text, "Celery(")) return true;
+  return base::contains(text, "@shared_task(") || has_line(text, "CELERY_") || has_line(text, "    CELERY_");
+}
+
 bool mentions_server(std::string_view text) {
   return std::ranges::any_of(std::array{"gunicorn"sv, "uwsgi"sv, "uvicorn"sv, "puma"sv, "unicorn"sv, "flask run"sv, "runserver"sv, "hypercorn"sv}, [&](std::string_view word) { return base::contains(text, word); });
 }
@@ -78,6 +97,7 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if ((name.starts_with("requirements") || base::contains(path, "/requirements/")) && (ending == "txt" || ending == "in")) return Dialect::requirements;
   if (name == "Pipfile" || name == "Pipfile.lock" || name == "poetry.lock" || name == "uv.lock" || name == "pyproject.toml") return Dialect::requirements;
   if ((name == "limits.conf" || base::contains(path, "limits.d/")) && base::contains(head, "nofile")) return Dialect::limits;
+  if (name == "Gemfile.lock" || name == "gems.locked") return Dialect::gems;
   if (ending == "yml" || ending == "yaml") {
     if (name == "database.yml" && base::contains(text, "adapter:")) return Dialect::database;
     if (has_line(text, "groups:") && base::contains(text, "alert:") && base::contains(text, "expr:")) return Dialect::alerts;
@@ -97,8 +117,9 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if (ending != "py" && (is_php(head) || (ending == "conf" && base::contains(name, "php-fpm") && holds_section(head, "global]")))) return Dialect::phpfpm;
   if (ending == "py" || base::contains(name, "gunicorn")) {
     if (sure_of("gunicorn configuration", path, head) >= 60) return Dialect::gunicorn;
-    if (ending == "py") return Dialect::none;
+    if (ending == "py") return is_celery(name, text) ? Dialect::celery : Dialect::none;
   }
+  if ((ending == "conf" || ending == "load" || dot == std::string_view::npos || base::contains(path, "apache") || base::contains(path, "httpd")) && is_apache(text)) return Dialect::apache;
   // What ends like source code is source code: Pascal's units and PHP hold "server" and semicolons too.
   const bool plain_name = dot == std::string_view::npos || ending == "conf" || ending == "cfg" || ending == "nginx" || ending == "vhost" || ending == "inc" || ending == "site" || base::contains(path, "nginx") || base::contains(path, "/sites-");
   const bool domain = !plain_name && has_line(head, "server {") && base::contains(head, "listen ") && base::contains(head, "server_name ");

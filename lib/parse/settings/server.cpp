@@ -12,46 +12,6 @@ namespace {
 
 constexpr std::size_t longest_value = 256;
 
-// Apache's lines: "Directive value ..." inside <Section argument>. Includes are not followed here.
-Document read_apache(std::string_view text) {
-  Document out;
-  std::vector<std::string> sections;
-  std::uint32_t number = 0;
-  for (const auto line : base::split(text, '\n')) {
-    ++number;
-    std::string_view words = base::trim(line);
-    if (words.empty() || words[0] == '#' || out.entries.size() > 20'000) continue;
-    if (base::starts_with(words, "</")) {
-      if (!sections.empty()) sections.pop_back();
-      continue;
-    }
-    if (words[0] == '<') {
-      // What stands in <IfModule> holds where the module is there, which is the rule.
-      const std::string_view inside = words.substr(1, words.find('>') - 1);
-      sections.push_back(base::starts_with(inside, "If") ? std::string() : std::string(inside));
-      continue;
-    }
-    const std::size_t blank = words.find_first_of(" \t");
-    if (blank == std::string_view::npos) continue;
-    std::string section;
-    for (const std::string& one : sections)
-      if (!one.empty()) section = one;
-    const auto add = [&](std::string_view key, std::string_view value) {
-      Entry entry{section, std::string(key), std::string(base::trim(value)), {}, {}};
-      entry.key_at.line = entry.value_at.line = number;
-      entry.key_at.column = entry.value_at.column = static_cast<std::uint32_t>(words.data() - line.data()) + 1;
-      out.entries.push_back(std::move(entry));
-    };
-    const std::string_view directive = words.substr(0, blank), value = base::trim(words.substr(blank));
-    add(directive, value);
-    // "WSGIDaemonProcess site processes=2 threads=15 request-timeout=30"
-    if (directive != "WSGIDaemonProcess") continue;
-    for (const auto word : base::split(value, ' '))
-      if (const std::size_t equals = word.find('='); equals != std::string_view::npos) add(word.substr(0, equals), word.substr(equals + 1));
-  }
-  return out;
-}
-
 bool literal(std::string_view value) {
   if (value.empty()) return true;
   if (value.find("ENV") != std::string_view::npos || value.find("$(") != std::string_view::npos || value.find("${") != std::string_view::npos || value.find("%(") != std::string_view::npos || value.find("<%") != std::string_view::npos) return false;

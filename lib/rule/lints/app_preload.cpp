@@ -4,7 +4,8 @@
 #include <array>
 
 #include "base/text.hpp"
-#include "rule/lint.hpp"
+#include "base/words.hpp"
+#include "rule/entry.hpp"
 
 namespace rule {
 
@@ -60,46 +61,69 @@ bool undone(const Deployment& all, const Backend& server, bool engine) {
     }
     return false;
   };
-  if (server.config != model::no_file && mends(parse::python::module_of(all.files[server.config].text), true)) return true;
+  if (server.flavour == "gunicorn" && server.config != model::no_file && mends(parse::python::module_of(all.files[server.config].text), true)) return true;
   return std::ranges::any_of(server.application->imported, [&](int i) { return mends(all.sources[static_cast<std::size_t>(i)].what, false); });
 }
 
 bool has_hook(const Deployment& all, const Backend& server) {
-  if (server.config == model::no_file) return false;
+  if (server.flavour != "gunicorn" || server.config == model::no_file) return false;
   const Module config = parse::python::module_of(all.files[server.config].text);
   return !config.bound("post_fork").empty() || !config.bound("post_worker_init").empty();
 }
 
+// Each thing that importing the application opens, where `on` makes the import come before the fork.
+void opened(const Deployment& all, const Backend& server, const char* rule, const Spot& on, const std::string& under, std::vector<Draft>& drafts) {
+  if (!server.application || server.application->source < 0) { drafts.push_back(lint_unknown(all, rule, on, "the application's source")); return; }
+  for (const int index : server.application->imported) {
+    const model::Source& source = all.sources[static_cast<std::size_t>(index)];
+    for (const Call& call : source.what.calls) {
+      if (!call.function.empty()) continue;
+      const auto found = opened_by(source.what, call);
+      if (!found || undone(all, server, found->engine)) continue;
+      const Spot at{source.file, call.at.line, call.at.column, call.offset, call.offset + call.callee.size()};
+      if (!found->engine && has_hook(all, server)) { drafts.push_back(lint_unknown(all, rule, at, "what the hook behind the fork does about it")); continue; }
+      Draft draft = lint_draft(all, rule, at, {{"value", std::string(found->what)}, {"better", server.flavour == "uwsgi" ? "lazy-apps = true, or open it behind the fork (@postfork), or at the first request" : std::string(found->remedy)}, {"name", call.callee}, {"under", under}});
+      draft.level = found->level;
+      also(all, draft, on);
+      drafts.push_back(std::move(draft));
+    }
+  }
+}
+
+// uWSGI imports the application in its master and forks, unless lazy-apps; @postfork is its hook.
+void uwsgi(const Deployment& all, const Backend& server, std::vector<Draft>& drafts) {
+  constexpr auto rule = "uwsgi.fork-unsafe";
+  const model::File& file = all.files[server.config];
+  if (switched_on(entry_of(file, "uwsgi", {"lazy-apps", "lazy"}))) return;
+  const auto* processes = entry_of(file, "uwsgi", {"processes", "workers", "cheaper"});
+  if (!processes) return;  // one process
+  const auto count = base::read_number(processes->value);
+  if (count && *count < 2) return;
+  if (!count) { drafts.push_back(lint_unknown(all, rule, spot_of(server.config, processes->value_at), processes->value)); return; }
+  if (server.application)
+    for (const int index : server.application->imported) {
+      const std::string& text = all.files[all.sources[static_cast<std::size_t>(index)].file].text;
+      if (base::contains(text, "postfork") || base::contains(text, "post_fork_hook")) return;
+    }
+  opened(all, server, rule, server.at, "", drafts);
+}
+
 void look(const Deployment& all, std::vector<Draft>& drafts) {
-  constexpr auto rule = "gunicorn.preload-fork-unsafe";
   for (const Backend& server : all.servers) {
     if (server.flavour != "gunicorn") continue;
     const auto preload = server.settings.find("preload_app");
     if (preload == server.settings.end()) continue;
     const auto on = std::ranges::find_if(preload->second, [](const Choice& choice) { return choice.value.known() && choice.value.number != 0; });
-    if (on == preload->second.end()) continue;
-    if (!server.application || server.application->source < 0) { drafts.push_back(lint_unknown(all, rule, on->at, "the application's source")); continue; }
-    for (const int index : server.application->imported) {
-      const model::Source& source = all.sources[static_cast<std::size_t>(index)];
-      for (const Call& call : source.what.calls) {
-        if (!call.function.empty()) continue;
-        const auto opened = opened_by(source.what, call);
-        if (!opened || undone(all, server, opened->engine)) continue;
-        const Spot at{source.file, call.at.line, call.at.column, call.offset, call.offset + call.callee.size()};
-        if (!opened->engine && has_hook(all, server)) { drafts.push_back(lint_unknown(all, rule, at, "what the hook behind the fork does about it")); continue; }
-        Draft draft = lint_draft(all, rule, at, {{"value", std::string(opened->what)}, {"better", std::string(opened->remedy)}, {"name", call.callee}, {"under", on->when.empty() ? "" : " when " + on->when}});
-        draft.level = opened->level;
-        also(all, draft, on->at);
-        drafts.push_back(std::move(draft));
-      }
-    }
+    if (on != preload->second.end()) opened(all, server, "gunicorn.preload-fork-unsafe", on->at, on->when.empty() ? "" : " when " + on->when, drafts);
   }
+  for (const Backend& server : all.others)
+    if (server.flavour == "uwsgi") uwsgi(all, server, drafts);
 }
 
 }  // namespace
 
 namespace lints_of {
-extern const Lint app_preload = {"app_preload", {"gunicorn.preload-fork-unsafe"}, look};
+extern const Lint app_preload = {"app_preload", {"gunicorn.preload-fork-unsafe", "uwsgi.fork-unsafe"}, look};
 }
 
 }  // namespace rule

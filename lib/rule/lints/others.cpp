@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "base/words.hpp"
 #include "flavour/nginx_time.hpp"
+#include "rule/entry.hpp"
 #include "rule/lint.hpp"
 
 namespace rule {
@@ -19,22 +20,8 @@ using model::Spot;
 using parse::settings::Dialect;
 using parse::settings::Entry;
 
-Spot spot_of(std::uint32_t file, const parse::settings::Place& at) { return {file, at.line, at.column, at.at, at.end}; }
-
-// uwsgi takes - and _ for the same.
-std::string plain(std::string_view key) {
-  std::string out(key);
-  std::replace(out.begin(), out.end(), '_', '-');
-  return out;
-}
-
-const Entry* find(const model::File& file, std::string_view section, std::initializer_list<std::string_view> keys) {
-  for (const Entry& entry : file.document.entries)
-    if (entry.section == section && std::ranges::find(keys, plain(entry.key)) != keys.end()) return &entry;
-  return nullptr;
-}
-
-bool on(const Entry* entry) { return entry && entry->value != "false" && entry->value != "0" && entry->value != "no"; }
+const Entry* find(const model::File& file, std::string_view section, std::initializer_list<std::string_view> keys) { return entry_of(file, section, keys); }
+bool on(const Entry* entry) { return switched_on(entry); }
 
 // Who stops uwsgi with QUIT or INT, which it takes for a stop: systemd's KillSignal, supervisor's stopsignal, an image's STOPSIGNAL.
 bool stopped_by_quit(const Deployment& all) {
@@ -58,12 +45,7 @@ std::vector<std::pair<double, Spot>> read_timeouts(const Deployment& all, std::s
   return out;
 }
 
-// A setting of its own below this one; of the forms only ini has lines for that.
-void add_line(const Deployment& all, Draft& draft, const Spot& beside, const std::string& line) {
-  const std::string& text = all.files[beside.file].text;
-  const auto end = std::min(text.find('\n', beside.end), text.size());
-  if (text.find("[uwsgi]") != std::string::npos && base::trim(std::string_view(text).substr(beside.end, end - beside.end)).starts_with("=")) edit(all, draft, beside.file, end, end, "\n" + line);
-}
+void add_line(const Deployment& all, Draft& draft, const Spot& beside, const std::string& line) { rule::add_line(all, draft, beside, "[uwsgi]", line); }
 
 void uwsgi(const Deployment& all, std::vector<Draft>& drafts) {
   std::size_t runs = 0;
