@@ -116,6 +116,8 @@ void shutdown(const Deployment& all, const Route& route, std::vector<Draft>& dra
     if (most.by == "kill" || most.seconds == no_limit || chain.proxy.read.seconds <= most.seconds) continue;
     Draft draft = lint_draft(all, "chain.shutdown-chain", at, {{"name", route.location}, {"value", number_text(most.seconds)}, {"other", number_text(chain.proxy.read.seconds)}, {"under", variant.when.empty() ? "" : " when " + variant.when}, {"guess", guess_text(route)}});
     also(all, draft, spot_of(route, "proxy", "_read_timeout"));
+    // A read timeout of a little more is headroom, and no promise that requests take that long.
+    if (chain.proxy.read.seconds <= 2 * most.seconds) draft.level = Level::note;
     draft.prediction = "a request with more than " + number_text(most.seconds) + " to go when the stop begins: 502 at " + number_text(most.seconds + chain.stop.before);
     drafts.push_back(std::move(draft));
     return;

@@ -157,11 +157,15 @@ void images(const Deployment& all, std::vector<Draft>& drafts) {
     if (!dev.empty() && !for_development(file.path)) drafts.push_back(lint_draft(all, "container.dev-server", at, {{"name", dev}}));
   }
   for (const Holder& holder : all.holders) {
-    if (holder.kind != Holder::Kind::process && holder.kind != Holder::Kind::unit && holder.kind != Holder::Kind::program && holder.kind != Holder::Kind::pod) continue;
+    if (holder.kind == Holder::Kind::image || holder.kind == Holder::Kind::script) continue;
     const Choice* command = model::only_choice(holder.settings, holder.kind == Holder::Kind::unit ? "exec_start" : "command");
     if (!command || !command->at.known()) continue;
-    const std::string dev = dev_server(command->value.text);
-    if (!dev.empty() && !for_development(all.files[command->at.file].path)) drafts.push_back(lint_draft(all, "container.dev-server", command->at, {{"name", dev}}));
+    const std::string dev = dev_server(command->value.text), &path = all.files[command->at.file].path;
+    if (dev.empty() || for_development(path)) continue;
+    Draft draft = lint_draft(all, "container.dev-server", command->at, {{"name", dev}});
+    // A compose file without a word on what it is for is most often one for development.
+    if (holder.kind == Holder::Kind::service && !base::contains(base::file_name(path), "prod")) draft.level = Level::note;
+    drafts.push_back(std::move(draft));
   }
 }
 

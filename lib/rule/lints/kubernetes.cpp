@@ -39,6 +39,13 @@ std::string heavy_package(const Deployment& all) {
 
 void probes(const Deployment& all, const Holder& pod, std::vector<Draft>& drafts) {
   const Choice *liveness = setting(pod, "liveness"), *readiness = setting(pod, "readiness");
+  // A readiness probe that gives up takes the pod out of the service for a while: no restart.
+  const Choice *waits = setting(pod, "readiness_timeoutSeconds"), *served = setting(pod, "serves");
+  if (readiness && readiness->value.text == "http" && served && served->value.number != 0 && !server_of(all, pod).empty() && waits && waits->value.known() && waits->value.number <= 1 && !liveness) {
+    Draft draft = lint_draft(all, "kubernetes.probe-timeout-1s", waits->from == model::From::configured ? waits->at : readiness->at, {{"detail", waits->from == model::From::configured ? "timeoutSeconds is 1" : "timeoutSeconds is not set: 1"}});
+    draft.level = Level::note;
+    drafts.push_back(std::move(draft));
+  }
   if (!liveness) return;
   if (server_of(all, pod).empty()) {
     for (const char* rule : {"kubernetes.probe-timeout-1s", "kubernetes.no-startup-probe"}) drafts.push_back(lint_unknown(all, rule, liveness->at, "what the container runs"));

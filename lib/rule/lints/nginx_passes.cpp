@@ -84,13 +84,25 @@ void names(const Deployment& all, const Nginx& nginx, std::vector<Draft>& drafts
   }
 }
 
+// Headers are set where this is in force, and neither the name nor the client is among them; nor further out, where nginx.header-redefinition asks.
+bool only_other_headers(const Nginx& nginx, const model::InForce& found) {
+  for (int block = found.block; block >= 0; block = nginx.blocks[static_cast<std::size_t>(block)].parent) {
+    if (!model::own(nginx, block, "include").empty()) return false;
+    for (const Node* node : model::own(nginx, block, "proxy_set_header")) {
+      const std::string name = lower(node->directive.argument(0));
+      if (name == "host" || base::starts_with(name, "x-") || name == "forwarded") return false;
+    }
+  }
+  return true;
+}
+
 // Only where the server behind is known to be an application's: a pass to a bucket or another site wants its own name.
 void forwarded(const Deployment& all, std::vector<Draft>& drafts) {
   for (const model::Link& link : all.links) {
     const Nginx& nginx = *all.nginx[link.nginx];
     const Pass& pass = nginx.passes[link.pass];
     const auto found = model::in_force(nginx, pass.block, "proxy_set_header");
-    if (found.node) continue;
+    if (found.node && !only_other_headers(nginx, found)) continue;
     if (link.guess && all.servers.size() > 1) continue;  // which of several it reaches is not known
     if (found.unsure) { drafts.push_back(lint_unknown(all, "nginx.missing-forwarded-headers", pass.at, "what an include sets")); continue; }
     Draft draft = lint_draft(all, "nginx.missing-forwarded-headers", pass.at, {{"guess", link.guess ? " (a guess: " + link.why + ")" : ""}});

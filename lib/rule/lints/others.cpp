@@ -161,6 +161,19 @@ void php(const Deployment& all, std::vector<Draft>& drafts) {
   }
 }
 
+// "60", "5 * 60", "1_000": what Ruby files write for seconds.
+std::optional<long> ruby_number(std::string_view text) {
+  long product = 1;
+  for (const auto part : base::split(text, '*')) {
+    std::string digits;
+    for (const char c : base::trim(part)) if (c != '_') digits += c;
+    const auto number = base::read_number(digits);
+    if (!number || *number < 0 || *number > 1'000'000 || product > 1'000'000) return std::nullopt;
+    product *= static_cast<long>(*number);
+  }
+  return product;
+}
+
 void ruby(const Deployment& all, std::vector<Draft>& drafts) {
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
     const model::File& file = all.files[i];
@@ -171,7 +184,7 @@ void ruby(const Deployment& all, std::vector<Draft>& drafts) {
       continue;
     }
     for (const Entry& entry : file.document.entries) {
-      const auto number = base::read_number(entry.value);
+      const auto number = ruby_number(entry.value);
       const Spot at = spot_of(i, entry.value_at);
       const auto open = [&](const char* rule) { drafts.push_back(lint_unknown(all, rule, at, entry.value)); };
       if (puma && entry.key == "worker_timeout") {
