@@ -87,7 +87,8 @@ void names(const Deployment& all, const Nginx& nginx, std::vector<Draft>& drafts
 // Headers are set where this is in force, and neither the name nor the client is among them; nor further out, where nginx.header-redefinition asks.
 bool only_other_headers(const Nginx& nginx, const model::InForce& found) {
   for (int block = found.block; block >= 0; block = nginx.blocks[static_cast<std::size_t>(block)].parent) {
-    if (!model::own(nginx, block, "include").empty()) return false;
+    for (const Node* node : model::own(nginx, block, "include"))
+      if (!node->directive.argument(0).ends_with("mime.types")) return false;
     for (const Node* node : model::own(nginx, block, "proxy_set_header")) {
       const std::string name = lower(node->directive.argument(0));
       if (name == "host" || base::starts_with(name, "x-") || name == "forwarded") return false;
