@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "base/words.hpp"
 #include "reproduce/library.hpp"
+#include "reproduce/moved_nginx.hpp"
 #include "reproduce/scale.hpp"
 
 namespace reproduce {
@@ -79,11 +80,12 @@ std::vector<std::string> hints_of(const Json& finding) {
   return hints;
 }
 
-// 0: no; 1: it may say so among others; 2: that is what it proves.
+// 0: no; 1: it may say so among others; 2: that is what it proves. Where triage is expected not to know, it proves something else.
 int proves(const Scenario& scenario, const std::string& rule) {
   int most = 0;
+  const Words unsure{"unknown"};
   for (const Expect& one : scenario.expects)
-    if (one.kind == Expect::Kind::triage && one.at_least > 0 && one.at_most != 0 && std::find(one.any.begin(), one.any.end(), rule) != one.any.end()) most = std::max(most, one.any.front() == rule ? 2 : 1);
+    if (one.sure != unsure && one.kind == Expect::Kind::triage && one.at_least > 0 && one.at_most != 0 && std::find(one.any.begin(), one.any.end(), rule) != one.any.end()) most = std::max(most, one.any.front() == rule ? 2 : 1);
   return most;
 }
 
@@ -151,6 +153,32 @@ class Maker {
       scenario_["proxy"]["set"][name] = number_text(*seconds) + "s";
       if (const auto was = read_seconds(before); was && *was > 0) stretch(*seconds / *was, fmt::format("{} is {}s", name, number_text(*seconds)));
     }
+  }
+
+  // The incident's own nginx.conf, where the scenario has a proxy whose effect does not hang on lines of its own.
+  void configuration(const parse::nginx::Tree& tree) {
+    if (!scenario_.contains("proxy") || !scenario_["proxy"].is_object()) return assume("nginx was in front; the scenario asks the server itself");
+    Json& proxy = scenario_["proxy"];
+    const auto keep = [&](const std::string& why) { assume("the scenario's own nginx.conf is taken, with the limits of the incident's: " + why); };
+    for (const char* own : {"conf", "http", "upstream", "peers"})
+      if (proxy.contains(own)) return keep(fmt::format("it shows by its '{}'", own));
+    if (at(at(scenario_, "network"), "link").is_object()) return keep("a link stands between");
+    std::vector<std::string> asked;
+    for (const Json& load : at(scenario_, "load"))
+      if (text_at(load, "to") != "server") asked.push_back(load.contains("path") ? text_at(load, "path") : "/hello");
+    auto [moved, why] = move_nginx(tree, asked);
+    if (!moved) return keep(why);
+    if (proxy.contains("set"))
+      for (const auto& [name, value] : proxy["set"].items())
+        if (!base::contains(moved->text, " " + name + " ")) return keep(name + " is not set there");
+    proxy.erase("set");
+    proxy["conf"] = "nginx.conf";
+    Json lines = Json::array();
+    for (const auto line : base::split(moved->text, '\n'))
+      if (!line.empty()) lines.push_back(std::string(line));
+    scenario_["files"].push_back(Json{{"path", "nginx.conf"}, {"text", std::move(lines)}});
+    assume("nginx.conf is the incident's: its addresses, user, logs and paths are the run's");
+    for (std::string& one : moved->changed) assume("nginx.conf: " + std::move(one));
   }
 
   void memory() {
@@ -292,7 +320,7 @@ std::string name_of(std::string_view from) {
 
 }  // namespace
 
-base::Result<Derived> scenario_of(std::string_view report_text, std::string_view chain_text, const std::string& from) {
+base::Result<Derived> scenario_of(std::string_view report_text, std::string_view chain_text, const std::string& from, const parse::nginx::Tree* nginx) {
   const Json report = Json::parse(report_text, nullptr, false), chain = Json::parse(chain_text, nullptr, false);
   const std::string doing = "making a scenario of " + base::printable(from, 200);
   if (!report.is_object() || text_at(report, "schema") != "triage.report/1") return base::fail({base::Kind::malformed, doing, "triage gave no report", "run triage --from on the same paths and read what it says", 0});
@@ -316,6 +344,7 @@ base::Result<Derived> scenario_of(std::string_view report_text, std::string_view
   maker.memory();
   maker.exit_code();
   maker.request();
+  if (nginx) maker.configuration(*nginx);
   Json scenario = maker.finish();
   scenario["name"] = out.name;
   scenario["proves"] = base::printable(text_at(*finding, "message"), 300);

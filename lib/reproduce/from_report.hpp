@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "parse/nginx/tree.hpp"
 
 namespace reproduce {
 
@@ -19,7 +20,8 @@ struct Derived {
 };
 
 /// `report`: what `triage --format json` printed. `chain`: what `triage-timeouts --format json` did, "" none. `from`: the incident's name, for people.
+/// `nginx`: its configuration, nullptr none; it takes the place of the scenario's own proxy where it leads there.
 /// Fails where the verdict is unknown (there is nothing to make appear) and where no scenario proves it.
-base::Result<Derived> scenario_of(std::string_view report, std::string_view chain, const std::string& from);
+base::Result<Derived> scenario_of(std::string_view report, std::string_view chain, const std::string& from, const parse::nginx::Tree* nginx = nullptr);
 
 }  // namespace reproduce

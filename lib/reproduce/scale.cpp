@@ -55,10 +55,11 @@ std::string filled(std::string_view text, const Scale& scale, const std::vector<
     const auto close = text.substr(0, 40).find('}');
     std::string_view word = close == std::string_view::npos ? std::string_view() : text.substr(1, close - 1);
     const auto named = std::ranges::find(names, word, &Named::name);
-    const bool whole = word.ends_with('!');
-    if (whole) word.remove_suffix(1);
+    const bool whole = word.ends_with('!'), fine = word.ends_with('~');
+    if (whole || fine) word.remove_suffix(1);
     const auto seconds = word.empty() || (word.back() >= '0' && word.back() <= '9') ? std::nullopt : read_seconds(word);   // a bare number in braces is a program's own
     if (named != names.end()) out += named->value;
+    else if (seconds && fine) out += std::to_string(std::max(1L, std::lround(1000 * scale.seconds(*seconds)))) + "ms";
     else if (seconds) out += whole ? std::to_string(scale.whole("", *seconds)) : number_text(scale.seconds(*seconds));
     else {
       out += '{';

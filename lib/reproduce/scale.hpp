@@ -23,7 +23,8 @@ std::optional<double> read_bytes(std::string_view text);
 /// 3 -> "3", 0.75 -> "0.75": at most three digits behind the point.
 std::string number_text(double value);
 
-/// Places in texts: {30s} becomes the scaled seconds as a number, {30s!} whole ones, {name} the value of that name. Everything else, and every brace
+/// Places in texts: {30s} becomes the scaled seconds as a number, {30s!} whole ones, {30s~} milliseconds with
+/// their unit ("30000ms"), {name} the value of that name. Everything else, and every brace
 /// of a program's own, stays.
 struct Named { std::string name, value; };
 std::string filled(std::string_view text, const Scale& scale, const std::vector<Named>& names);
