@@ -30,6 +30,8 @@ const SystemCall* system_call(long number) {
       SystemCall{SYS_futex, "futex"},
       SystemCall{SYS_nanosleep, "nanosleep"},
       SystemCall{SYS_clock_nanosleep, "clock_nanosleep"},
+      SystemCall{SYS_clone, "clone"},
+      SystemCall{SYS_clone3, "clone3"},
       SystemCall{SYS_wait4, "wait4"},
       SystemCall{SYS_waitid, "waitid"},
       SystemCall{SYS_ppoll, "ppoll", false, true},
@@ -57,6 +59,7 @@ const SystemCall* system_call(long number) {
       SystemCall{SYS_pidfd_open, "pidfd_open"},
 #ifdef SYS_open
       SystemCall{SYS_open, "open"},
+      SystemCall{SYS_vfork, "vfork"},
       SystemCall{SYS_creat, "creat"},
       SystemCall{SYS_pipe, "pipe"},
       SystemCall{SYS_dup2, "dup2", true},

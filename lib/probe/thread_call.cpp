@@ -123,7 +123,7 @@ class Sayer {
     const auto what = argument(1) & FUTEX_CMD_MASK;
     if (what != FUTEX_WAIT && what != FUTEX_WAIT_BITSET && what != FUTEX_LOCK_PI) return;
     add(argument(3) == 0 ? "without a limit" : "with a limit");
-    call_.on = argument(1) & FUTEX_PRIVATE_FLAG ? own_lock : shared_lock;
+    call_.on = !(argument(1) & FUTEX_PRIVATE_FLAG) ? shared_lock : argument(3) == 0 ? own_lock : own_lock_for_a_time;
   }
 
   void slept() {

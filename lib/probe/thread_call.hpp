@@ -25,7 +25,7 @@ struct CallLine {
 std::optional<CallLine> read_call_line(std::string_view text);
 
 /// What a futex leads to: only this process's threads can wake it, or those of others, too (FUTEX_PRIVATE_FLAG).
-constexpr std::string_view own_lock = "a lock in its own memory", shared_lock = "a lock that processes share";
+constexpr std::string_view own_lock = "a lock in its own memory", own_lock_for_a_time = "a lock in its own memory, for a limited time", shared_lock = "a lock that processes share";
 
 struct ThreadCall {
   std::string name;                          // "recvfrom"; "system call 999"; "" none

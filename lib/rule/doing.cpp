@@ -50,7 +50,7 @@ bool has_application(const ThreadStack& stack) { return std::any_of(stack.python
 int weight(const ThreadStack& stack, int pid) {
   int weight = 0;
   if (!stack.python.empty()) weight += 1;
-  if (has_application(stack)) weight += 8;
+  if (has_application(stack)) weight += in_the_background(stack) ? 1 : 8;
   if (stack.gil) weight += 4;
   if (stack.tid == pid) weight += 2;
   return weight;
@@ -112,6 +112,12 @@ std::string owner_of(std::string_view file) {
   for (const std::string_view script : scripts)
     if (name == script) return std::string(script);
   return {};
+}
+
+bool in_the_background(const ThreadStack& stack) {
+  const auto outermost = std::find_if(stack.python.rbegin(), stack.python.rend(), of_application);
+  return outermost != stack.python.rend() && outermost != stack.python.rbegin() &&
+         std::all_of(stack.python.rbegin(), outermost, [](const StackFrame& frame) { return frame.file.ends_with("/threading.py"); });
 }
 
 std::vector<std::string> folded(const std::vector<StackFrame>& frames) {

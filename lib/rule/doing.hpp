@@ -15,6 +15,9 @@ evidence::FactId served_by(const Look& look, const model::Life& life);
 /// Whose code a file is: "" the application's own, "python" the standard library, else the package ("gunicorn", "django"). By its path alone.
 std::string owner_of(std::string_view file);
 
+/// Does the application's code run there in a thread that it started itself (its own loop, not what a server or a pool called)? It serves nobody.
+bool in_the_background(const evidence::ThreadStack& stack);
+
 /// A stack for people: the innermost frame of the application first, then where it led inside, then who called it, with runs of other people's
 /// frames folded into one line. Without a frame of the application: the three innermost, the rest folded.
 std::vector<std::string> folded(const std::vector<evidence::StackFrame>& frames);
