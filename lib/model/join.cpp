@@ -121,6 +121,13 @@ bool died_of_fault(const Life& life) {
   return signal && std::find(faults.begin(), faults.end(), *signal) != faults.end();
 }
 
+// What the log only calls a signal (mod_wsgi: an exit code as well) is one where it is the one that the kernel's line is about.
+bool may_be(const Life& life, const KernelCrash& crash) {
+  if (life.signal || !life.told) return true;
+  const int number = crash.kind == "divide" ? 8 : crash.kind == "invalid-opcode" ? 4 : crash.kind == "bus" ? 7 : 11;
+  return *life.told == number;
+}
+
 // By elimination time must agree wherever the clocks are tied: seconds, not a minute.
 bool near_in_time(const Stack& stack, const Evidence& evidence, const Life& life, const Fact& fact) {
   const auto distance = distance_between(stack, evidence, fact, life.ended);
@@ -272,7 +279,7 @@ void join_crashes(Stack& stack, const Evidence& evidence) {
     const auto& crash = std::get<KernelCrash>(fact.what);
     std::vector<Life*> fitting;
     for (Life& life : stack.lives) {
-      if (life.server == SIZE_MAX || life.crash != no_fact || !died_of_fault(life)) continue;
+      if (life.server == SIZE_MAX || life.crash != no_fact || !died_of_fault(life) || !may_be(life, crash)) continue;
       const Server& server = stack.servers[life.server];
       const int host = life.host_pid ? life.host_pid : server.namespaced ? 0 : life.pid;
       const bool own_thread = host == 0 || (crash.tid > host && crash.tid - host < 4096);

@@ -186,3 +186,24 @@ TEST_CASE("a kernel log covers a moment only from record to record, without a ho
   source.lost = true;
   CHECK_FALSE(covers(50));
 }
+
+TEST_CASE("a number that may be an exit code is a crash only where the kernel's line is about that signal") {
+  for (const auto& [number, crashed] : {std::pair{7, false}, {11, true}}) {
+    scene::Scene of;
+    of.started(0, 2, {3});
+    evidence::WorkerReaped reaped;
+    reaped.signal = number;
+    reaped.either = true;
+    of.line(10, 2, reaped, 3);
+    evidence::KernelCrash crash;
+    crash.tid = 5194;   // another container's, of the same program
+    crash.comm = "gunicorn: worke";
+    crash.kind = "segfault";
+    of.record(100, crash, 5194);
+    const model::Stack stack = model::build(of.evidence);
+    const model::Life* const one = scene::life(stack, 3);
+    REQUIRE(one);
+    CAPTURE(number);
+    CHECK((one->crash != evidence::no_fact) == crashed);
+  }
+}
