@@ -17,13 +17,16 @@ using namespace evidence;
 bool starts_with(std::string_view text, std::string_view start) { return text.starts_with(start); }
 
 // "Hard time limit (3s) exceeded for NAME[ID]" names no process; the next one that the main process killed is the one that ran it.
-struct Pending { WorkerTimedOut what; std::optional<base::Instant> when; Kept kept; };
+// lost: another process had ended within the limit. Its task stays known for ten seconds and more, and when its time is up the main process says
+// this line and finds nobody to kill (billiard/pool.py on_hard_timeout, 4.1.0: _process_by_pid).
+struct Pending { WorkerTimedOut what; std::optional<base::Instant> when; Kept kept; bool lost = false; };
 
 struct Reading : State {
   bool named = false;
   bool swallowing = false;   // billiard's traceback under "Task handler raised error": it is the main process's, not the task's
   bool loading = false;      // "Unable to load celery application." stands above its reason
   std::deque<Pending> pending;
+  std::optional<base::Instant> last_end;   // of a process that no limit ended
 };
 
 // "[2026-11-22 11:02:10,485: ERROR/MainProcess] "
@@ -68,6 +71,8 @@ bool process_ended(Reading& state, std::string_view text, const Said& say) {
     say(std::move(state.pending.front().what), pid);
     state.pending.pop_front();
     if (!task.empty()) say(interrupted("task " + task), pid);
+  } else {
+    state.last_end = say.when;
   }
   return say(what, pid);
 }
@@ -117,7 +122,8 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         what.limit_s = seconds_after(text, "Hard time limit (");
         what.request = some(base::between(text, "exceeded for ", "[").value_or(""), 200);
         if (state.pending.size() == 64) state.pending.pop_front();
-        state.pending.push_back({std::move(what), say.when, Kept(with)});
+        const bool lost = state.last_end && say.when && say.when->at >= state.last_end->at && static_cast<double>(say.when->at - state.last_end->at) <= (what.limit_s + 1) * 1e9;
+        state.pending.push_back({std::move(what), say.when, Kept(with), lost});
         return true;
       }
       return false;
@@ -127,7 +133,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
         if (state.pending.size() == 64) state.pending.pop_front();
         WorkerTimedOut what;
         what.boot = true;
-        state.pending.push_back({std::move(what), say.when, Kept(with)});
+        state.pending.push_back({std::move(what), say.when, Kept(with), false});
         return true;
       }
       if (starts_with(text, "Task handler raised error: ")) { name(state, say); return state.swallowing = true; }
@@ -144,6 +150,7 @@ bool collecting(const State& state) { return static_cast<const Reading&>(state).
 // The log ends, or the server did, before it said which process had gone.
 void unnamed(Reading& state, Sink& sink) {
   for (Pending& one : state.pending) {
+    if (one.lost) continue;
     const Record record = one.kept.record();
     Said{record, sink, one.when, 0}(std::move(one.what), 0);
   }

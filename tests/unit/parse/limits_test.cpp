@@ -4,7 +4,7 @@
 #include "base/text.hpp"
 #include "evidence/vocabulary.hpp"
 
-namespace parse::formats_of { extern const Format limits, packages; }
+namespace parse::formats_of { extern const Format celery, limits, packages; }
 
 using namespace parse;  // NOLINT: a test of one room
 
@@ -37,6 +37,33 @@ TEST_CASE("memory limits of other servers and of their watchdogs") {
   CHECK(told(formats_of::limits, "[30700] PumaWorkerKiller: Rolling Restart. 2 workers consuming total: 612.5 mb. Sending TERM to pid 30712.") == "-");
   CHECK(told(formats_of::limits, "#<Unicorn::HttpServer:0x1>: worker (pid: 1234) exceeds memory limit (400000000 bytes > 300000000 bytes)") == "unicorn memory 1234 'unicorn-worker-killer' 400000000 of 300000000");
   CHECK(told(formats_of::limits, "*** EVIL RELOAD ON WORKER 1 RSS: 75665408 (pid: -4) ***") == "-");
+  CHECK(told(formats_of::limits, "Mon Nov 23 09:05:38 2026 - *** EVIL RELOAD ON WORKER 1 RSS: 75665408 (pid: 3) ***") == "uwsgi memory 3 'evil-reload-on-rss' 75665408 of 0 killed");   // log-date
+}
+
+// The pids that the log gives up on, each followed by a blank.
+static std::string timed_out(std::initializer_list<std::string_view> lines) {
+  evidence::Evidence evidence;
+  Sink sink(evidence, evidence.add_source({}));
+  const auto state = formats_of::celery.start();
+  for (const std::string_view text : lines) {
+    Record record;
+    record.line = record.text = text;
+    formats_of::celery.step(*state, record, sink);
+  }
+  formats_of::celery.finish(*state, sink);
+  std::string pids;
+  for (const auto& fact : evidence.facts)
+    if (evidence::as<evidence::WorkerTimedOut>(fact)) pids += std::to_string(fact.about.pid) + " ";
+  return pids;
+}
+
+TEST_CASE("a hard limit of a task whose process is gone kills nobody") {
+  constexpr std::string_view exited = "[2026-11-23 08:59:27,089: ERROR/MainProcess] Process 'ForkPoolWorker-2' pid:6 exited with 'exitcode 7'", limit = "[2026-11-23 08:59:30,304: ERROR/MainProcess] Hard time limit (3s) exceeded for request[905ad860]",
+                             killed = "[2026-11-23 08:59:30,404: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:5 exited with 'signal 9 (SIGKILL)'", late = "[2026-11-23 08:59:40,304: ERROR/MainProcess] Hard time limit (3s) exceeded for request[905ad861]";
+  CHECK(timed_out({exited, limit}) == "");
+  CHECK(timed_out({exited, limit, killed}) == "5 ");
+  CHECK(timed_out({limit, killed}) == "5 ");
+  CHECK(timed_out({exited, late}) == "0 ");   // the log ends before it says whom
 }
 
 TEST_CASE("soft time limits") {
