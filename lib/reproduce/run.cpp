@@ -100,10 +100,10 @@ Run failed(const Job& job, std::string why) {
 
 }  // namespace
 
-std::vector<std::string> servers_for(const Scenario& scenario, const std::string& wanted, std::vector<Run>& skipped) {
+std::vector<std::string> servers_for(const Scenario& scenario, const Words& wanted, std::vector<Run>& skipped) {
   std::vector<std::string> servers;
   for (const std::string& server : scenario.on) {
-    if (!wanted.empty() && wanted != server) continue;
+    if (!meant(wanted, server)) continue;
     std::string why;
     if (server_program(server).empty()) why = server + " is not installed here" + (server_kind(server) ? " (" + std::string(server_kind(server)->package) + ")" : "");
     else if (with_front(scenario, server).proxy.present && program("nginx").empty()) why = "nginx is not installed here";

@@ -17,7 +17,7 @@ using Watch = std::function<void(std::size_t job, const Event&)>;
 /// In the order of `jobs`; `together` at a time. `stop`: asked between events, true ends everything in order (what did not end is an error in its Run).
 std::vector<Run> run_jobs(const std::vector<Job>& jobs, int together, const Watch& watch, const std::function<bool()>& stop);
 
-/// The servers among the scenario's that `wanted` ("" all) and this machine allow; `skipped` says why one is left out.
-std::vector<std::string> servers_for(const Scenario& scenario, const std::string& wanted, std::vector<Run>& skipped);
+/// The servers among the scenario's that `wanted` (empty: all) and this machine allow; `skipped` says why one is left out.
+std::vector<std::string> servers_for(const Scenario& scenario, const Words& wanted, std::vector<Run>& skipped);
 
 }  // namespace reproduce

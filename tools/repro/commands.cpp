@@ -61,7 +61,7 @@ int run(const Options& options, const std::vector<reproduce::Scenario>& scenario
   for (int i = 0; i < options.repeat; ++i) {
     skipped.clear();
     for (const reproduce::Scenario& one : scenarios)
-      for (const std::string& server : reproduce::servers_for(one, options.server, skipped)) jobs.push_back({&one, server, {options.seed + static_cast<std::uint64_t>(i), options.scale, options.keep}});
+      for (const std::string& server : reproduce::servers_for(one, options.servers, skipped)) jobs.push_back({&one, server, {options.seed + static_cast<std::uint64_t>(i), options.scale, options.keep}});
   }
   runs = run_all(options, jobs, options.jobs > 0 ? options.jobs : jobs.size() > 1 ? 6 : 1);
   runs.insert(runs.end(), skipped.begin(), skipped.end());
@@ -83,7 +83,7 @@ int what_if(const Options& options) {
   prepare();
   std::vector<reproduce::Run> skipped;
   std::vector<reproduce::Job> jobs;
-  const std::vector<std::string> servers = reproduce::servers_for(*before, options.server, skipped);
+  const std::vector<std::string> servers = reproduce::servers_for(*before, options.servers, skipped);
   // In turn, one at a time: what else the machine does meets both alike.
   for (const std::string& server : servers)
     for (int i = 0; i < options.repeat; ++i)
@@ -111,7 +111,7 @@ int shrink(const Options& options) {
   if (!whole) return fail(whole.error(), 2);
   prepare();
   std::vector<reproduce::Run> skipped;
-  const std::vector<std::string> servers = reproduce::servers_for(*whole, options.server, skipped);
+  const std::vector<std::string> servers = reproduce::servers_for(*whole, options.servers, skipped);
   if (servers.empty()) return fail({base::Kind::missing, "running " + whole->name, "none of its servers is installed here", "", 0}, 3);
   const auto holds = [&](const reproduce::Scenario& scenario) {
     std::vector<reproduce::Job> jobs;

@@ -25,7 +25,7 @@ constexpr const char* footer =
 void common(CLI::App& app, Options& o) {
   std::vector<std::string> kinds;
   for (const std::string_view name : reproduce::server_names()) kinds.emplace_back(name);
-  app.add_option("--server", o.server, "only on this one: triage-server, gunicorn, uwsgi...")->check(CLI::IsMember(kinds));
+  app.add_option("--server", o.servers, "only on these: triage-server, gunicorn, uwsgi...")->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember(kinds));
   app.add_option("--seed", o.seed, "of what is left to chance")->capture_default_str();
   app.add_option("--scale", o.scale, "divides all times that scale")->check(CLI::Range(0.1, 100.0))->capture_default_str();
   app.add_flag("--keep", o.keep, "keep the scratch folder, and say where it is");

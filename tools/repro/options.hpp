@@ -13,7 +13,8 @@ enum class Command : std::uint8_t { run, list, what_if, shrink, from_bundle, rep
 struct Options {
   Command command = Command::run;
   std::vector<std::string> scenarios, set;
-  std::string server, format = "text", output, only;
+  std::vector<std::string> servers;   // empty: all
+  std::string format = "text", output, only;
   std::vector<std::string> fix, outputs;   // report
   std::string after;
   std::uint64_t seed = 1;

@@ -39,7 +39,7 @@ std::optional<Run> recorded(const std::string& name) {
 base::Result<Run> made(const std::string& name, const Options& options, const std::vector<std::string>& set) {
   TRY(scenario, reproduce::find_scenario(name, set));
   std::vector<Run> skipped;
-  const std::vector<std::string> servers = reproduce::servers_for(scenario, options.server, skipped);
+  const std::vector<std::string> servers = reproduce::servers_for(scenario, options.servers, skipped);
   if (servers.empty()) return base::fail({base::Kind::missing, "running " + scenario.name, skipped.empty() ? "it is not for that server" : skipped.front().skipped, "", 0});
   const bool terminal = ::isatty(2) != 0;
   const auto watch = [&](std::size_t, const reproduce::Event& event) {
@@ -72,7 +72,7 @@ int report(const Options& options) {
     std::vector<std::string> set = options.set;
     set.insert(set.end(), options.fix.begin(), options.fix.end());
     Options same = options;
-    same.server = run->server;   // before and after on the same one
+    same.servers = {run->server};   // before and after on the same one
     record = options.after.empty() ? std::nullopt : recorded(options.after);
     if (!options.after.empty() && !record) return complain(wrong("reading '" + options.after + "'", "it is no record of a run", "triage repro run SCENARIO --format json writes one"));
     base::Result<Run> second = record ? base::Result<Run>(std::move(*record)) : made(name, same, set);
