@@ -91,6 +91,15 @@ File file_of(std::string path, std::string shown, std::string text) {
   return file;
 }
 
+std::string shown_path(const Deployment& all, const std::string& path) {
+  for (const File& file : all.files)
+    if (file.path.size() > file.shown.size() && file.path.ends_with("/" + file.shown)) {
+      const std::string root = file.path.substr(0, file.path.size() - file.shown.size());
+      if (base::starts_with(path, root)) return path.substr(root.size());
+    }
+  return path;
+}
+
 std::optional<double> span_seconds(std::string_view text) {
   text = base::trim(text);
   if (text == "infinity") return 1e18;

@@ -190,6 +190,8 @@ std::optional<double> span_seconds(std::string_view text);
 std::optional<double> version_number(std::string_view text);
 /// "conf.d/app.conf:12:5"; "" for a place that is not known.
 std::string place_text(const Deployment& deployment, const Spot& at);
+/// A path as the files of this deployment are shown: below the same folder.
+std::string shown_path(const Deployment& deployment, const std::string& path);
 /// Is a peer of the proxy the address that a server listens at? Both as their files write them; ports on local addresses are one machine's.
 bool same_address(std::string_view peer, std::string_view listen);
 /// Conditions of one file that never hold together: one is the other's negation in so many words.

@@ -115,21 +115,12 @@ class Sources {
       File file;
       file.path = path;
       // As the files around it are shown.
-      file.shown = shown(path);
+      file.shown = shown_path(all_, path);
       file.text = std::move(*text);
       all_.files.push_back(std::move(file));
     }
     all_.sources.push_back(std::move(one));
     return static_cast<int>(all_.sources.size() - 1);
-  }
-
-  std::string shown(const std::string& path) const {
-    for (const File& file : all_.files)
-      if (file.path.size() > file.shown.size() && file.path.ends_with("/" + file.shown)) {
-        const std::string root = file.path.substr(0, file.path.size() - file.shown.size());
-        if (base::starts_with(path, root)) return path.substr(root.size());
-      }
-    return path;
   }
 
   // The absolute name of an import, "" for one that leads out of the package.

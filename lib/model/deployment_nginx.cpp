@@ -178,7 +178,8 @@ class Read : public source::Host {
   std::uint32_t index(const std::string& path) {
     if (const auto known = by_path_.find(path); known != by_path_.end()) return known->second;
     File file;
-    file.path = file.shown = path;
+    file.path = path;
+    file.shown = shown_path(all_, path);
     if (auto text = host_.read(path, 8 << 20)) file.text = std::move(*text);
     file.document.dialect = Dialect::nginx;
     all_.files.push_back(std::move(file));

@@ -79,7 +79,10 @@ class Finder {
       return true;
     }
     if (text->size() > largest) {
-      if (asked) found_.gaps.push_back({shown(path), "it is larger than " + base::bytes_text(largest), "", 1, {}});
+      // What looks like one of ours is said wherever it lies: passed over in silence it would read as "nothing found".
+      const bool ours = parse::settings::recognise(path, *text) != parse::settings::Dialect::none;
+      if (ours) ++found_.unreadable;
+      if (asked || ours) found_.gaps.push_back({shown(path), "it is larger than " + base::bytes_text(largest) + ", and was not read", "split it", 1, {}});
       return true;
     }
     File file = file_of(path, shown(path), std::move(*text));

@@ -1,6 +1,7 @@
 #include "rule/entry.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/text.hpp"
 
@@ -18,6 +19,17 @@ const parse::settings::Entry* entry_of(const model::File& file, std::string_view
   for (const auto& entry : file.document.entries)
     if (entry.section == section && std::ranges::find(keys, plain_key(entry.key)) != keys.end()) return &entry;
   return nullptr;
+}
+
+std::vector<model::File> sections_of(const model::File& file) {
+  std::vector<model::File> out;
+  std::unordered_map<std::string_view, std::size_t> known;
+  for (const auto& entry : file.document.entries) {
+    const auto [at, fresh] = known.emplace(entry.section, out.size());
+    if (fresh) out.emplace_back().document.dialect = file.document.dialect;
+    out[at->second].document.entries.push_back(entry);
+  }
+  return out;
 }
 
 bool switched_on(const parse::settings::Entry* entry) { return entry && entry->value != "false" && entry->value != "0" && entry->value != "no"; }

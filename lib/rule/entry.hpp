@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rule/lint.hpp"
 
@@ -14,6 +15,8 @@ model::Spot spot_of(std::uint32_t file, const parse::settings::Place& at);
 std::string plain_key(std::string_view key);
 /// The first entry of a section under one of these keys, given in the form of plain_key; null where none is.
 const parse::settings::Entry* entry_of(const model::File& file, std::string_view section, std::initializer_list<std::string_view> keys);
+/// The sections of a file in their order, each as a file of its own entries: a file of 20,000 pools is asked for each of them.
+std::vector<model::File> sections_of(const model::File& file);
 /// A switch that is written and not off.
 bool switched_on(const parse::settings::Entry* entry);
 /// A line of its own below this one, as a safe edit; only where the place is an entry of an ini file.

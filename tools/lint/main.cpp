@@ -121,6 +121,8 @@ int main(int count, char** words) {
     };
     print(report::frames(result.findings, result.open, found.gaps, text_of, {deployment.files.size(), skipped}, style));
   } else {
+    // Most of these formats have no place for what could not be read; without a word it would read as "nothing found".
+    for (const evidence::Gap& gap : found.gaps) std::fprintf(stderr, "triage-lint: %s: %s\n", base::printable(gap.wanted, 400).c_str(), gap.reason.c_str());
     const model::Stack stack;
     print(report::write(*report::writer(options.format), {result.findings, stack, evidence, "files", host.now(), "triage-lint", options.format == "sarif" ? &cards->all() : nullptr}, style));
   }

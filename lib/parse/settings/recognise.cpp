@@ -126,6 +126,7 @@ Dialect recognise(std::string_view path, std::string_view text) {
   if ((plain_name || domain) && (shows_a_site(head) || sure_of("nginx configuration", path, head) > 0)) return Dialect::nginx;
   if (sure_of("systemd unit", path, head) >= 90) return Dialect::systemd;
   if (sure_of("gunicorn configuration", path, head) >= 75) return Dialect::gunicorn;
+  if (name == "nginx.conf" && (has_line(head, "include ") || has_line(head, "events") || has_line(head, "http"))) return Dialect::nginx;
   const bool by_name = base::contains(path, "nginx") && (ending == "conf" || dot == std::string_view::npos || ending == "nginx");
   const int lines = nginx_lines(head);
   return (lines >= 3 && plain_name) || (by_name && lines >= 1) || (by_name && (base::contains(head, "server {") || base::contains(head, "location "))) ? Dialect::nginx : Dialect::none;

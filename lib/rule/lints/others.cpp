@@ -131,14 +131,13 @@ void php(const Deployment& all, std::vector<Draft>& drafts) {
       for (const char* rule : {"phpfpm.request-terminate-missing", "phpfpm.terminate-vs-fastcgi-read", "phpfpm.listen-mode-owner"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, "what the template becomes"));
       continue;
     }
-    std::vector<std::string> pools;
-    for (const Entry& entry : file.document.entries)
-      if (entry.section != "global" && !entry.section.empty() && std::ranges::find(pools, entry.section) == pools.end()) pools.push_back(entry.section);
-    for (const std::string& pool : pools) {
-      const Entry* manager_mode = find(file, pool, {"pm"});
+    for (const model::File& section : sections_of(file)) {
+      const std::string& pool = section.document.entries.front().section;
+      if (pool == "global" || pool.empty()) continue;
+      const Entry* manager_mode = find(section, pool, {"pm"});
       if (!manager_mode) continue;  // a file that only adds to a pool defined elsewhere
       const Spot at = spot_of(i, manager_mode->key_at);
-      const Entry* terminate = find(file, pool, {"request-terminate-timeout"});
+      const Entry* terminate = find(section, pool, {"request-terminate-timeout"});
       const auto seconds = terminate ? model::span_seconds(terminate->value) : std::optional<double>(0);
       if (!seconds) drafts.push_back(lint_unknown(all, "phpfpm.request-terminate-missing", spot_of(i, terminate->value_at), terminate->value));
       else if (*seconds == 0) drafts.push_back(lint_draft(all, "phpfpm.request-terminate-missing", terminate ? spot_of(i, terminate->value_at) : at, {{"name", pool}}));
@@ -150,7 +149,7 @@ void php(const Deployment& all, std::vector<Draft>& drafts) {
           drafts.push_back(std::move(draft));
           break;
         }
-      const Entry *listen = find(file, pool, {"listen"}), *owner = find(file, pool, {"listen.owner"}), *group = find(file, pool, {"listen.group"}), *mode = find(file, pool, {"listen.mode"}), *acl = find(file, pool, {"listen.acl-users", "listen.acl-groups"});
+      const Entry *listen = find(section, pool, {"listen"}), *owner = find(section, pool, {"listen.owner"}), *group = find(section, pool, {"listen.group"}), *mode = find(section, pool, {"listen.mode"}), *acl = find(section, pool, {"listen.acl-users", "listen.acl-groups"});
       if (listen && base::starts_with(listen->value, "/") && !acl) {
         // Without an owner the socket is root's with 0660, and no nginx but root's gets in.
         const bool open = mode && (mode->value == "0666" || mode->value == "666" || mode->value == "0777" || mode->value == "777");

@@ -15,11 +15,16 @@ using model::Spot;
 using parse::settings::Dialect;
 using parse::settings::Entry;
 
-void pool(const Deployment& all, std::uint32_t i, const std::string& name, std::vector<Draft>& drafts) {
-  const model::File& file = all.files[i];
+void pool(const Deployment& all, std::uint32_t i, const model::File& file, std::vector<Draft>& drafts) {
+  const std::string& name = file.document.entries.front().section;
+  if (name == "global" || name.empty()) return;
+  const std::string& text = all.files[i].text;
   const Entry* mode = entry_of(file, name, {"pm"});
   if (!mode) return;
   const Spot at = spot_of(i, mode->value_at);
+  // php-fpm takes ${NAME} from its environment, also for nothing at all.
+  for (const auto& [entry, rule] : {std::pair(mode, "phpfpm.static-silent"), std::pair(entry_of(file, name, {"pm.status-path"}), "phpfpm.status-same-pool"), std::pair(entry_of(file, name, {"catch-workers-output"}), "phpfpm.catch-workers-output")})
+    if (entry && base::contains(entry->value, "$")) { drafts.push_back(lint_unknown(all, rule, spot_of(i, entry->value_at), entry->value)); return; }
   const Entry *status = entry_of(file, name, {"pm.status-path"}), *own = entry_of(file, name, {"pm.status-listen"}), *out = entry_of(file, name, {"catch-workers-output"});
   if (mode->value == "static" && !(status && own)) drafts.push_back(lint_draft(all, "phpfpm.static-silent", at, {{"name", name}}));
   if (status && !own) {
@@ -29,7 +34,7 @@ void pool(const Deployment& all, std::uint32_t i, const std::string& name, std::
   if (!out || !switched_on(out)) {
     Draft draft = lint_draft(all, "phpfpm.catch-workers-output", out ? spot_of(i, out->value_at) : at, {{"name", name}});
     if (out) edit(all, draft, i, out->value_at.at, out->value_at.end, "yes");
-    else if (const auto end = std::min(file.text.find('\n', mode->value_at.end), file.text.size()); base::trim(std::string_view(file.text).substr(mode->value_at.end, end - mode->value_at.end)).empty()) edit(all, draft, i, end, end, "\ncatch_workers_output = yes");
+    else if (const auto end = std::min(text.find('\n', mode->value_at.end), text.size()); base::trim(std::string_view(text).substr(mode->value_at.end, end - mode->value_at.end)).empty()) edit(all, draft, i, end, end, "\ncatch_workers_output = yes");
     drafts.push_back(std::move(draft));
   }
 }
@@ -69,10 +74,7 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
       for (const char* rule : {"phpfpm.static-silent", "phpfpm.status-same-pool", "phpfpm.catch-workers-output", "phpfpm.reload-cuts"}) drafts.push_back(lint_unknown(all, rule, {i, 1, 1, 0, 0}, "what the template becomes"));
       continue;
     }
-    std::vector<std::string> pools;
-    for (const Entry& entry : file.document.entries)
-      if (entry.section != "global" && !entry.section.empty() && std::ranges::find(pools, entry.section) == pools.end()) pools.push_back(entry.section);
-    for (const std::string& name : pools) pool(all, i, name, drafts);
+    for (const model::File& section : sections_of(file)) pool(all, i, section, drafts);
   }
   reloads(all, drafts);
 }

@@ -26,11 +26,22 @@ bool reads_more(const model::File& file) {
   return entry_of(file, "uwsgi", {"ini", "include", "inherit", "for-readline"}) || std::ranges::any_of(file.document.entries, [](const Entry& entry) { return base::starts_with(entry.key, "if-") || entry.key == "if"; });
 }
 
-// The unit that runs this file; null where none names it.
-const Holder* unit_of(const Deployment& all, const model::File& file) {
+// What starts uWSGI, with its command: asked once, for each file is looked for in each of them.
+struct Runner { const Holder* holder; const std::string* command; };
+using Runners = std::vector<Runner>;
+
+Runners runners_of(const Deployment& all) {
+  Runners out;
   for (const Holder& holder : all.holders)
-    if (const Choice* command = command_of(holder); command && server_in(command->value.text) == "uwsgi" && base::contains(command->value.text, base::file_name(file.path))) return &holder;
-  return nullptr;
+    if (const Choice* command = command_of(holder); command && base::contains(command->value.text, "uwsgi") && server_in(command->value.text) == "uwsgi") out.push_back({&holder, &command->value.text});
+  return out;
+}
+
+// Who runs this file; null where none names it.
+const Runner* runner_of(const Runners& runners, const model::File& file) {
+  const std::string_view name = base::file_name(file.path);
+  const auto found = std::ranges::find_if(runners, [&](const Runner& one) { return base::contains(*one.command, name); });
+  return found == runners.end() ? nullptr : &*found;
 }
 
 void log_date(const Deployment& all, std::uint32_t i, const model::File& file, const Spot& at, std::vector<Draft>& drafts) {
@@ -54,7 +65,7 @@ std::optional<int> octal(std::string_view text) {
 
 struct Owner { std::string user, group; bool known = false; };
 
-Owner owner_of(const Deployment& all, const model::File& file) {
+Owner owner_of(const Runners& runners, const model::File& file) {
   Owner out;
   const auto text = [&](std::initializer_list<std::string_view> keys) { const Entry* entry = entry_of(file, "uwsgi", keys); return entry ? entry->value : std::string(); };
   if (const std::string chown = text({"chown-socket"}); !chown.empty()) {
@@ -64,8 +75,9 @@ Owner owner_of(const Deployment& all, const model::File& file) {
     out.known = true;
   } else if (const std::string uid = text({"uid"}); !uid.empty()) {
     out = {uid, text({"gid"}), true};
-  } else if (const Holder* unit = unit_of(all, file); unit && unit->kind == Holder::Kind::unit) {
-    const Choice *user = model::only_choice(unit->settings, "user"), *group = model::only_choice(unit->settings, "group");
+  } else if (const Runner* runner = runner_of(runners, file); runner && runner->holder->kind == Holder::Kind::unit) {
+    const auto& settings = runner->holder->settings;
+    const Choice *user = model::only_choice(settings, "user"), *group = model::only_choice(settings, "group");
     out = {user ? user->value.text : "root", group ? group->value.text : "", true};
   }
   if (base::contains(out.user, "$") || base::contains(out.user, "%") || base::contains(out.group, "$")) out.known = false;
@@ -79,7 +91,7 @@ std::string socket_of(std::string path) {
 }
 
 // nginx connects with write permission; uWSGI's own default takes what the umask leaves of 0777: 0755.
-void socket_mode(const Deployment& all, std::uint32_t i, const model::File& file, std::vector<Draft>& drafts) {
+void socket_mode(const Deployment& all, const Runners& runners, std::uint32_t i, const model::File& file, std::vector<Draft>& drafts) {
   constexpr auto rule = "uwsgi.socket-mode";
   const Entry* socket = entry_of(file, "uwsgi", {"socket", "uwsgi-socket", "http-socket"});
   if (!socket || !base::starts_with(socket_of(socket->value), "/")) return;
@@ -104,7 +116,7 @@ void socket_mode(const Deployment& all, std::uint32_t i, const model::File& file
       if ((bits & 02) != 0) return;
       if (reads_more(file)) { drafts.push_back(lint_unknown(all, rule, at, "what the included file sets")); return; }
       const auto user = model::in_force(*nginx, pass.block, "user");
-      const Owner owner = owner_of(all, file);
+      const Owner owner = owner_of(runners, file);
       if (!user.node || !owner.known) { drafts.push_back(lint_unknown(all, rule, at, !user.node ? "the user of nginx" : "the user of uWSGI")); return; }
       const std::string name = user.node->directive.argument(0), group = user.node->directive.words.size() > 2 ? user.node->directive.argument(1) : name;
       if (name == owner.user || name == "root") return;
@@ -125,13 +137,13 @@ void socket_mode(const Deployment& all, std::uint32_t i, const model::File& file
 }
 
 // Threads that the application starts: without enable-threads the interpreter lock is never given to them.
-void threads(const Deployment& all, const model::Backend& server, std::vector<Draft>& drafts) {
+void threads(const Deployment& all, const Runners& runners, const model::Backend& server, std::vector<Draft>& drafts) {
   constexpr auto rule = "uwsgi.threads-disabled";
   const model::File& file = all.files[server.config];
   if (const Entry* number = entry_of(file, "uwsgi", {"threads"}); number && number->value != "1" && number->value != "0") return;
   if (const Entry* enabled = entry_of(file, "uwsgi", {"enable-threads"}); enabled && switched_on(enabled)) return;
   if (entry_of(file, "uwsgi", {"gevent", "asyncio", "emperor"})) return;
-  if (const Holder* unit = unit_of(all, file); unit && base::contains(command_of(*unit)->value.text, "threads")) return;
+  if (const Runner* runner = runner_of(runners, file); runner && base::contains(*runner->command, "threads")) return;
   if (!server.application || server.application->source < 0) { drafts.push_back(lint_unknown(all, rule, server.at, "the application's source")); return; }
   if (reads_more(file)) { drafts.push_back(lint_unknown(all, rule, server.at, "what the included file sets")); return; }
   constexpr std::array makers{"threading.Thread"sv, "threading.Timer"sv, "concurrent.futures.ThreadPoolExecutor"sv, "concurrent.futures.thread.ThreadPoolExecutor"sv, "apscheduler.schedulers.background.BackgroundScheduler"sv, "multiprocessing.pool.ThreadPool"sv, "sentry_sdk.init"sv};
@@ -156,6 +168,7 @@ void threads(const Deployment& all, const model::Backend& server, std::vector<Dr
 }
 
 void look(const Deployment& all, std::vector<Draft>& drafts) {
+  const Runners runners = runners_of(all);
   for (std::uint32_t i = 0; i < all.files.size(); ++i) {
     const model::File& file = all.files[i];
     if (file.document.dialect != Dialect::uwsgi) continue;
@@ -167,10 +180,10 @@ void look(const Deployment& all, std::vector<Draft>& drafts) {
     const Entry* first = entry_of(file, "uwsgi", {"module", "wsgi", "wsgi-file", "file", "mount", "psgi", "rack"});
     if (!first) continue;
     log_date(all, i, file, spot_of(i, first->key_at), drafts);
-    socket_mode(all, i, file, drafts);
+    socket_mode(all, runners, i, file, drafts);
   }
   for (const model::Backend& server : all.others)
-    if (server.flavour == "uwsgi") threads(all, server, drafts);
+    if (server.flavour == "uwsgi") threads(all, runners, server, drafts);
 }
 
 }  // namespace
