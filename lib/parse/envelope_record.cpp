@@ -86,9 +86,9 @@ void Opener::journal_json(Record& record) {
 // {"time": "2026-11-22 10:31:07,123", "level": "INFO", "logger": "gunicorn.error", "message": "..."} and its many relatives. The keys are
 // those of python-json-logger, structlog, logging's own record attributes, and of hand-written formatters such as most articles show.
 void Opener::app_json(Record& record) {
-  static constexpr std::array<std::string_view, 5> messages{"message", "msg", "event", "text", "@message"};
+  static constexpr std::array<std::string_view, 6> messages{"message", "msg", "event", "text", "@message", "m"};
   static constexpr std::array<std::string_view, 6> levels{"level", "levelname", "severity", "log.level", "lvl", "log_level"};
-  static constexpr std::array<std::string_view, 8> times{"time", "timestamp", "asctime", "ts", "@timestamp", "datetime", "created", "date"};
+  static constexpr std::array<std::string_view, 9> times{"time", "timestamp", "asctime", "ts", "@timestamp", "datetime", "created", "date", "t"};
   static constexpr std::array<std::string_view, 4> loggers{"logger", "name", "logger_name", "log.logger"};
   static constexpr std::array<std::string_view, 4> pids{"process", "pid", "process_id", "process.pid"};
   static constexpr std::array<std::string_view, 6> traces{"exc_info", "exception", "traceback", "stack_trace", "exc_text", "error.stack_trace"};

@@ -400,6 +400,16 @@ def masterless(kind, asked, folder):
                     os.kill(pid, signal.SIGKILL)
 
 
+def left_dead(kind, fault, rules, asked, folder):
+    """The server neither logs a worker's end nor waits for it: what the zombie still holds is told."""
+    with Server(kind, folder) as server:
+        server.wait_ready()
+        dead = lost(server, fault)
+        if not os.path.exists(f'/proc/{dead}'):
+            raise Skip('this version waits for its workers')
+        wait_until('its end is told', lambda: {rule for rule, _ in deaths(report(asked.triage, str(server.pid))).get(dead, [])} & rules, 12)
+
+
 def settings(asked, folder):
     """What a running php-fpm is set to is read from the file that its title names."""
     with Server('phpfpm', folder) as server:
@@ -446,6 +456,8 @@ def main():
     cases += [(f'{kind}: does not boot', functools.partial(does_not_boot, kind, asked)) for kind in ('uwsgi', 'phpfpm', 'unicorn', 'puma', 'uvicorn', 'hypercorn', 'celery', 'apache')]
     cases += [(f'{kind}: no worker is free', functools.partial(busy, kind, asked)) for kind in ('unicorn', 'embedded')]
     cases += [(f'{kind}: workers without their master', functools.partial(masterless, kind, asked)) for kind in ('phpfpm', 'uvicorn', 'hypercorn', 'embedded')]
+    cases += [(f'{kind}: a zombie that nobody waits for, {word(fault)}', functools.partial(left_dead, kind, fault, rules, asked)) for kind in ('uvicorn',)
+              for fault, rules in ((killed, {'death.killed-by-other', 'death.unknown'}), ('/exit', {'death.exited'}))]
     cases.append(('php-fpm: its settings', functools.partial(settings, asked)))
     cases.append(('php-fpm: all children busy', functools.partial(full, asked)))
     cases.append(('nginx: a worker of its own crashes', functools.partial(nginx_worker, asked)))

@@ -63,6 +63,8 @@ bool process_ended(Reading& state, std::string_view text, const Said& say) {
   } else {
     return false;
   }
+  // A process that left by itself as its task's limit passed: the line about the limit may be this one's, so nobody else's kill is put down to it.
+  if (what.exit_code && !state.pending.empty() && state.pending.front().when && say.when && say.when->at - state.pending.front().when->at <= base::second_ns) state.pending.pop_front();
   // TERM, 0.1 s, KILL (billiard/pool.py _process_timeout); the end is noticed within seconds.
   const auto near = [&](const Pending& one) { return !one.when || !say.when || say.when->at - one.when->at <= 10 * base::second_ns; };
   while (!state.pending.empty() && !near(state.pending.front())) state.pending.pop_front();
@@ -81,7 +83,19 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   auto& state = static_cast<Reading&>(base_state);
   std::string_view text = record.text, level, process;
   if (record.from_kernel_form) return false;
-  const auto when = take_head(text, level, process);
+  auto when = take_head(text, level, process);
+  if (!when) {
+    // worker_log_format of one's own, JSON among them: the lines that nobody else writes.
+    std::size_t at = text.find("Process 'ForkPoolWorker-");
+    if (at == std::string_view::npos && contains(text, "s) exceeded for ")) at = text.find("Hard time limit (");
+    if (at <= 100) {
+      text.remove_prefix(at);
+      std::string_view front = record.text;
+      when = record.when ? record.when : take_iso(front);
+      level = record.level;
+      process = "MainProcess";
+    }
+  }
   if (when) { sink.saw(*when); state.swallowing = false; }
   Record with = record;
   with.level = level;

@@ -108,7 +108,13 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   const std::string_view level = ours ? take_level(text) : std::string_view{};
   if (level.empty()) return false;
   if (when) sink.saw(*when);
+  // With log_level = debug: "WARNING: pid 12982, fpm_children_bury(), line 257: [pool www] child ..."; what is said at DEBUG are steps of a stop.
   if (level == "DEBUG" && starts_with(text, "pid ")) return true;
+  if (starts_with(text, "pid ") && contains(text.substr(0, 100), "(), line "))
+    if (const std::size_t place = text.find(": ", text.find("(), line ")); place != std::string_view::npos) {
+      if (!state.master) state.master = number_after(text, "pid ");
+      text.remove_prefix(place + 2);
+    }
   Record with = record;
   with.level = level;
   const Said say{with, sink, record.when && record.when->clock == base::Clock::wall ? record.when : when, state.master};

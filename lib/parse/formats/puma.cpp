@@ -1,5 +1,6 @@
 // Puma's log in cluster mode (lib/puma/cluster.rb, cluster/worker_handle.rb, cluster/worker.rb, launcher.rb; measured with 5.6.5, 6.6.0, 8.0.2:
 // servers.md 5). Lines carry "[pid] " and no time. A worker's death leaves no line: only the next boot in its place shows it.
+#include "parse/envelope_stamp.hpp"
 #include "parse/said.hpp"
 #include "parse/traceback.hpp"
 
@@ -76,7 +77,16 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   if (!number || *number <= 0 || *number > INT32_MAX || !starts_with(rest, "] ")) return false;
   text = rest.substr(2);
   const int by = static_cast<int>(*number);
-  const Said say{record, sink, {}, by};
+  // log_formatter { |text| "[#{Time.now}] #{text}" }: behind the pid.
+  std::optional<base::Instant> when;
+  if (starts_with(text, "[20")) {
+    std::string_view stamp = text.substr(1);
+    when = take_iso(stamp);
+    if (when && starts_with(stamp, "] ")) text = stamp.substr(2);
+    else when.reset();
+  }
+  if (when) sink.saw(*when);
+  const Said say{record, sink, record.when && record.when->clock == base::Clock::wall ? record.when : when, by};
   const auto is = [&](std::string_view start) { return starts_with(text, start); };
   if (state.unable == by) {
     state.unable = 0;

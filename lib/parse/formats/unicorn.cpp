@@ -178,6 +178,21 @@ bool message(Reading& state, std::string_view text, const Head& head, const Said
   }
 }
 
+// Another logger's form (JSON, "2026-11-23T09:31:29Z ERROR reaped ..."): the lines that nobody else writes, and that name the worker themselves.
+bool loose(Reading& state, const Record& record, Sink& sink) {
+  std::string_view text = record.text;
+  std::optional<base::Instant> when = record.when;
+  if (!when && !text.empty() && text[0] >= '0' && text[0] <= '9') {
+    std::string_view rest = text;
+    when = take_iso(rest);
+  }
+  std::size_t at = text.find("reaped #<Process::Status: pid ");
+  if (at == std::string_view::npos && (contains(text, "s), killing") || contains(text, " spawned pid="))) at = text.find("worker=");
+  if (at == std::string_view::npos || at > 100) return false;
+  if (when) sink.saw(*when);
+  return message(state, text.substr(at), {when, record.pid, record.level}, {record, sink, when, record.pid});
+}
+
 bool step(State& base_state, const Record& record, Sink& sink) {
   auto& state = static_cast<Reading&>(base_state);
   std::string_view text = record.text;
@@ -187,6 +202,7 @@ bool step(State& base_state, const Record& record, Sink& sink) {
     if (!head && frame(state, text)) return true;
     close(state, sink);
   }
+  if (!head && loose(state, record, sink)) return true;
   if (!head || text.empty()) return false;
   Record with = record;
   with.level = head->level;
@@ -200,7 +216,7 @@ void finish(State& base_state, Sink& sink) {
   if (state.tracing) close(state, sink);
 }
 
-constexpr std::string_view marks[] = {"listening on addr=", "listen loop error: ", " INFO -- : worker=", "ERROR -- : worker=", " -- : worker=", "reaped #<Process::Status", "reloading config_file=", "retrying in ", "executing [",
+constexpr std::string_view marks[] = {"listening on addr=", "listen loop error: ", " INFO -- : worker=", "ERROR -- : worker=", " -- : worker=", "reaped #<Process::Status", "s), killing", " spawned pid=", "reloading config_file=", "retrying in ", "executing [",
                                       "adding listener failed addr=", "gracefully stopping all workers", "master process ready", "master complete", "master loop error: ", "Refreshing Gem list", "inherited addr=", " ERROR -- : "};
 
 std::unique_ptr<State> start() { return std::make_unique<Reading>(); }

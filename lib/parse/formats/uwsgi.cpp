@@ -74,8 +74,13 @@ bool step(State& base_state, const Record& record, Sink& sink) {
   std::optional<base::Instant> when;
   // log-date alone, and log-date = %Y-%m-%d %H:%M:%S
   std::string_view rest = text;
-  if ((when = text[0] >= '0' && text[0] <= '9' ? take_iso(rest) : take_ctime(rest)) && starts_with(rest, " - ")) text = rest.substr(3);
+  const bool digits = text[0] >= '0' && text[0] <= '9';
+  if ((when = digits ? take_iso(rest) : take_ctime(rest)) && starts_with(rest, " - ")) text = rest.substr(3);
+  else if (when && digits && starts_with(rest, " ")) text = rest.substr(1);   // log-encoder = format ${strftime:...} ${msg}
   else when.reset();
+  // A line may have its own time behind that.
+  if (when && digits && !text.empty() && text[0] >= 'A' && text[0] <= 'Z')
+    if (std::string_view own = text; take_ctime(own) && starts_with(own, " - ")) text = own.substr(3);
   if (text.empty()) return false;
   const Said say{record, sink, when, state.master};
   const auto is = [&](std::string_view start) { return starts_with(text, start); };

@@ -72,6 +72,21 @@ void see_configuration(const source::Host& host, const FoundServer& server, cons
   }
 }
 
+// A server that never waits for a dead worker (uvicorn 0.17, hypercorn 0.13) and logs nothing of its end keeps its wait status: the zombie's own.
+void see_dead(const source::Host& host, const FoundServer& server, const Command& command, evidence::SourceId source, evidence::Evidence& evidence) {
+  const flavour::Flavour* const known = flavour::flavour(server.flavour);
+  if (!known || !known->on_worker_death || !known->family) return;
+  std::string where;
+  if (flavour::on_worker_death(*known, known->family(version_of(host, server, command, where))) != flavour::OnWorkerDeath::left_dead) return;
+  for (const auto& worker : server.workers) {
+    if (worker.state != 'Z' || worker.exit_code.value_or(0) == 0) continue;   // 0 is also what is shown to those who may not see it
+    auto fact = seen(evidence::ProcessExited{*worker.exit_code, worker.ns_pid, server.master.pid, worker.comm, "poll", false}, worker.pid, source, host);
+    fact.about.unit = server.cgroup.unit;
+    fact.text = "pid " + std::to_string(worker.pid) + " is a zombie: it ended with wait status " + std::to_string(*worker.exit_code) + ", and its master never asks for it";
+    evidence.add(std::move(fact));
+  }
+}
+
 void observe(const source::Host& host, const Target&, const Found& found, evidence::Evidence& evidence) {
   for (const auto& gap : found.gaps) evidence.gap(gap);
   if (found.servers.empty() && found.proxies.empty()) return;
@@ -92,6 +107,7 @@ void observe(const source::Host& host, const Target&, const Found& found, eviden
     // Never executed: literals and simple expressions are read.
     if (const auto config = config_path(host, server, settings_of(server, command)); !config.empty()) parse::read(host, {server.path(config)}, {}, evidence);
     see_configuration(host, server, command, source, evidence);
+    see_dead(host, server, command, source, evidence);
     if (command.args.empty()) {
       evidence.gap({"command line of " + name_of(server), "its title was written over it (setproctitle)",
                     "look at what starts it: the unit's ExecStart, the container's command, the supervisor's program", 1, {}});

@@ -660,6 +660,7 @@ std::optional<Draft> by_signal(const Case& c) {
   if (const auto* known = flavour::flavour(c.server.flavour); known && !gunicorn(c) && known->timeout.signal == *c.life.signal && known->timeout.scope != flavour::Scope::none && cut_before(c)) {
     draft.rule = "death.unknown";
     draft.truth = Truth::unknown;
+    draft.sure = Confidence::unknown;
     draft.sure_because = fmt::format("its own timeout ends a worker by {} too, and the log begins right here: the line before it is not in it", base::signal_text(*c.life.signal));
     draft.missing.push_back("the log before it was rotated or cut");
   }

@@ -213,12 +213,29 @@ void of_use(const SocketUsed& used, FactId id, Draft& draft) {
   draft.missing.clear();
 }
 
+// Celery forks anew whoever is lost, and these inherit its main process's connection to the broker and its epoll set, which they never use. What the
+// application opened before the fork is open in those that were started with the main process as well.
+bool broker_of_its_own(const Look& look, const LiveServer& live, const DescriptorShared& shared) {
+  constexpr std::int64_t at_start = 10 * base::second_ns;
+  if (live.flavour != "celery") return false;
+  const auto started = [&](const LiveProcess& process) { const auto* seen = process.seen == no_fact ? nullptr : as<ProcessSeen>(look.evidence.facts[process.seen]); return seen ? seen->started_ns : std::nullopt; };
+  const auto master = started(live.master);
+  for (const LiveProcess& worker : live.workers) {
+    const auto own = started(worker);
+    if (!master || !own || *own - *master > at_start) continue;
+    for (const auto word : base::split(shared.pids, ' '))
+      if (base::read_number(word) == worker.pid) return false;
+  }
+  return true;
+}
+
 void of_sharing(const Look& look, const LiveServer& live, std::vector<Draft>& drafts) {
   for (const FactId id : look.evidence.ids_of<DescriptorShared>()) {
     const Fact& fact = look.evidence.facts[id];
     const auto* shared = as<DescriptorShared>(fact);
     if (fact.about.pid != (live.master.pid ? live.master.pid : live.workers.front().pid) || keeps_no_order(shared->guess)) continue;
     const bool socket = shared->kind == "socket";
+    if (broker_of_its_own(look, live, *shared)) continue;
     Draft draft = draft_about(look, socket ? "fork.shared-connection" : "fork.shared-epoll", live);
     const std::string who = names(*shared, live.master.pid), peer = base::printable(shared->peer, 120);
     draft.values["message"] = socket ? fmt::format("{} have one and the same socket{}{} open", who, peer.empty() ? "" : " to " + peer, shared->guess.empty() ? "" : " (" + shared->guess + ")")
