@@ -28,14 +28,14 @@ constexpr int listen_state = 10;  // TCP_LISTEN; unix listeners have it too
 
 using Each = std::function<void(const nlmsghdr&)>;
 
-// Sends one dump request and calls `each` for every answer; the kernel ends it with NLMSG_DONE or an error.
-base::Result<> dump(int netlink, const void* request, std::size_t size, const Each& each) {
+// Sends one dump request and calls `each` for every answer; the kernel ends it with NLMSG_DONE or an error. `one`: asks for a single socket instead.
+base::Result<> dump(int netlink, const void* request, std::size_t size, const Each& each, bool one = false) {
   const std::string doing = "asking the kernel for its sockets (NETLINK_SOCK_DIAG)", remedy = "ss -lxtnp shows what is known";
   std::vector<char> message(NLMSG_SPACE(size));
   auto* const head = reinterpret_cast<nlmsghdr*>(message.data());
   head->nlmsg_len = static_cast<std::uint32_t>(NLMSG_LENGTH(size));
   head->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  head->nlmsg_flags = static_cast<std::uint16_t>(one ? NLM_F_REQUEST : NLM_F_REQUEST | NLM_F_DUMP);
   std::memcpy(NLMSG_DATA(head), request, size);
   if (::send(netlink, message.data(), message.size(), 0) < 0) return base::fail(base::from_errno(errno, doing, remedy));
   alignas(nlmsghdr) char buffer[1 << 16];
@@ -52,6 +52,7 @@ base::Result<> dump(int netlink, const void* request, std::size_t size, const Ea
         return base::fail(base::from_errno(error.error ? -error.error : EIO, doing, remedy));
       }
       each(*at);
+      if (one) return {};
     }
   }
 }
@@ -169,6 +170,35 @@ base::Result<Peers> peers_here() {
   return peers;
 }
 
+// One attribute of one unix socket: a machine may have very many of them.
+base::Result<std::string> attribute_of(int netlink, std::uint64_t inode, std::uint32_t show, int wanted) {
+  unix_diag_req request{};
+  request.sdiag_family = AF_UNIX;
+  request.udiag_states = ~0u;
+  request.udiag_ino = static_cast<std::uint32_t>(inode);
+  request.udiag_show = show;
+  request.udiag_cookie[0] = request.udiag_cookie[1] = ~0u;      // INET_DIAG_NOCOOKIE: whichever has that number
+  std::string found;
+  const auto answer = dump(netlink, &request, sizeof request, [&](const nlmsghdr& message) {
+    if (message.nlmsg_len < NLMSG_LENGTH(sizeof(unix_diag_msg))) return;
+    each_attribute(message, sizeof(unix_diag_msg), [&](int kind, std::string_view value) {
+      if (kind == wanted) found = value;
+    });
+  }, true);
+  if (!answer) return std::unexpected(answer.error());
+  return found;
+}
+
+base::Result<std::string> peer_name_here(std::uint64_t inode) {
+  TRY(netlink, open_netlink());
+  TRY(end, attribute_of(netlink.get(), inode, UDIAG_SHOW_PEER, UNIX_DIAG_PEER));
+  std::uint32_t peer = 0;
+  if (!take(end, peer) || peer == 0) return std::string();
+  TRY(name, attribute_of(netlink.get(), peer, UDIAG_SHOW_NAME, UNIX_DIAG_NAME));
+  if (!name.empty() && name[0] == '\0') return "@" + name.substr(1);
+  return name.substr(0, name.find('\0'));
+}
+
 using Flows = std::map<std::uint64_t, Flow>;
 
 base::Result<Flows> flows_here(const std::vector<std::uint16_t>& ports) {
@@ -225,6 +255,7 @@ base::Result<T> inside(int pid, const std::function<base::Result<T>()>& ask) {
 
 base::Result<std::vector<Listening>> listening_sockets(int pid) { return inside<std::vector<Listening>>(pid, list_here); }
 base::Result<Peers> unix_peers(int pid) { return inside<Peers>(pid, peers_here); }
+base::Result<std::string> unix_peer_name(int pid, std::uint64_t inode) { return inside<std::string>(pid, [&] { return peer_name_here(inode); }); }
 base::Result<Flows> flows(int pid, const std::vector<std::uint16_t>& ports) { return inside<Flows>(pid, [&] { return flows_here(ports); }); }
 
 bool takes(const Listening& bound, std::string_view dialled) {

@@ -34,6 +34,9 @@ base::Result<std::map<std::uint64_t, Flow>> flows(int pid, const std::vector<std
 
 /// The peer of every connected unix socket in the namespace of `pid`, by inode; the /proc files do not tell it. At most 200,000.
 base::Result<std::map<std::uint64_t, std::uint64_t>> unix_peers(int pid = 0);
+/// What the socket at the other end of this unix socket is bound to, "/run/x.sock" or "@name": for a client the address that it connected to. "" where
+/// that end has no name (a pair) or is gone.
+base::Result<std::string> unix_peer_name(int pid, std::uint64_t inode);
 
 /// Does a listener at `bound` take a connection to `dialled` (numeric IP:PORT each)? Wildcards take every address of theirs.
 bool takes(const Listening& bound, std::string_view dialled);

@@ -1,7 +1,10 @@
 #include "probe/stacks.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <set>
 
@@ -330,7 +333,8 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& tabl
   const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";
   const auto tasks = host.list(at + "task");
   if (!tasks) {
-    gaps.push_back(gap_of("what " + name + " is doing", tasks.error()));
+    if (host.kind() == "live" && ::kill(pid, 0) != 0 && errno == ESRCH) gaps.push_back({"what " + name + " is doing", "there is no such process", "ps -e, or triage stacks for the servers of this host", 1, {}});
+    else gaps.push_back(gap_of("what " + name + " is doing", tasks.error()));
     return process;
   }
   if (const auto comm = host.read(at + "comm", 64)) process.comm = base::trim(*comm);

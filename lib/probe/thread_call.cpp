@@ -17,12 +17,14 @@
 
 #include "base/instant.hpp"
 #include "base/text.hpp"
+#include "probe/sock_diag.hpp"
 #include "probe/system_calls.hpp"
 
 namespace probe {
 
 namespace {
 
+constexpr std::string_view unnamed_socket = "a unix socket";
 constexpr std::size_t most_polled = 64, most_path = 256;
 
 std::optional<std::uint64_t> hex(std::string_view text) {
@@ -186,6 +188,7 @@ std::optional<CallLine> read_call_line(std::string_view text) {
   if (registers < words.size()) {
     line.sp = hex(words[registers]).value_or(0);
     line.pc = hex(words[registers + 1]).value_or(0);
+    if (line.sp == 0 && line.pc == 0) line.number = -1;      // a thread of the kernel: it makes no calls, and all of its line is 0
   }
   return line;
 }
@@ -197,8 +200,9 @@ std::string where_to(const std::string& target, const NetTable& table) {
   if (known == table.end()) return "a socket that is not connected";
   const Socket& socket = known->second;
   if (socket.listening) return "the listener " + socket.local;
-  if (socket.kind == Socket::Kind::local) return socket.local.empty() ? "a unix socket" : "unix:" + socket.local;
+  if (socket.kind == Socket::Kind::local) return socket.local.empty() ? std::string(unnamed_socket) : "unix:" + socket.local;
   const auto service = service_at(socket.peer);
+  if (socket.connecting) return socket.peer + (service.empty() ? "" : " (" + std::string(service) + ")") + ", not yet connected";
   return service.empty() ? socket.peer : socket.peer + " (" + std::string(service) + ")";
 }
 
@@ -216,6 +220,12 @@ ThreadCall call_of(const source::Host& host, int pid, const CallLine& line, cons
   said.inode = socket_inode(*target).value_or(0);
   static const NetTable none;
   said.on = where_to(*target, said.inode ? table() : none);
+  // Only a living kernel knows which server a unix socket without a name of its own was connected to.
+  if (said.on == unnamed_socket && memory)
+    if (const auto name = unix_peer_name(pid, said.inode); name && !name->empty()) {
+      const auto service = service_at(*name);
+      said.on = "the unix socket " + *name + (service.empty() ? "" : " (" + std::string(service) + ")");
+    }
   return said;
 }
 

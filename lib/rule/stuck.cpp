@@ -202,12 +202,14 @@ std::optional<Cause> call_cause(const Look& look, const LiveProcess& process, co
   }
   // Data of a file is waited for in state D; what a path leads to and can be waited for in S is no file.
   if (base::starts_with(wait.on, "/dev/pts/") || base::starts_with(wait.on, "/dev/tty")) return Cause{"terminal", fmt::format("it waits{} for the terminal {}", at, on), {{"then", "take input() and breakpoint() out of what serves requests", "", "a restart", ""}}};
-  // Of sockets only: not "anon_inode:[eventfd]", not a unix socket, of which the one at the other end is not known.
-  const bool address = !wait.on.empty() && wait.on.front() != '/' && base::contains(wait.on, ":") && !base::starts_with(wait.on, "anon_inode:") && !base::starts_with(wait.on, "unix:");
+  // Of sockets only: not "anon_inode:[eventfd]", not "unix:PATH", which is the name of its own end.
+  const bool address = base::starts_with(wait.on, "the unix socket ") || (!wait.on.empty() && wait.on.front() != '/' && base::contains(wait.on, ":") && !base::starts_with(wait.on, "anon_inode:") && !base::starts_with(wait.on, "unix:"));
   if (!address || !one_of(wait.call, {"recvfrom", "recvmsg", "read", "readv", "sendto", "sendmsg", "write", "writev", "connect", "sendfile", "poll", "ppoll", "select", "pselect6"})) return std::nullopt;
   if (wait.on.ends_with(":53")) return Cause{"DNS", fmt::format("it waits{} for the name server {}", at, on), {{"then", "see /etc/resolv.conf of the worker (options timeout:1 attempts:2), and ask a name server or cache that answers", "", "", ""}}};
-  return Cause{"slow upstream", fmt::format("it waits{} for {}{}", at, on, wait.call == "connect" ? ", which does not take its connection" : sends ? ", which does not read what it sends" : one_of(wait.call, {"poll", "ppoll", "select", "pselect6"}) ? "" : ", which does not answer"),
-               {{"then", fmt::format("give the call{} a timeout below the worker's own, and see why {} is slow", at, on), "", "", ""}}};
+  constexpr std::string_view unconnected = ", not yet connected";
+  const std::string who = on.ends_with(unconnected) ? on.substr(0, on.size() - unconnected.size()) : on;
+  return Cause{"slow upstream", fmt::format("it waits{} for {}{}", at, who, wait.call == "connect" || who.size() < on.size() ? ", which does not take its connection" : sends ? ", which does not read what it sends" : one_of(wait.call, {"poll", "ppoll", "select", "pselect6"}) ? "" : ", which does not answer"),
+               {{"then", fmt::format("give the call{} a timeout below the worker's own, and see why {} is slow", at, who), "", "", ""}}};
 }
 
 }  // namespace

@@ -197,7 +197,7 @@ Asked read_options(int count, char** words) {
       app.description("What every thread of a worker is doing, once: its system call and where that leads, its Python stack. Nothing is stopped (but with --stop), signalled or written to.");
       app.add_option("TARGET", o.targets, "a pid, with all that it started; a systemd unit or pidfile; default: all servers");
       app.add_flag("--stop", o.stop, "stop threads that run for the moment of the read (ptrace): their whole stack is told; epoll_wait, semop and receives with a time-out may see EINTR");
-      app.footer("Examples:\n  triage stacks                   every server on this host\n  triage stacks 451               one process and its children, whatever it is\n  triage stacks web.service -v    every frame\n  triage stacks 451 --format json\nPython stacks of CPython 3.8 to 3.15. Of a thread that runs only the frames that stay are told.\nExit: 0 read, 1 with --strict and a gap, 2 usage, 3 nothing could be read.");
+      app.footer("Examples:\n  triage stacks                   every server on this host\n  triage stacks 451               one process and its children, whatever it is\n  triage stacks web.service -v    every frame\n  triage stacks 451 --format json\nPython stacks of CPython 3.8 to 3.15. Of a thread that runs a sample is told (BPF), else only the frames that stay.\nExit: 0 read, 1 with --strict and a gap, 2 usage, 3 nothing could be read.");
       break;
     case Command::beside: break;
   }

@@ -11,6 +11,9 @@ TEST_CASE("the line of a thread's call, and what is none") {
   CHECK(line->sp == 0x7ffd1000);
   CHECK(line->pc == 0x7f2000);
   CHECK(probe::read_call_line("running\n")->running);
+  const auto kernel = probe::read_call_line("0 0x0 0x0 0x0 0x0 0x0 0x0 0x0 0x0\n");
+  REQUIRE(kernel);
+  CHECK(kernel->number == -1);
   const auto fault = probe::read_call_line("-1 0x7ffd1000 0x7f2000");
   REQUIRE(fault);
   CHECK(fault->number == -1);

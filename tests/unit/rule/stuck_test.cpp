@@ -232,6 +232,16 @@ TEST_CASE("the cause of a hang is named where the evidence allows it") {
     scene.thread(pid, {own, server}, "read", on);
     CHECK(scene.cause() == "none");
   }
+  SECTION("a server at a unix socket") {
+    scene.waits("S", "recvfrom", "the unix socket /run/postgresql/.s.PGSQL.5432 (PostgreSQL)");
+    scene.thread(pid, {own, server}, "recvfrom", "the unix socket /run/postgresql/.s.PGSQL.5432 (PostgreSQL)");
+    CHECK(scene.cause() == "slow upstream: it waits in report (/srv/app.py:7) for the unix socket /run/postgresql/.s.PGSQL.5432 (PostgreSQL), which does not answer");
+  }
+  SECTION("what takes no connection") {
+    scene.waits("S", "poll", "10.0.0.2:5432 (PostgreSQL), not yet connected");
+    scene.thread(pid, {own, server}, "poll", "10.0.0.2:5432 (PostgreSQL), not yet connected");
+    CHECK(scene.cause() == "slow upstream: it waits in report (/srv/app.py:7) for 10.0.0.2:5432 (PostgreSQL), which does not take its connection");
+  }
   SECTION("a terminal") {
     scene.waits("S", "read", "/dev/pts/0");
     scene.thread(pid, {own, server}, "read", "/dev/pts/0");
