@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -464,6 +465,155 @@ def embedded(asked, folder):
         server.stop()
 
 
+ALIKE = '''
+import ctypes, os, queue, select, socket, subprocess, threading, time
+
+def ours(port):
+    return socket.create_connection(('127.0.0.1', int(port)))
+
+def quiet(wanted):
+    ours(wanted).recv(1)
+
+def polled(wanted):
+    link = ours(wanted)
+    link.settimeout(600)
+    link.recv(1)
+
+def local(wanted):
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(wanted)
+    link.recv(1)
+
+def empty(wanted):
+    queue.Queue(1).get(timeout=600)
+
+def twice(wanted):
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+def limited(wanted):
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=600)
+
+def joins(wanted):
+    other = threading.Thread(target=time.sleep, args=(600,), daemon=True)
+    other.start()
+    other.join()
+
+def child(wanted):
+    subprocess.run(['sleep', '600'], capture_output=True)
+
+def fifo(wanted):
+    os.mkfifo(wanted)
+    os.read(os.open(wanted, os.O_RDWR), 1)
+
+def pipe(wanted):
+    os.write(os.pipe()[1], b'x' * (1 << 20))
+
+def event(wanted):
+    end = os.eventfd(0) if hasattr(os, 'eventfd') else os.pipe()[0]
+    os.read(end, 8)
+
+def forks(wanted):
+    os.mkfifo(wanted)
+    os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 9, wanted, os.O_RDONLY, 0)])
+
+def alone(wanted):
+    ctypes.PyDLL(None).usleep(600000000)
+
+def computes(wanted):
+    sum(range(10 ** 13))
+
+def shut_out(wanted):
+    threading.Thread(target=computes, args=(wanted,), daemon=True).start()
+    while True:
+        time.sleep(0)
+
+def itself(wanted):
+    ours(wanted).recv(1)
+
+def beats():
+    while True:
+        time.sleep(5)
+
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/beats':
+        threading.Thread(target=beats, daemon=True).start()
+    elif path == '/body':
+        environ['wsgi.input'].read()
+    elif path != '/ok':
+        globals()[path[1:]](environ['QUERY_STRING'])
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+'''
+
+
+def look_alikes(asked, folder):
+    """Hangs that look alike from outside, each with its own name, and those of which none is certain with none but where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    up, near = socket.create_server(('127.0.0.1', 0)), socket.socket(socket.AF_UNIX)
+    near.bind(str(folder / 'near'))
+    near.listen(8)
+    port = up.getsockname()[1]
+    path = folder / 'fork'
+    rows = [  # the function, what it is asked for, what is said of it behind its place
+        ('quiet', port, f' for 127.0.0.1:{port}, which does not answer'),
+        ('polled', port, f' for 127.0.0.1:{port}'),
+        ('local', folder / 'near', f' for the unix socket {folder}/near, which does not answer'),
+        ('empty', '', ' for something to be put into a queue, for a limited time'),
+        ('twice', '', ' for a lock that nobody can release, for it is its only thread: held when it was forked, or taken twice'),
+        ('limited', '', ' for a lock, for a limited time'),
+        ('joins', '', ' for another thread to end'),
+        ('child', '', ' for a child process'),
+        ('fifo', folder / 'a-fifo', f', in read() on {folder}/a-fifo'),
+        ('pipe', '', ' to write into a pipe, which is full: who reads it does not'),
+        ('event', '', ', in read() on '),
+        ('forks', path, ' for a child that it has just started to become its program'),
+        ('alone', '', ')'),
+        ('shut_out', '', ' for the GIL, which its thread '),
+        ('itself', None, ' for an answer of its own server at '),
+    ]
+    servers, links = [], []
+    try:
+        for function, wanted, _ in rows + [('beats', '', ''), ('body', '', '')]:
+            site = folder / function
+            site.mkdir()
+            (site / 'alike.py').write_text(ALIKE)
+            servers.append(Gunicorn(site, '--timeout', '600', '--graceful-timeout', '1', workers=1, app='alike', ready=False))
+        for server in servers:
+            server.wait_ready()
+        for server, (function, wanted, _) in zip(servers, rows):
+            Request(server.port, f'/{function}?{server.port if wanted is None else wanted}')
+        threads = len(servers) - 2
+        same('it has a loop of its own', get(servers[threads].port, '/beats'), 200)
+        for server, bytes_ in ((servers[threads], b'GET / HT'), (servers[threads + 1], b'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx')):
+            links.append(socket.create_connection(('127.0.0.1', server.port)))
+            links[-1].sendall(bytes_)
+        links.append(up.accept()[0])
+        links.append(near.accept()[0])
+        rows += [('', None, 'has not sent the rest of its request'), ('', None, 'has not sent the rest of its request')]
+        for server, (function, _, said) in zip(servers, rows):
+            place = f'{function} (' if function else ''
+
+            def told():
+                # One more waits for it, or nobody is held up.
+                links.append(socket.create_connection(('127.0.0.1', server.port)))
+                for finding in report(asked.triage, server.pid)['findings']:
+                    text = finding['message']
+                    if finding['rule'] == 'worker.saturated' and place in text and (text.endswith(said) or said in text.partition(place)[2]):
+                        return text
+                return None
+            wait_until(f'{function or "a client"} is told: {said}', told, 20)
+    finally:
+        for server in servers:
+            server.stop()
+        for link in links + [up, near]:
+            link.close()
+
+
 def in_the_verdict(asked, folder):
     """A worker that hangs: the verdict names the function it is in, and what for."""
     server = Gunicorn(folder / 'site', '--timeout', '15', '--graceful-timeout', '1', packages=without_titles(folder))
@@ -507,7 +657,7 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, embedded, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, embedded, look_alikes, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
     return run_cases([(name, case) for name, case in cases if asked.only in name], 2)
 
