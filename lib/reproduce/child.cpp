@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -95,6 +96,25 @@ base::Result<Child> spawn(const Command& command, const Ground& ground, const Sp
   }
   if (space.own_pids()) ::setns(space.host_pid.get(), CLONE_NEWPID);
   if (pid < 0) return base::fail(base::from_errno(code, "starting " + command.words.front()));
+  Child child;
+  child.pid = pid;
+  child.pidfd = base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  return child;
+}
+
+base::Result<Child> neighbour(std::uint64_t bytes, const Ground& ground) {
+  const pid_t pid = ::fork();
+  if (pid < 0) return base::fail(base::from_errno(errno, "starting a neighbour"));
+  if (pid == 0) {
+    ::setsid();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "neighbour");
+    for (const std::string& cgroup : ground.cgroups) write_file(cgroup + "/cgroup.procs", "0");
+    constexpr std::uint64_t page = 4096;
+    auto* const memory = static_cast<volatile char*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    for (std::uint64_t at = 0; memory != MAP_FAILED && at < bytes; at += page) memory[at] = 1;
+    for (;;) ::pause();
+  }
   Child child;
   child.pid = pid;
   child.pidfd = base::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));

@@ -31,6 +31,9 @@ struct Child {
 };
 base::Result<Child> spawn(const Command& command, const Ground& ground, const Space& space);
 
+/// A process of the run, outside of the server's limits, that takes so many bytes of memory, page by page, and keeps them.
+base::Result<Child> neighbour(std::uint64_t bytes, const Ground& ground);
+
 /// The pid in the innermost pid namespace; 0 when it is gone.
 int own_pid(int host_pid);
 /// ppid; 0 when it is gone.

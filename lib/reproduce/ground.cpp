@@ -128,12 +128,16 @@ void make_cgroups(Ground& ground, const Limits& limits, std::vector<std::string>
     inner.push_back(ground.limited[i]);
   }
   if (made.empty()) gaps.push_back("no cgroup of its own: " + base::from_errno(errno, "mkdir").answer + "; run as root");
-  bool memory = limits.memory == 0, pids = limits.pids == 0, cpu = limits.cpu == 0;
+  bool machine = limits.machine == 0, memory = limits.memory == 0, pids = limits.pids == 0, cpu = limits.cpu == 0;
   for (std::size_t i = 0; i < inner.size(); ++i) {
     // v2 hands controllers down only where it is told to.
     for (const std::string& folder : {std::string("/sys/fs/cgroup"), made[i]})
       if (has(folder + "/cgroup.subtree_control"))
         for (const char* word : {"+memory", "+pids", "+cpu"}) write_file(folder + "/cgroup.subtree_control", word);
+    if (!machine && limit(made[i], "memory.limit_in_bytes", "memory.max", std::to_string(limits.machine))) {
+      machine = true;
+      limit(made[i], "memory.memsw.limit_in_bytes", "memory.swap.max", has(made[i] + "/memory.max") ? "0" : std::to_string(limits.machine));
+    }
     if (!memory && limit(inner[i], "memory.limit_in_bytes", "memory.max", std::to_string(limits.memory))) {
       memory = true;
       limit(inner[i], "memory.memsw.limit_in_bytes", "memory.swap.max", has(inner[i] + "/memory.max") ? "0" : std::to_string(limits.memory));
@@ -144,7 +148,7 @@ void make_cgroups(Ground& ground, const Limits& limits, std::vector<std::string>
       cpu = has(inner[i] + "/cpu.max") ? write_file(inner[i] + "/cpu.max", quota + " 100000") : limit(inner[i], "cpu.cfs_quota_us", "cpu.cfs_quota_us", quota);
     }
   }
-  for (const auto& [good, word] : {std::pair{memory, "memory"}, {pids, "pids"}, {cpu, "cpu"}})
+  for (const auto& [good, word] : {std::pair{memory, "memory"}, {machine, "machine"}, {pids, "pids"}, {cpu, "cpu"}})
     if (!good) gaps.push_back(std::string("limits.") + word + " cannot be set: no such cgroup may be made here");
   ground.cgroups = std::move(made);
   ground.limited = std::move(inner);

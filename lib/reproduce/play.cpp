@@ -469,6 +469,10 @@ class Play {
       good = ::unlink(path.c_str()) == 0;
     } else if (step.act == "mode") {
       good = ::chmod(path.c_str(), static_cast<mode_t>(std::max(0, step.mode))) == 0;
+    } else if (step.act == "neighbour") {
+      auto child = neighbour(static_cast<std::uint64_t>(read_bytes(step.what).value_or(0)), ground_);
+      good = child.has_value();
+      if (good) neighbours_.push_back(std::move(*child));
     } else if (step.act == "steal") {
       stolen_ = base::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
       sockaddr_un address{};
@@ -563,6 +567,7 @@ class Play {
   std::vector<Expect> wanted_;
   Child beside_;
   std::optional<Child> watcher_;
+  std::vector<Child> neighbours_;
   base::Fd stolen_, held_;
   std::map<int, std::uint64_t> slept_;   // of the workers of second 0, by then
   bool woken_told_ = false;

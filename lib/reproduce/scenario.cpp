@@ -249,10 +249,11 @@ class Reader {
     }
   }
   void limits(const PlacedJson& json, Limits& to) {
-    if (!object(json, "'limits'", {"memory", "descriptors", "pids", "cpu"})) return;
+    if (!object(json, "'limits'", {"memory", "machine", "descriptors", "pids", "cpu"})) return;
     for (const JsonMember& member : json.members) {
       const PlacedJson& value = member.value;
       if (member.key == "memory") to.memory = bytes(value, "memory");
+      else if (member.key == "machine") to.machine = bytes(value, "machine");
       else if (member.key == "descriptors") to.descriptors = static_cast<std::uint64_t>(whole(value, "descriptors", 3, 1 << 20));
       else if (member.key == "pids") to.pids = static_cast<std::uint64_t>(whole(value, "pids", 2, 1 << 20));
       else if (member.key == "cpu") to.cpu = number(value, "cpu", 0.01, 64);
@@ -342,6 +343,7 @@ class Reader {
         to.what = text(value, member.key);
         if (to.act == "signal" && !base::signal_number(to.what)) complain(value.place, "there is no signal '" + base::printable(to.what, 40) + "'", "write HUP, TERM, KILL...");
         if (to.act == "fault") fault(value);
+        if (to.act == "neighbour") (void)bytes(value, "neighbour");
         if (to.act == "freeze" || to.act == "thaw") one_of(value, to.act, whom);
       } else if (member.key == "to") to.to = one_of(value, "to", whom);
       else if (member.key == "text") to.text = lines(value, "text");
@@ -424,6 +426,7 @@ std::vector<StepAct> step_acts() {
           {"mode", "gives this file `mode`"},
           {"steal", "binds this socket anew: what listened there is reached no more"},
           {"start", "starts a server like the first: restart"},
+          {"neighbour", "starts a process beside the server that takes so much memory and keeps it"},
           {"freeze", "stops these processes (all, master, workers...), as a suspend does"},
           {"thaw", "lets them go on"}};
 }

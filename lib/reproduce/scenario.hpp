@@ -56,7 +56,8 @@ struct Proxy {
   int peers = 1;                   // the same server so many times
 };
 
-struct Limits { std::uint64_t memory = 0, descriptors = 0, pids = 0; double cpu = 0; };   // 0: none
+// 0: none. machine: memory of the server and its neighbours together, as if they had the machine to themselves.
+struct Limits { std::uint64_t memory = 0, machine = 0, descriptors = 0, pids = 0; double cpu = 0; };
 
 struct Network {
   std::string blackhole;           // an address that swallows every packet

@@ -178,6 +178,11 @@ std::optional<Draft> by_oom(const Case& c) {
   }
   if (marked && !marked->cgroup.empty()) draft.values["cgroup"] = base::printable(marked->cgroup, 120);
   if (kill) memory_values(draft, *kill);
+  // A pod's or a slice's limit: the victim was the largest in it, not always the one that ate.
+  if (cgroup && kill && !kill->oom_memcg.empty() && kill->task_memcg.starts_with(kill->oom_memcg + "/")) {
+    draft.values["hint_note"] += "; the limit is of a group around its own (" + base::printable(kill->task_memcg.substr(kill->oom_memcg.size() + 1), 80) + "), so others count, too";
+    draft.first.push_back({"now", "see who else took from that limit: the kernel's list of tasks above its kill line (dmesg; rss is in pages), or systemd-cgtop -m: the kernel takes the largest, which need not be who ate", "", "nothing", ""});
+  }
   because(draft, c.life.oom);
   if (cgroup && kill) name_limit(draft, c, kill->oom_memcg.empty() ? kill->task_memcg : kill->oom_memcg);
   because(draft, c.life.reaped, c.server.family == "20.1" ? "gunicorn 20.1 names no cause" : "");
