@@ -410,6 +410,20 @@ def left_dead(kind, fault, rules, asked, folder):
         wait_until('its end is told', lambda: {rule for rule, _ in deaths(report(asked.triage, str(server.pid))).get(dead, [])} & rules, 12)
 
 
+def quiet(kind, asked, folder):
+    """A server that has just replaced a process is as it should be: what its processes share by themselves is no finding."""
+    with Server(kind, folder) as server:
+        server.wait_ready()
+
+        def faults():
+            return sorted({one['rule'] for one in report(asked.triage, str(server.pid))['findings'] if one['rule'].startswith('fork.') and one['sure'] != 'unknown'})
+        before = faults()
+        lost(server, signal.SIGKILL)
+        wait_until('it is replaced', lambda: len(server.workers()) == 2, 20)
+        if before or faults():
+            raise AssertionError(f'false alarms: {before}, then {faults()}')
+
+
 def settings(asked, folder):
     """What a running php-fpm is set to is read from the file that its title names."""
     with Server('phpfpm', folder) as server:
@@ -458,6 +472,7 @@ def main():
     cases += [(f'{kind}: workers without their master', functools.partial(masterless, kind, asked)) for kind in ('phpfpm', 'uvicorn', 'hypercorn', 'embedded')]
     cases += [(f'{kind}: a zombie that nobody waits for, {word(fault)}', functools.partial(left_dead, kind, fault, rules, asked)) for kind in ('uvicorn',)
               for fault, rules in ((killed, {'death.killed-by-other', 'death.unknown'}), ('/exit', {'death.exited'}))]
+    cases += [(f'{kind}: shares nothing that it should not', functools.partial(quiet, kind, asked)) for kind in ('celery', 'uwsgi', 'puma', 'unicorn', 'phpfpm')]
     cases.append(('php-fpm: its settings', functools.partial(settings, asked)))
     cases.append(('php-fpm: all children busy', functools.partial(full, asked)))
     cases.append(('nginx: a worker of its own crashes', functools.partial(nginx_worker, asked)))
