@@ -426,7 +426,7 @@ def greenlets(asked, folder):
             server.stop()
 
 
-INSIDE = '''
+EMBEDDED = '''
 import time
 def slow():
     time.sleep(600)
@@ -443,7 +443,7 @@ def embedded(asked, folder):
     program = shutil.which('uwsgi')
     if not program:
         raise Skip('no uwsgi')
-    (folder / 'app.py').write_text(INSIDE)
+    (folder / 'app.py').write_text(EMBEDDED)
     port = free_port()
     server = Process([program, '--plugin', 'python3', '--http-socket', f'127.0.0.1:{port}', '--wsgi-file', 'app.py', '--master', '--need-app', '--processes', '1', '--threads', '2', '--enable-threads', '--die-on-term', '--logto', 'uwsgi.log'],
                      cwd=folder, stdin=subprocess.DEVNULL)
