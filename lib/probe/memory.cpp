@@ -4,6 +4,6 @@
 
 namespace probe {
 
-bool LiveMemory::read(std::uint64_t address, void* into, std::size_t size) const { return read_memory(pid_, address, into, size); }
+bool LiveMemory::read(std::uint64_t address, void* into, std::size_t size) const { return !over() && read_memory(pid_, address, into, size); }
 
 }  // namespace probe

@@ -27,6 +27,7 @@ namespace {
 
 constexpr int most_rounds = 3;
 constexpr std::chrono::milliseconds most_sampling{60};
+const char* const ask_again = "look again, or at it alone: triage stacks PID";
 constexpr std::size_t most_scanned = 50'000, most_unwound = 128;
 // glibc keeps the kernel's number of a thread here, in its struct pthread (nptl/descr.h; the same from 2.17 to 2.41 on x86-64), and a fork renews it,
 // which Python's own native_thread_id is not.
@@ -121,12 +122,18 @@ void unwind(int pid, HowToRead how, std::vector<Kept> kept, ProcessDoing& proces
     return;
   }
   std::vector<Kept*> early;
+  std::size_t left_out = 0;
   for (Kept& one : kept) {
+    if (HowToRead::Steady::now() >= how.until) {
+      ++left_out;
+      continue;
+    }
     bool whole = false;
     process.threads[one.thread].stack.native = unwinder->frames(one.copy, how.native == Native::to_python, &whole);
     if (!whole && !one.copy.registers) early.push_back(&one);
   }
-  if (early.empty() || !how.sampler) return;
+  if (left_out) gaps.push_back({"the native stacks of some threads of pid " + std::to_string(pid), "the time for reading it was over", ask_again, left_out, {}});
+  if (early.empty() || left_out || !how.sampler) return;
   const auto registers = how.sampler->registers(pid);
   if (!registers) {
     gaps.push_back(gap_of("the outer frames of some native stacks of pid " + std::to_string(pid), registers.error()));
@@ -183,7 +190,7 @@ void sample(ProcessDoing& process, const Interpreter* python, HowToRead how, std
 
 class Reader {
  public:
-  Reader(const source::Host& host, int pid, std::vector<Gap>& gaps) : host_(host), pid_(pid), memory_(pid), gaps_(gaps) {}
+  Reader(const source::Host& host, int pid, HowToRead::Steady::time_point until, std::vector<Gap>& gaps) : host_(host), pid_(pid), memory_(pid, until), gaps_(gaps) {}
 
   void stacks_of(ProcessDoing& process, const Interpreter& python, HowToRead how) {
     std::map<int, ThreadDoing*> open;
@@ -191,11 +198,15 @@ class Reader {
       thread.stack.runtime = process.runtime;
       open[thread.ns_tid] = &thread;
     }
+    if (memory_.over()) {
+      gaps_.push_back({"the Python stacks of pid " + std::to_string(pid_), "the time for reading it was over", ask_again, 1, {}});
+      return;
+    }
     std::map<int, std::vector<std::vector<StackFrame>>> reads;
     std::vector<PythonThread> strays;
     std::string doubt;
     const std::set<int> numbers = [&] { std::set<int> all; for (const auto& [number, thread] : open) all.insert(number); return all; }();
-    for (int round = 0; round < most_rounds && (!open.empty() || !doubt.empty()); ++round) {
+    for (int round = 0; round < most_rounds && (!open.empty() || !doubt.empty()) && (round == 0 || !memory_.over()); ++round) {
       std::map<int, Moment> before;
       for (const auto& [number, thread] : open)
         if (const auto moment = moment_of(host_, pid_, thread->tid)) before[number] = *moment;
@@ -220,7 +231,7 @@ class Reader {
         one = settled ? open.erase(one) : std::next(one);
       }
     }
-    if (how.stop) stopped_stacks(process, python, how, open, numbers);
+    if (how.stop && !memory_.over()) stopped_stacks(process, python, how, open, numbers);
     std::vector<int> running;
     for (const auto& [number, thread] : open)
       if (thread->stack.how == "moving") running.push_back(thread->tid);
@@ -234,7 +245,7 @@ class Reader {
     if (moved) gaps_.push_back({"where the running threads of pid " + std::to_string(pid_) + " are", "they ran while they were read, and no sample of them came; a stop would tell", "triage stacks " + std::to_string(pid_) + " --stop (its system calls may see EINTR), or py-spy dump --pid " + std::to_string(pid_), 1, {}});
     if (!doubt.empty()) gaps_.push_back({"some Python stacks of pid " + std::to_string(pid_), doubt, "look again", 1, {}});
     for (PythonThread& stray : strays) {
-      if (stray.frames.empty()) continue;
+      if (stray.frames.empty() || process.left_out) continue;   // the kernel's thread was left out, too
       ThreadDoing thread;
       thread.stack.runtime = process.runtime;
       thread.stack.how = "moving";
@@ -328,6 +339,7 @@ std::vector<StackFrame> agreed(const std::vector<std::vector<StackFrame>>& reads
 }
 
 ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& table, HowToRead how, std::vector<Gap>& gaps) {
+  how.until = std::min(how.until, HowToRead::Steady::now() + longest_look);
   ProcessDoing process;
   process.pid = pid;
   const std::string name = "pid " + std::to_string(pid), at = "/proc/" + std::to_string(pid) + "/";
@@ -347,11 +359,18 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& tabl
   if (tids.size() > most_threads) {
     process.left_out = tids.size() - most_threads;
     tids.resize(most_threads);
+    gaps.push_back({"some threads of " + name, "it has more than " + std::to_string(most_threads), "", process.left_out, {}});
   }
-  const LiveMemory memory(pid);
+  const LiveMemory memory(pid, how.until);
   bool refused = false;
   std::vector<Kept> kept;
   for (const int tid : tids) {
+    if (!process.threads.empty() && memory.over()) {
+      const std::size_t rest = tids.size() - process.threads.size();
+      process.left_out += rest;
+      gaps.push_back({"some threads of " + name, "the time for reading it was over", ask_again, rest, {}});
+      break;
+    }
     std::optional<StackCopy> copy;
     process.threads.push_back(thread_now(host, pid, tid, table, memory, refused, how.native == Native::none || kept.size() >= most_unwound ? nullptr : &copy));
     process.threads.back().stack.how = copy ? "asleep" : "moving";
@@ -371,13 +390,12 @@ ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& tabl
     return process;
   }
   process.runtime = python->name();
-  Reader(host, pid, gaps).stacks_of(process, *python, how);
+  Reader(host, pid, how.until, gaps).stacks_of(process, *python, how);
   miss_parked(process, gaps);
-  if (process.left_out) gaps.push_back({"some threads of " + name, "it has more than " + std::to_string(most_threads), "", process.left_out, {}});
   return process;
 }
 
-void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<Gap>& gaps) {
+void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<Gap>& gaps, HowToRead::Steady::time_point until) {
   // The other end of a connection has our ends the other way round; a unix socket's is told by the kernel.
   std::map<std::uint64_t, std::vector<ThreadDoing*>> wanted;
   std::optional<std::map<std::uint64_t, std::uint64_t>> local;
@@ -400,6 +418,10 @@ void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const 
   std::size_t left_out = 0;
   for (const int pid : everybody(host, most_scanned, left_out)) {
     if (wanted.empty()) return;
+    if (HowToRead::Steady::now() >= until) {
+      gaps.push_back({"who is at the other end of some connections", "the time for this look was over", "look at fewer: triage stacks PID", 1, {}});
+      return;
+    }
     const auto descriptors = read_descriptors(host, pid);
     if (!descriptors) continue;
     for (const Descriptor& open : *descriptors) {

@@ -3,6 +3,7 @@
 // three times, then sampled on the processor by BPF; without that only what stayed the same is told, with the doubt said.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -41,13 +42,19 @@ enum class Native : std::uint8_t { none, to_python, all };
 
 class Sampler;  // samples_bpf.hpp
 
+/// One process of thousands of threads, or one that nothing reads fast, holds up a look so long; what is left then is a Gap. 512 threads take 0.1 s.
+constexpr std::chrono::seconds longest_look{3};
+
 struct HowToRead {
+  using Steady = std::chrono::steady_clock;
   Native native = Native::none;
   bool stop = false;                         // a thread that runs may be stopped for the read: its calls may see EINTR
   Sampler* sampler = nullptr;                // for threads that run, and those whose native stack wants more registers; nullptr: without BPF
+  Steady::time_point until = Steady::time_point::max();   // of all that is looked at together
 };
 
-/// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace.
+/// Of one process of a live host. What could not be read is a Gap. `table`: of its network namespace. Its main thread is told at least, also when the
+/// time is over.
 ProcessDoing what_it_does(const source::Host& host, int pid, const TableOf& table, HowToRead how, std::vector<evidence::Gap>& gaps);
 
 inline ProcessDoing what_it_does(const source::Host& host, int pid, const NetTable& table, HowToRead how, std::vector<evidence::Gap>& gaps) {
@@ -55,7 +62,8 @@ inline ProcessDoing what_it_does(const source::Host& host, int pid, const NetTab
 }
 
 /// Names the processes at the other end of local connections: one pass over all descriptors for all of these. `tables`: by network namespace.
-void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<evidence::Gap>& gaps);
+void name_peers(const source::Host& host, std::vector<ProcessDoing>& all, const std::map<std::uint64_t, NetTable>& tables, std::vector<evidence::Gap>& gaps,
+                HowToRead::Steady::time_point until = HowToRead::Steady::time_point::max());
 
 /// The frames outside of which all of several reads of a running thread agree, innermost first; lines are the last read's.
 std::vector<evidence::StackFrame> agreed(const std::vector<std::vector<evidence::StackFrame>>& reads);

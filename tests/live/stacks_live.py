@@ -306,6 +306,29 @@ def never_mixed(asked, python, folder):
         target.stop()
 
 
+def many_threads(asked, folder):
+    """Of a process of 700 threads 512 are told, each with its frames, and the others are a gap with their number."""
+    script = 'import threading, time\nfor _ in range(700): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\nprint("up", flush=True)\ntime.sleep(600)\n'
+    target = Process([PYTHON, '-c', script], stdout=subprocess.PIPE)
+    try:
+        same('it is up', target.process.stdout.readline().strip(), b'up')
+
+        def told():
+            code, out = triage(asked.triage, 'stacks', target.pid, '--format', 'json')
+            same('exit', code, 0)
+            found = json.loads(out)
+            # On a machine with much else to do, the time may be over before: then it is said.
+            late = any('time' in gap['reason'] for gap in found['gaps'])
+            threads = found['processes'][0]['threads']
+            return found if not late and all(one['how'] == 'asleep' and one['python'] for one in threads) else None
+        found = wait_until('all that are told stand still', told)
+        same('threads', len(found['processes'][0]['threads']), 512)
+        gap = next(gap for gap in found['gaps'] if gap['wanted'].startswith('some threads of'))
+        same('left out', (gap['reason'], gap['count']), ('it has more than 512', 189))
+    finally:
+        target.stop()
+
+
 def frames_found_by_rbp(asked, folder):
     """A sleeping and a running program without Python, of which the stack pointer alone does not tell the outer frames."""
     compiler = shutil.which('cc') or shutil.which('gcc') or shutil.which('g++')
@@ -657,7 +680,7 @@ def main():
         cases.append((f'CPython 3.{minor}', absent))
     if here:
         cases.append(('a fork of what had threads', lambda folder: like_faulthandler(asked, *here[-1], folder, 'fork')))
-    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, frames_found_by_rbp, not_known, native_frames, greenlets, embedded, look_alikes, in_the_verdict):
+    for case in (in_state_d, no_eintr, in_a_pid_namespace, running, many_threads, frames_found_by_rbp, not_known, native_frames, greenlets, embedded, look_alikes, in_the_verdict):
         cases.append((case.__name__, functools.partial(case, asked)))
     return run_cases([(name, case) for name, case in cases if asked.only in name], 2)
 

@@ -27,6 +27,7 @@ using base::printable;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t width = 80, most_processes = 256;
+constexpr std::chrono::seconds longest_look{15};         // at all of them
 
 /// One process that is asked about, and what it is there.
 struct Which { int pid = 0; std::string server, role; };
@@ -108,13 +109,20 @@ Answer read_all(const source::Host& host, std::vector<Which> asked, probe::HowTo
   probe::NetTables tables(host);
   probe::Sampler sampler;
   how.sampler = &sampler;
+  how.until = probe::HowToRead::Steady::now() + longest_look;
+  std::size_t left_out = 0;
   for (Which& one : asked) {
+    if (!answer.processes.empty() && probe::HowToRead::Steady::now() >= how.until) {
+      ++left_out;
+      continue;
+    }
     probe::ProcessDoing doing = probe::what_it_does(host, one.pid, [&]() -> const probe::NetTable& { return tables.of(one.pid); }, how, answer.gaps);
     if (doing.threads.empty()) continue;
     answer.processes.push_back(std::move(doing));
     answer.asked.push_back(std::move(one));
   }
-  probe::name_peers(host, answer.processes, tables.known(), answer.gaps);
+  if (left_out) answer.gaps.push_back({"the stacks of some processes", "the time for this look was over", "name one: triage stacks PID", left_out, {}});
+  probe::name_peers(host, answer.processes, tables.known(), answer.gaps, how.until);
   return answer;
 }
 

@@ -15,6 +15,7 @@ namespace {
 using namespace evidence;
 using namespace std::chrono_literals;
 
+constexpr auto longest_round = 2s;           // of snapshots; deaths wait meanwhile, and what is left comes in the next
 constexpr auto read_again = 10s;             // a reload may have changed the timeout
 constexpr auto seek_again = 500ms;           // a worker just forked still holds its siblings' files
 constexpr std::size_t most_at_once = 16, most_threads_told = 32;
@@ -72,10 +73,10 @@ void Beats::seek(int pid, Worker& worker) const {
   worker.file = std::move(file);
 }
 
-void Beats::tell(int pid, double age_s, std::optional<double> timeout_s, std::vector<Fact>& into) const {
+void Beats::tell(int pid, double age_s, std::optional<double> timeout_s, Steady::time_point until, std::vector<Fact>& into) const {
   bool cut = false;
   std::vector<Gap> gaps;                     // a snapshot more: what cannot be read is said by the stack at its death
-  const probe::ProcessDoing doing = probe::what_it_does(host_, pid, probe::read_net_table(host_, pid, cut), {probe::Native::to_python, false, sampler_.get()}, gaps);
+  const probe::ProcessDoing doing = probe::what_it_does(host_, pid, probe::read_net_table(host_, pid, cut), {probe::Native::to_python, false, sampler_.get(), until}, gaps);
   const auto span = [](double seconds) { return base::duration_text(static_cast<std::int64_t>(seconds * 1e9)); };
   const std::string moment = span(age_s) + " after its last heartbeat" + (timeout_s ? ", of " + span(*timeout_s) : std::string()) + ": ";
   std::size_t told = 0;
@@ -110,6 +111,7 @@ std::vector<Fact> Beats::look() {
   if (now - looked_ < pause) return facts;
   looked_ = now;
   std::size_t told = 0;
+  const auto until = now + longest_round;
   for (auto& [pid, worker] : workers_) {
     const auto server = servers_.find(worker.master);
     const double due = server == servers_.end() ? 0 : server->second.due_s(share_);
@@ -126,10 +128,10 @@ std::vector<Fact> Beats::look() {
       continue;
     }
     const double age = static_cast<double>(host_.now().at - stat->ctime_ns) / 1e9;
-    if (age < due || stat->ctime_ns == worker.told_ns || told >= most_at_once) continue;
+    if (age < due || stat->ctime_ns == worker.told_ns || told >= most_at_once || (told > 0 && Steady::now() >= until)) continue;
     worker.told_ns = stat->ctime_ns;
     ++told;
-    tell(pid, age, server->second.timeout_s, facts);
+    tell(pid, age, server->second.timeout_s, until, facts);
   }
   return facts;
 }

@@ -40,7 +40,7 @@ class Beats {
 
   std::optional<double> timeout_in_force(const probe::FoundServer& server) const;
   void seek(int pid, Worker& worker) const;
-  void tell(int pid, double age_s, std::optional<double> timeout_s, std::vector<evidence::Fact>& into) const;
+  void tell(int pid, double age_s, std::optional<double> timeout_s, Steady::time_point until, std::vector<evidence::Fact>& into) const;
 
   const source::Host& host_;
   double share_;

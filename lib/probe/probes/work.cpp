@@ -21,6 +21,7 @@ namespace {
 using namespace evidence;
 
 constexpr std::size_t most_stuck = 24, most_told = 32, most_unwound = 8;   // workers; threads of each; workers with native stacks, which take longer
+constexpr std::chrono::seconds longest_of_all{8};         // for all workers together
 constexpr double answered_s = 1.0, beaten_s = 5.0;       // a request or a loop that takes less is nothing to look at
 
 struct Signs { double beat_s = 0, silent_s = -1; const ProcessWaits* waits = nullptr; };
@@ -67,15 +68,17 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
   const auto signs = signs_of(evidence);
   NetTables tables(host);
   Sampler sampler;
+  const auto until = HowToRead::Steady::now() + longest_of_all;
   std::optional<SourceId> source;
-  std::size_t looked = 0, left_out = 0;
+  std::size_t looked = 0, left_out = 0, late = 0;
   for (const FoundServer& server : found.servers)
     for (const Process& worker : server.workers) {
       const auto known = signs.find(worker.pid);
       if (known == signs.end() || worker.state == 'Z' || !looks_stuck(known->second)) continue;
       if (++looked > most_stuck) { ++left_out; continue; }
+      if (HowToRead::Steady::now() >= until) { ++late; continue; }
       std::vector<Gap> gaps;
-      const ProcessDoing doing = what_it_does(host, worker.pid, [&]() -> const NetTable& { return tables.of(worker.pid); }, {looked <= most_unwound ? Native::to_python : Native::none, false, &sampler}, gaps);
+      const ProcessDoing doing = what_it_does(host, worker.pid, [&]() -> const NetTable& { return tables.of(worker.pid); }, {looked <= most_unwound ? Native::to_python : Native::none, false, &sampler, until}, gaps);
       for (Gap& gap : gaps) {
         gap.wanted = "what the stuck workers of " + name_of(server) + " are doing";
         evidence.gap(std::move(gap));
@@ -103,6 +106,7 @@ void observe(const source::Host& host, const Target&, const Found& found, Eviden
       }
     }
   if (left_out) evidence.gap({"the stacks of some stuck workers", "there are more than " + std::to_string(most_stuck), "triage stacks PID", left_out, {}});
+  if (late) evidence.gap({"the stacks of some stuck workers", "the time for reading them was over", "triage stacks PID", late, {}});
 }
 
 Sight sight(const source::Host&) {

@@ -43,7 +43,8 @@ class Walk {
       threads_of(interpreter, found);
       if (!word(interpreter + at_.interp_next, interpreter)) found.doubt = "its list of interpreters could not be read to its end";
     }
-    if (spent()) found.doubt = "there is more than is read at once";
+    if (memory_.over()) found.doubt = "the time for reading it was over";
+    else if (spent()) found.doubt = "there is more than is read at once";
     return found;
   }
 
@@ -111,7 +112,7 @@ class Walk {
       const std::uint64_t here = frame;
       std::uint8_t owner = 0;
       if (!word(here + at_.frame_previous, frame) || (at_.frame_owner != PythonLayout::none && !bytes(here + at_.frame_owner, &owner, sizeof owner))) {
-        thread.doubt = "outwards of these, memory was not there to be read";
+        thread.doubt = memory_.over() ? "outwards of these it was not read: the time was over" : "outwards of these, memory was not there to be read";
         return;
       }
       if (at_.frame_owner != PythonLayout::none && owner >= at_.shim_owner) continue;

@@ -109,6 +109,23 @@ TEST_CASE("what does not hold together is doubted and ends") {
     CHECK(read.threads.empty());
     CHECK(read.doubt == "its list of threads could not be read to its end");
   }
+  SECTION("a read for which there is no time left") {
+    struct Late : probe::Memory {
+      explicit Late(const probe::Memory& all) : all_(all) {}
+      bool read(std::uint64_t address, void* into, std::size_t size) const override {
+        late_ = late_ || address == 0x10c00 + probe::layout_of(11)->frame_previous;
+        return !late_ && all_.read(address, into, size);
+      }
+      bool over() const override { return late_; }
+      const probe::Memory& all_;
+      mutable bool late_ = false;
+    };
+    const auto read = probe::read_python(Late(image), python);
+    CHECK(read.doubt == "the time for reading it was over");
+    REQUIRE(read.threads.size() == 1);
+    CHECK(read.threads[0].doubt == "outwards of these it was not read: the time was over");
+    CHECK(read.threads[0].frames.size() == 1);
+  }
   SECTION("a place outside of its code") {
     image.put(0x10b00 + python.layout.frame_instr, std::uint64_t{0x7});
     const auto read = probe::read_python(image, python);

@@ -1,4 +1,11 @@
 #include "probe/stacks.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "source/live_host.hpp"
 #include "support/catch.hpp"
 
 using evidence::StackFrame;
@@ -46,4 +53,25 @@ TEST_CASE("of a thread that runs, the frames that stay are told") {
   CHECK(same[1].function == "app");
   CHECK(probe::agreed({{app}, {}}).empty());
   CHECK(probe::agreed({}).empty());
+}
+
+TEST_CASE("a look whose time is over tells the main thread and what it left out") {
+  std::atomic<bool> enough = false;
+  std::vector<std::thread> others;
+  for (int i = 0; i < 3; ++i) others.emplace_back([&] { enough.wait(false); });
+  std::vector<evidence::Gap> gaps;
+  probe::HowToRead how;
+  how.native = probe::Native::all;
+  how.until = probe::HowToRead::Steady::now();
+  const auto doing = probe::what_it_does(source::LiveHost(), ::getpid(), probe::NetTable(), how, gaps);
+  enough = true;
+  enough.notify_all();
+  for (std::thread& one : others) one.join();
+  REQUIRE(doing.threads.size() == 1);
+  CHECK(doing.threads[0].tid == ::getpid());
+  CHECK(doing.left_out == 3);
+  REQUIRE_FALSE(gaps.empty());
+  CHECK(gaps[0].wanted == "some threads of pid " + std::to_string(::getpid()));
+  CHECK(gaps[0].reason == "the time for reading it was over");
+  CHECK(gaps[0].count == 3);
 }
