@@ -7,6 +7,7 @@
 #include "reproduce/compare.hpp"
 #include "reproduce/expect.hpp"
 #include "reproduce/scale.hpp"
+#include "reproduce/server_kind.hpp"
 
 namespace repro {
 
@@ -46,12 +47,25 @@ std::string complaint(const Run& run) {
 
 }  // namespace
 
+namespace {
+
+// Nearly all of them are told by those that are not: the line has 80 columns.
+std::string servers_text(const reproduce::Words& on) {
+  const std::vector<std::string_view> known = reproduce::server_names();
+  std::string named, others;
+  for (const std::string& server : on) named += (named.empty() ? "" : ", ") + server;
+  if (on.size() + 2 < known.size()) return named;
+  for (const std::string_view server : known)
+    if (!reproduce::meant(on, std::string(server))) others += (others.empty() ? "" : ", ") + std::string(server);
+  return others.empty() ? "all servers" : "all but " + others;
+}
+
+}  // namespace
+
 std::string list_text(const std::vector<Scenario>& scenarios) {
   std::string text;
   for (const Scenario& one : scenarios) {
-    std::string on;
-    for (const std::string& server : one.on) on += (on.empty() ? "" : ", ") + server;
-    text += one.name + "  (" + on + ")\n" + indented(one.proves, 4);
+    text += one.name + "  (" + servers_text(one.on) + ")\n" + indented(one.proves, 4);
   }
   return text + base::counted(scenarios.size(), "scenario") + "\n";
 }

@@ -9,8 +9,19 @@ constexpr Native settings[] = {{"workers", "worker_concurrency"}, {"timeout", "t
 constexpr std::string_view faults[] = {"hang", "spin", "deadlock", "leak", "eat", "eat_in_child", "fd_leak", "segfault", "ping_false_positive"};
 
 // The broker is a folder: nothing else needs to run. Tasks are the requests of the WSGI application beside it.
-constexpr const char* tasks = R"(import io, os, urllib.parse
+constexpr const char* tasks = R"(import io, os, time, uuid
 import celery
+from kombu.transport import filesystem
+from kombu.utils.json import dumps
+
+# kombu 5.2.4 writes a message where it is read: a reader that is quicker takes it empty, and its worker ends. This one is complete when it appears.
+def put(channel, queue, payload, **more):
+    name = '%d_%s' % (time.monotonic() * 1000, uuid.uuid4())
+    with open('unsent-' + name, 'w') as out:
+        out.write(dumps(payload))
+    os.rename('unsent-' + name, 'queue/%s.%s.msg' % (name, queue))
+
+filesystem.Channel._put = put
 
 app = celery.Celery('tasks', broker='filesystem://', backend='file://' + os.path.abspath('results'))
 app.conf.broker_transport_options = {'data_folder_in': 'queue', 'data_folder_out': 'queue', 'polling_interval': 0.1}
@@ -28,14 +39,23 @@ def request(method, target, body):
 )";
 
 // What a web application is to a Celery worker: it sends the task of each request and waits for its end.
-constexpr const char* gate = R"(import http.server, sys
+constexpr const char* gate = R"(import http.server, sys, time
+import kombu.exceptions
 import tasks
+
+def done(result):
+    for _ in range(20):
+        try:
+            return result.get(timeout=3600, interval=0.05)
+        except (ValueError, kombu.exceptions.DecodeError):  # its file is being written
+            time.sleep(0.05)
+    return '500 Unreadable', ''
 
 class Gate(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get('Content-Length') or 0)).decode('latin-1')
         try:
-            status, text = tasks.request.delay(self.command, self.path, body).get(timeout=3600, interval=0.05)
+            status, text = done(tasks.request.delay(self.command, self.path, body))
         except Exception as error:
             status, text = '500 Failed', '%s: %s\n' % (type(error).__name__, error)
         code, _, words = status.partition(' ')
@@ -57,7 +77,7 @@ Composed compose(const Asked& asked) {
   for (const std::string& line : asked.also) conf += line + "\n";
   Composed out;
   out.words = {"-m", "celery", "-A", "tasks", "worker", "--loglevel", "INFO", "--logfile", folder + "/error.log", "--pidfile", folder + "/server.pid", "--without-gossip", "--without-mingle"};
-  out.environment = {"C_FORCE_ROOT=1"};
+  out.environment = {"C_FORCE_ROOT=1", "TMPDIR=" + folder};   // a message lies there while it is read
   out.files = {{"tasks.py", tasks}, {"gate.py", gate}, {"settings_of_run.py", conf}, {"place.py", wsgi_application}, {"queue/.keep", ""}, {"results/.keep", ""}};
   out.beside = {"gate.py", std::to_string(asked.site.back.port)};
   return out;
