@@ -30,9 +30,23 @@ const Entry* find(const File& file, std::string_view section, std::initializer_l
   return found;
 }
 
+// "60s", "5 * 60", "1_000": Ruby files multiply.
+std::optional<double> seconds_in(std::string_view text) {
+  if (text.find_first_of("*_") == std::string_view::npos) return span_seconds(text);
+  double product = 1;
+  for (const auto part : base::split(text, '*')) {
+    std::string digits;
+    for (const char c : base::trim(part)) if (c != '_') digits += c;
+    const auto number = base::read_number(digits);
+    if (!number) return std::nullopt;
+    product *= static_cast<double>(*number);
+  }
+  return product;
+}
+
 Choices seconds_or(const Entry* entry, std::uint32_t file, double built_in, const Spot& at, bool unsure, bool whole) {
   if (entry) {
-    const auto seconds = span_seconds(entry->value);
+    const auto seconds = seconds_in(entry->value);
     return one(seconds ? number_value(*seconds, entry->value) : unknown_value(), spot_of(file, entry->value_at), seconds ? From::configured : From::unknown);
   }
   if (unsure || !whole) return one(unknown_value(), at, From::unknown);
@@ -119,6 +133,19 @@ void uwsgis(const Deployment& all, std::uint32_t i, std::vector<Application>& ou
   out.push_back(std::move(made));
 }
 
+// The one file whose [global] section holds for a pool: its own, else the only one here.
+std::uint32_t global_of(const Deployment& all, std::uint32_t pool) {
+  const auto has = [&](std::uint32_t i) { return all.files[i].document.dialect == Dialect::phpfpm && std::ranges::any_of(all.files[i].document.entries, [](const Entry& entry) { return entry.section == "global"; }); };
+  if (has(pool)) return pool;
+  std::uint32_t found = no_file;
+  for (std::uint32_t i = 0; i < all.files.size(); ++i)
+    if (has(i)) { if (found != no_file) return no_file; found = i; }
+  return found;
+}
+
+// What stands behind listen -1, php-fpm's own default on Linux (php-fpm -tt; 4096 in ss with 8.2): as many as net.core.somaxconn, 4096 since Linux 5.4.
+constexpr double most_of_kernel = 4096;
+
 void pools(const Deployment& all, std::uint32_t i, std::vector<Application>& out) {
   const File& file = all.files[i];
   std::vector<std::string> sections;
@@ -137,15 +164,42 @@ void pools(const Deployment& all, std::uint32_t i, std::vector<Application>& out
     made.worker_name = "request_terminate_timeout";
     made.worker = seconds_or(find(file, section, {"request-terminate-timeout"}), i, 0, made.at, unsure, true);
     made.workers = seconds_or(find(file, section, {"pm.max-children"}), i, 0, made.at, true, true);
-    made.backlog = seconds_or(find(file, section, {"listen.backlog"}), i, 511, made.at, unsure, true);
+    const Entry* backlog = find(file, section, {"listen.backlog"});
+    if (backlog && base::starts_with(backlog->value, "-")) made.backlog = one(number_value(most_of_kernel, backlog->value), spot_of(i, backlog->value_at));
+    else made.backlog = seconds_or(backlog, i, most_of_kernel, made.at, unsure, true);
     made.idle = one(number_value(0), made.at, From::built_in);
     // A pool's file may lie beside php-fpm.conf, whose [global] says how long children may take.
-    const bool has_global = std::ranges::any_of(file.document.entries, [](const Entry& entry) { return entry.section == "global"; });
+    const std::uint32_t main = global_of(all, i);
     made.stop = stop_law("php-fpm", "");
     made.graceful_name = made.reload_name = "process_control_timeout";
-    made.graceful = made.reload = seconds_or(find(file, "global", {"process-control-timeout"}), i, 0, made.at, unsure || !has_global, true);
+    made.graceful = made.reload = seconds_or(main == no_file ? nullptr : find(all.files[main], "global", {"process-control-timeout"}), main, 0, made.at, unsure || main == no_file, true);
     out.push_back(std::move(made));
   }
+}
+
+// `listen "/run/a.sock", backlog: 64`, `bind "unix:///run/a.sock?backlog=64"`.
+Choices backlog_of(const Entry& entry, std::uint32_t file, const Spot& at) {
+  for (const std::string_view name : {"backlog: ", "backlog => ", "backlog=>", "backlog="}) {
+    const auto found = entry.value.find(name);
+    if (found == std::string::npos) continue;
+    const std::string_view rest = std::string_view(entry.value).substr(found + name.size());
+    const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
+    const auto number = base::read_number(digits);
+    return one(number ? number_value(static_cast<double>(*number), std::string(digits)) : unknown_value(), spot_of(file, entry.value_at), number ? From::configured : From::unknown);
+  }
+  return one(number_value(1024), at, From::built_in);
+}
+
+// 20 s up to 6, 65 in 8.0.2 (read in both); which of them a 7 has nobody looked up. By Gemfile.lock, else the older.
+std::optional<double> persistent_default(const Deployment& all) {
+  for (const File& file : all.files)
+    if (file.document.dialect == Dialect::gems)
+      for (const Entry& entry : file.document.entries)
+        if (entry.key == "puma") {
+          const double version = version_number(entry.value).value_or(0);
+          return version >= 8'000'000 ? std::optional(65.0) : version >= 7'000'000 ? std::nullopt : std::optional(20.0);
+        }
+  return 20;
 }
 
 void rubies(const Deployment& all, std::uint32_t i, std::vector<Application>& out) {
@@ -171,8 +225,12 @@ void rubies(const Deployment& all, std::uint32_t i, std::vector<Application>& ou
   made.worker_name = puma ? "worker_timeout" : "timeout";
   made.worker = number(made.worker_name, 60);
   made.workers = number(puma ? "workers" : "worker_processes", puma ? 0 : 1);
-  made.idle = puma ? number("persistent_timeout", 20) : one(number_value(0), made.at, From::built_in);
+  const auto persistent = persistent_default(all);
+  made.idle = puma ? number("persistent_timeout", persistent.value_or(20)) : one(number_value(0), made.at, From::built_in);
+  if (puma && !persistent && made.idle.front().from == From::built_in) made.idle = one(unknown_value(), made.at, From::unknown);
   made.backlog = one(number_value(1024), made.at, From::built_in);
+  for (const Entry& entry : file.document.entries)
+    if (entry.key == (puma ? "bind" : "listen")) made.backlog = backlog_of(entry, i, made.at);
   made.stop = stop_law(made.flavour, "");
   if (puma) {
     // One process, without workers, waits for its threads as long as they take, unless force_shutdown_after says otherwise.

@@ -151,6 +151,25 @@ TEST_CASE("uwsgi, php-fpm and puma are found behind their passes", "[chain]") {
   CHECK(three[0].variants[0].chain.server.law.measures == flavour::Measures::loop);
 }
 
+TEST_CASE("queues and limits of php-fpm, puma and unicorn come from where they are written", "[chain]") {
+  const std::string pass = "events {}\nhttp { server { listen 80; location / { fastcgi_pass 127.0.0.1:9000; } } }\n", pool = "[www]\nlisten = 127.0.0.1:9000\npm = static\npm.max_children = 5\n";
+  const auto php = [&](std::map<std::string, std::string> files) { return routes_of(read(std::move(files)), {}).at(0).variants.at(0).chain.server; };
+  CHECK(php({{"nginx.conf", pass}, {"www.conf", pool}}).backlog == 4096);
+  CHECK(php({{"nginx.conf", pass}, {"www.conf", pool + "listen.backlog = -1\n"}}).backlog == 4096);
+  CHECK(php({{"nginx.conf", pass}, {"www.conf", pool + "listen.backlog = 128\n"}}).backlog == 128);
+  const auto main = routes_of(read({{"nginx.conf", pass}, {"www.conf", pool}, {"php-fpm.conf", "[global]\nprocess_control_timeout = 25s\n"}}), {});
+  CHECK(term(main.at(0), "process_control_timeout").where == "php-fpm.conf:2:27");
+  const auto ruby = [&](const std::string& name, const std::string& text, const std::string& version) {
+    return routes_of(read({{"nginx.conf", nginx("", "server unix:/run/a.sock;")}, {name, text}, {"Gemfile.lock", "GEM\n  specs:\n    puma (" + version + ")\n"}}), {}).at(0).variants.at(0).chain.server;
+  };
+  CHECK(ruby("unicorn.rb", "worker_processes 2\nlisten '/run/a.sock', backlog: 64\ntimeout 2 * 60\n", "6.0.0").backlog == 64);
+  CHECK(ruby("unicorn.rb", "worker_processes 2\nlisten '/run/a.sock', backlog: 64\ntimeout 2 * 60\n", "6.0.0").worker.seconds == 120);
+  CHECK(ruby("puma.rb", "bind 'unix:///run/a.sock?backlog=32'\nworkers 2\npreload_app!\n", "6.4.0").backlog == 32);
+  CHECK(ruby("puma.rb", "bind 'unix:///run/a.sock'\nworkers 2\npreload_app!\n", "6.4.0").idle.seconds == 20);
+  CHECK(ruby("puma.rb", "bind 'unix:///run/a.sock'\nworkers 2\npreload_app!\n", "8.0.2").idle.seconds == 65);
+  CHECK_FALSE(ruby("puma.rb", "bind 'unix:///run/a.sock'\nworkers 2\npreload_app!\n", "7.1.0").idle.known);
+}
+
 TEST_CASE("what stops a server decides what a stop cuts", "[chain]") {
   const std::map<std::string, std::string> files{{"nginx.conf", nginx("")}, {"gunicorn.conf.py", gunicorn}, {"app.service", "[Unit]\nDescription=a\n[Service]\nExecStart=/usr/bin/gunicorn -c gunicorn.conf.py app:app\nTimeoutStopSec=10\n"}};
   const auto routes = routes_of(read(files), {});
