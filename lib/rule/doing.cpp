@@ -156,6 +156,8 @@ std::vector<std::string> native_lines(const std::vector<StackFrame>& frames, boo
   return lines;
 }
 
+FactId stack_at_death(const Look& look, const model::Life& life) { return telling(look, life); }
+
 FactId served_by(const Look& look, const model::Life& life) {
   if (life.requests.empty()) return no_fact;
   const FactId stack = telling(look, life);

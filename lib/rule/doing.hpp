@@ -9,6 +9,9 @@ namespace rule {
 /// read. What comes from outside stays raw but for its length.
 void tell_doing(const Look& look, const model::Life& life, Doing& doing);
 
+/// The stack that says most of its end: of the first signal of its death, else of a snapshot before; no_fact where none was read.
+evidence::FactId stack_at_death(const Look& look, const model::Life& life);
+
 /// The request that it was serving: that of the thread whose stack is told, else the longest; no_fact where none was seen.
 evidence::FactId served_by(const Look& look, const model::Life& life);
 

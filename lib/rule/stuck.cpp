@@ -250,6 +250,34 @@ std::optional<Cause> cause_of(const Look& look, const LiveProcess& process) {
   return call_cause(look, process, wait, best, threads, count);
 }
 
+std::optional<Cause> cause_at_death(const Look& look, const model::Life& life, bool of_python) {
+  const FactId id = stack_at_death(look, life);
+  if (id == no_fact) return std::nullopt;
+  Standing thread{id, as<ThreadStack>(look.evidence.facts[id]), nullptr};
+  const ThreadStack& stack = *thread.stack;
+  const StackFrame* const own = own_frame(stack);
+  if (!own || in_the_background(stack)) return std::nullopt;
+  for (const FactId blocked : life.blocked)
+    if (const auto* in = as<TimeBlocked>(look.evidence.facts[blocked]); in->tid == stack.tid && !in->ended) thread.in = in;
+  if (!thread.in && stack.how != "signal" && stack.how != "sample") return std::nullopt;
+  const Wait wait = thread.in ? Wait{"S", thread.in->call, thread.in->on, ""} : Wait{"R", "", "", ""};
+  const bool socket = base::contains(wait.on, ":") && wait.on.front() != '/' && !base::starts_with(wait.on, "anon_inode:");
+  if (socket) {
+    const FactId request = served_by(look, life);
+    const std::string peer = request == no_fact ? std::string() : as<RequestServed>(look.evidence.facts[request])->peer;
+    const bool of_server = std::any_of(stack.python.begin(), stack.python.end(), [&](const StackFrame& frame) { return &frame < own && one_of(owner_of(frame.file), {"gunicorn", "uvicorn", "hypercorn", "waitress", "werkzeug"}); });
+    if (of_server || (!peer.empty() && (wait.on == peer || base::starts_with(wait.on, peer + " "))))
+      return Cause{"slow client", "it waited for its client in " + place_text(*own), {{"then", "put a proxy that takes whole requests and answers in front (nginx, proxy_buffering on), or a worker class that gives no worker to each connection (gthread, gevent)", "", "a restart", ""}}};
+    if (!of_python && peer.empty()) return std::nullopt;
+  }
+  LiveProcess process;
+  process.pid = life.host_pid ? life.host_pid : life.pid;
+  auto cause = call_cause(look, process, wait, &thread, {thread}, 0);
+  // It is gone: nothing of it can be looked at any more.
+  if (cause) std::erase_if(cause->steps, [](const Step& step) { return base::contains(step.text, "triage stacks") || base::contains(step.text, "lsof") || base::contains(step.text, "ps --ppid"); });
+  return cause;
+}
+
 void tell_most(const Look& look, const std::vector<LiveProcess>& workers, Draft& draft) {
   struct Place { std::size_t count = 0; const LiveProcess* first = nullptr; Cause cause; };
   std::map<std::string, Place> places;

@@ -18,6 +18,10 @@ struct Cause {
 /// nullopt where the evidence allows none.
 std::optional<Cause> cause_of(const Look& look, const LiveProcess& process);
 
+/// The same of a worker that was ended for taking too long, by its stack and call as the signal came. Whether a socket leads to its client or to an
+/// upstream is told by who stands inside of the application's frame (`of_python`: the server is Python's), or by the request that was seen.
+std::optional<Cause> cause_at_death(const Look& look, const model::Life& life, bool of_python);
+
 /// Of several workers that hold a server's places: what most of them are in, said in `draft` ("3 of its 4 workers: it waits ..."). Nothing where no
 /// stack was read.
 void tell_most(const Look& look, const std::vector<LiveProcess>& workers, Draft& draft);

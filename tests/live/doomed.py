@@ -38,6 +38,9 @@ class Report:
             link.recv(1)  # mark: asks
 
 
+    def reads(self, body):
+        body.read()  # mark: reads
+
     def deep(self, which):
         DEEP.deep_enter(which)  # mark: deep
 
@@ -72,6 +75,8 @@ def application(environ, start_response):
         report.crash()
     elif path == '/asks':
         report.asks(int(environ['QUERY_STRING']))
+    elif path == '/reads':
+        report.reads(environ['wsgi.input'])
     elif path == '/deep':
         report.deep(int(environ['QUERY_STRING']))
     elif path == '/thread':

@@ -75,6 +75,29 @@ def at_a_timeout(site, folder):
         doing = on.doing(pid, 'death.timeout')
         expect(doing, ('Report.slow', 'slow'), ('numbers', 'numbers'))
         same('the call', doing['syscall'], 'clock_nanosleep')
+        found = on.watch.verdict(pid)
+        if 'it sleeps in Report.slow (' not in found['message'] or not any('do not sleep in a request' in step['text'] for step in found['fix']):
+            raise AssertionError(f'no cause is named: {found["message"]} {found["fix"]}')
+
+
+def waiting_for(site, folder):
+    """Ended by the timeout while it waited for an upstream, and while it waited for the body that its own client does not send."""
+    with socket.create_server((LOOPBACK, 0)) as silent, site(folder, '--timeout', '2', workers=1) as on:
+        port = silent.getsockname()[1]
+        request, pid = on.server.ask(f'/asks?{port}')
+        found = on.watch.verdict(pid)
+        same('the rule', found['rule'], 'death.timeout')
+        if 'it waits in Report.asks (' not in found['message'] or f'for {LOOPBACK}:{port}, which does not answer' not in found['message']:
+            raise AssertionError(f'no upstream is named: {found["message"]}')
+        on.server.wait_replaced()
+        with socket.create_connection((LOOPBACK, on.server.port)) as client:
+            client.sendall(b'POST /reads HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
+            wait_until('the worker has it', lambda: on.server.seen('/reads'))
+            pid = on.server.seen('/reads')[0]
+            found = on.watch.verdict(pid)
+        same('the rule', found['rule'], 'death.timeout')
+        if 'it waited for its client in Report.reads (' not in found['message']:
+            raise AssertionError(f'no client is named: {found["message"]}')
 
 
 def killed_by_somebody(site, folder):
@@ -308,7 +331,7 @@ def pythons():
     return found
 
 
-CASES = [at_a_timeout, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, in_a_long_function, before_a_timeout, switched_off]
+CASES = [at_a_timeout, waiting_for, killed_by_somebody, out_of_memory, by_a_fault, by_a_fault_of_a_thread, in_a_worker_of_threads, with_its_request, request_of_a_thread, of_an_idle_client, in_a_long_function, before_a_timeout, switched_off]
 
 
 def main():

@@ -11,6 +11,7 @@
 #include "flavour/flavour.hpp"
 #include "model/build.hpp"
 #include "model/timeline.hpp"
+#include "rule/stuck.hpp"
 #include "rule/supervisor.hpp"
 
 namespace rule {
@@ -119,6 +120,15 @@ void exclude_others(Draft& draft, const Case& c) {
 }
 
 // ---- the causes, the most direct witness first ----------------------------------------------------------------------
+
+// What it was in as it was ended for taking too long, and what follows from that.
+void name_cause(Draft& draft, const Case& c) {
+  if (c.life.role != Role::worker || c.life.draining != no_fact) return;
+  const auto cause = cause_at_death(c.look, c.life, gunicorn(c));
+  if (!cause) return;
+  draft.values["hint_note"] += "; " + cause->text;
+  draft.first.insert(draft.first.end(), cause->steps.begin(), cause->steps.end());
+}
 
 void memory_values(Draft& draft, const OomKill& kill) {
   if (kill.anon_rss) draft.values["anon_rss"] = base::bytes_text(kill.anon_rss);
@@ -272,6 +282,7 @@ std::optional<Draft> by_watched_timeout(const Case& c, const SignalSent* deadly,
   own_lines(draft, c);
   draft.missing.push_back("the server's own line about it");
   rule_out(draft, "death.oom-cgroup", "the master sent the signal, not the kernel");
+  name_cause(draft, c);
   return draft;
 }
 
@@ -297,6 +308,7 @@ std::optional<Draft> by_watch(const Case& c) {
     own_lines(draft, c);
     sender_values(draft, *abort);
     if (c.life.hint) rule_out(draft, "death.oom-cgroup", "the hint \"Perhaps out of memory?\" is false here: the master sent that SIGKILL itself");
+    name_cause(draft, c);
     return draft;
   }
   if (!deadly) return by_handled_signal(c);
@@ -387,6 +399,7 @@ std::optional<Draft> by_timeout(const Case& c) {
   }
   if (const auto request = request_of(c.look, c.life)) because(draft, request->because);
   advise_on_timeout(draft, c);
+  name_cause(draft, c);
   // Several workers that time out in one second point away from the application: the machine stood still, or they wait for one thing.
   std::size_t together = 0;
   if (const auto when = when_of(c.look, c.life.timed_out)) {
@@ -397,7 +410,7 @@ std::optional<Draft> by_timeout(const Case& c) {
   if (together > 1) {
     draft.first.push_back({"now", gunicorn(c) ? "look for what they share: the machine stood still (docker pause, a snapshot, a clock step up to 21), the disk under the heartbeat files stalled, or one dependency hangs" : "look for what they share: one dependency that hangs (database, upstream, lock), or a machine that stood still (docker pause, a snapshot)", "", "nothing", ""});
     draft.values["count"] = std::to_string(together);
-    draft.values["hint_note"] = fmt::format("; {} workers timed out within a second", together);
+    draft.values["hint_note"] += fmt::format("; {} workers timed out within a second", together);
     const std::size_t hints = c.look.false_hints[c.life.server];
     if (hints > 0 && !c.life.hint)
       rule_out(draft, "death.oom-cgroup", fmt::format("\"Perhaps out of memory?\" is printed for {} of them and is false: the master sent those SIGKILLs itself, after WORKER TIMEOUT", hints));
